@@ -1,0 +1,68 @@
+/* base/buf.h - a growing byte buffer that is born with its maximum.
+ *
+ *	0 ........ pos ........ len ........ cap   (cap <= max)
+ *	 consumed     readable     free
+ *
+ * Failure is sticky: when memory runs out or `max` would be passed, the buffer
+ * frees what it holds, `.failed` is set, and every further put is a no-op; so a
+ * run of puts needs one check at its end (buf_ok()). The memory is malloc'ed and
+ * belongs to the buffer.
+ */
+#ifndef GW_BASE_BUF_H
+#define GW_BASE_BUF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/str.h"
+
+struct buf {
+	char *ptr;
+	size_t pos, len, cap, max;
+	bool failed;
+	bool over; /* failed because `max` would have been passed, not for memory */
+};
+
+/* `max` must be given (> 0). Allocates nothing yet. */
+void buf_init(struct buf *b, size_t max);
+/* Frees; leaves an empty buffer with the same max. Accepts a zeroed struct. */
+void buf_done(struct buf *b);
+/* Empties without freeing; clears failure. */
+void buf_reset(struct buf *b);
+
+static inline bool buf_ok(const struct buf *b)
+{
+	return !b->failed;
+}
+
+/* The readable bytes. Valid until the next put, reserve or consume. */
+static inline struct str buf_str(const struct buf *b)
+{
+	return (struct str){ b->ptr ? b->ptr + b->pos : "", b->len - b->pos };
+}
+
+static inline size_t buf_len(const struct buf *b)
+{
+	return b->len - b->pos;
+}
+
+/* Drops `n` readable bytes from the front (n <= buf_len()); space is reclaimed
+ * when it pays. When the buffer becomes empty, pos and len return to 0. */
+void buf_consume(struct buf *b, size_t n);
+
+/* Room for `n` more bytes at the end; returns where to write, or NULL (sticky). Follow with buf_added(). */
+char *buf_reserve(struct buf *b, size_t n) __attribute__((warn_unused_result));
+void buf_added(struct buf *b, size_t n);
+
+void buf_put(struct buf *b, struct str s);
+void buf_puts(struct buf *b, const char *c_string);
+void buf_putc(struct buf *b, char c);
+void buf_put_u64(struct buf *b, uint64_t v);
+void buf_put_i64(struct buf *b, int64_t v);
+void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Cuts back to `len` bytes counted from ptr (pos <= len <= b->len): undoes puts. */
+void buf_truncate(struct buf *b, size_t len);
+
+#endif

@@ -1,0 +1,236 @@
+/* ir/request.h - the canonical request: what any client asked, in no vendor's words.
+ *
+ * Decoders build it in the exchange's arena; it is const from then on. Slices
+ * point into the arena. "Absent" is always told from "empty" or "zero": an absent
+ * slice has .ptr NULL, an absent number is IR_UNSET, an absent tri-state is IR_TRI_UNSET.
+ * JSON that is not ours to read (tool arguments, schemas, opaque blocks) stays raw
+ * text, so that key order and big numbers survive (trap 60).
+ *
+ * When you add a field or a kind: the compiler's -Wswitch names the encoders that must answer
+ * for a kind; for a field, ir_request_fields.def lists it, and tests/unit/protocols holds each
+ * encoder to "mapped, disclosed or refused" over that list.
+ */
+#ifndef GW_IR_REQUEST_H
+#define GW_IR_REQUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/str.h"
+
+#define IR_UNSET INT64_MIN
+
+enum ir_tri { IR_TRI_UNSET = 0, IR_FALSE, IR_TRUE };
+
+/* What is asked of the gateway. */
+enum ir_op {
+	IR_OP_GENERATE,     /* a model's turn */
+	IR_OP_COUNT_TOKENS, /* how long is this request */
+	IR_OP_LIST_MODELS,
+	IR_OP_GET_MODEL,
+};
+
+enum ir_role {
+	IR_ROLE_SYSTEM,
+	IR_ROLE_DEVELOPER, /* OpenAI's name for the operator's word; encoders without it use system */
+	IR_ROLE_USER,      /* carries tool results too, results before text (trap 39) */
+	IR_ROLE_ASSISTANT,
+};
+
+enum ir_part_kind {
+	IR_PART_TEXT,
+	IR_PART_IMAGE,
+	IR_PART_FILE,  /* PDF or other document */
+	IR_PART_AUDIO,
+	IR_PART_TOOL_CALL,
+	IR_PART_TOOL_RESULT,
+	IR_PART_REASONING,
+	IR_PART_REFUSAL,
+	IR_PART_OPAQUE, /* a block only its own protocol understands (server tools, ...) */
+};
+
+enum ir_media_source {
+	IR_MEDIA_BASE64, /* .data holds base64 text */
+	IR_MEDIA_URL,    /* .data holds the URL */
+	IR_MEDIA_FILE_ID,/* .data holds a vendor's file id */
+	IR_MEDIA_TEXT,   /* .data holds plain text (Anthropic's text documents) */
+};
+
+enum ir_cache { IR_CACHE_NONE, IR_CACHE_DEFAULT, IR_CACHE_5M, IR_CACHE_1H };
+
+struct ir_media {
+	enum ir_media_source source;
+	struct str mime;   /* "image/png"; absent when unknown */
+	struct str data;
+	struct str name;   /* file name or title; absent when none */
+	struct str detail; /* OpenAI's image detail */
+	struct str context;/* Anthropic's document context */
+};
+
+/* One part of a message. Which members mean something depends on the kind. */
+struct ir_part {
+	enum ir_part_kind kind;
+	struct str text;      /* TEXT, REASONING, REFUSAL */
+	struct ir_media media;/* IMAGE, FILE, AUDIO (detail: the audio format) */
+	struct str id;        /* TOOL_CALL, TOOL_RESULT: the call's id; REASONING: an item id */
+	struct str name;      /* TOOL_CALL; TOOL_RESULT when known */
+	struct str arguments; /* TOOL_CALL: raw JSON object text, never absent ("{}") */
+	struct ir_part *content; /* TOOL_RESULT: TEXT, IMAGE, FILE, OPAQUE parts */
+	unsigned n_content;
+	bool is_error;        /* TOOL_RESULT */
+	struct str signature; /* REASONING: proof by the vendor that minted it; may be empty */
+	struct str redacted;  /* REASONING: opaque data instead of text (trap 48) */
+	const char *origin;   /* REASONING, OPAQUE: name of the protocol that minted it; NULL unknown */
+	struct str raw;       /* OPAQUE: the block as JSON. TEXT: unused */
+	struct str citations; /* TEXT, FILE: raw JSON (FILE: the request's citations setting) */
+	enum ir_cache cache;  /* a cache breakpoint after this part */
+};
+
+struct ir_message {
+	enum ir_role role;
+	struct str name; /* OpenAI's participant name */
+	struct ir_part *parts;
+	unsigned n_parts;
+};
+
+struct ir_tool {
+	struct str name;        /* absent for a server tool */
+	struct str description; /* absent when none or null */
+	struct str parameters;  /* raw JSON schema; absent when none */
+	enum ir_tri strict;
+	enum ir_cache cache;
+	struct str server_raw;  /* a vendor's own tool (web search, ...): its JSON; else absent */
+	const char *origin;     /* of server_raw: the protocol's name */
+};
+
+enum ir_choice_mode {
+	IR_CHOICE_UNSET,
+	IR_CHOICE_AUTO,
+	IR_CHOICE_NONE,
+	IR_CHOICE_REQUIRED, /* some tool must be called */
+	IR_CHOICE_NAMED,    /* this one */
+};
+
+struct ir_tool_choice {
+	enum ir_choice_mode mode;
+	struct str name;      /* NAMED */
+	struct str *allowed;  /* allowed_tools: a hard constraint (trap 76); NULL: all */
+	unsigned n_allowed;
+	enum ir_tri parallel; /* may several calls come in one turn? */
+};
+
+enum ir_format_kind { IR_FORMAT_UNSET, IR_FORMAT_TEXT, IR_FORMAT_JSON_OBJECT, IR_FORMAT_JSON_SCHEMA };
+
+struct ir_format {
+	enum ir_format_kind kind;
+	struct str name, description;
+	struct str schema; /* raw JSON */
+	enum ir_tri strict;
+};
+
+enum ir_effort {
+	IR_EFFORT_UNSET,
+	IR_EFFORT_NONE,
+	IR_EFFORT_MINIMAL,
+	IR_EFFORT_LOW,
+	IR_EFFORT_MEDIUM,
+	IR_EFFORT_HIGH,
+	IR_EFFORT_XHIGH,
+	IR_EFFORT_MAX,
+};
+
+enum ir_thinking { IR_THINKING_UNSET, IR_THINKING_DISABLED, IR_THINKING_ENABLED, IR_THINKING_ADAPTIVE };
+
+struct ir_reasoning {
+	enum ir_effort effort;
+	enum ir_thinking thinking;
+	int64_t budget;     /* tokens; IR_UNSET */
+	struct str display; /* "summarized", "omitted", ...; absent */
+};
+
+/* A top-level member that the decoder knows no canonical place for. It survives
+ * only in a relay; an encoder of another protocol discloses it as dropped. */
+struct ir_extra {
+	struct str name;
+	struct str raw;
+};
+
+/* What a target must be able to do. */
+enum ir_need {
+	IR_NEED_STREAM = 1u << 0,
+	IR_NEED_TOOLS = 1u << 1,
+	IR_NEED_FORCED_TOOL = 1u << 2,
+	IR_NEED_VISION = 1u << 3,
+	IR_NEED_FILES = 1u << 4,
+	IR_NEED_AUDIO = 1u << 5,
+	IR_NEED_SCHEMA = 1u << 6,
+	IR_NEED_REASONING = 1u << 7,
+};
+
+struct ir_request {
+	struct str model;
+	bool stream;
+	bool include_usage; /* the client asked for usage in the stream (Chat); true where it always comes */
+
+	struct ir_message *messages;
+	unsigned n_messages;
+	struct ir_tool *tools;
+	unsigned n_tools;
+	struct ir_tool_choice choice;
+	struct ir_format format;
+	struct ir_reasoning reasoning;
+
+	int64_t max_tokens; /* IR_UNSET: absent */
+	struct str temperature, top_p, frequency_penalty, presence_penalty; /* number texts */
+	int64_t top_k, seed, n, top_logprobs;
+	enum ir_tri logprobs, store;
+	struct str *stop;
+	unsigned n_stop;
+
+	struct str user;              /* Chat `user`, Anthropic metadata.user_id */
+	struct str service_tier, verbosity, prompt_cache_key, safety_identifier;
+	struct str metadata;          /* raw JSON object of strings (Chat) */
+	struct str logit_bias, prediction, modalities, audio; /* raw JSON */
+	enum ir_cache cache;          /* Anthropic's top-level cache_control */
+
+	struct ir_extra *extras;
+	unsigned n_extras;
+
+	unsigned needs; /* enum ir_need, set by ir_request_needs() at the end of decoding */
+	const char *origin; /* name of the protocol it was decoded from */
+};
+
+/* All numbers IR_UNSET, the rest absent. */
+void ir_request_init(struct ir_request *r);
+/* Fills .needs from the rest. */
+void ir_request_needs(struct ir_request *r);
+
+/* The tool whose name is `name`, or NULL. */
+const struct ir_tool *ir_request_tool(const struct ir_request *r, struct str name);
+/* The name of the call with that id in an earlier assistant message; absent when unknown. */
+struct str ir_request_call_name(const struct ir_request *r, struct str call_id);
+
+/* All TEXT parts of a message joined by `sep` into the arena; .ptr NULL when memory is out. */
+struct str ir_parts_text(struct arena *a, const struct ir_part *parts, unsigned n, struct str sep);
+
+/* --- what got lost on the way --- */
+
+/* Names of what a target could not take, for `x-llm-gateway-dropped`; each once.
+ * Names are the canonical ones of ir/request_fields.def, or an extra's own. */
+struct ir_losses {
+	struct arena *arena;
+	struct str *names;
+	unsigned n, cap;
+	bool failed; /* memory ran out while noting one: answer 503, do not pretend */
+};
+
+void ir_losses_init(struct ir_losses *l, struct arena *a);
+void ir_loss(struct ir_losses *l, struct str name);
+/* "a, b, c" for the header: bytes that may not stand in a field value are left out. Absent when nothing was lost. */
+struct str ir_losses_text(const struct ir_losses *l);
+
+const char *ir_effort_name(enum ir_effort e); /* "low"; NULL for UNSET */
+enum ir_effort ir_effort_parse(struct str s); /* UNSET when unknown */
+
+#endif

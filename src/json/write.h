@@ -1,0 +1,60 @@
+/* json/write.h - writing JSON straight into a buffer, without a tree.
+ *
+ * The writer places commas and colons; the caller opens and closes. Nesting is
+ * kept in a bit set, so depth is at most 64 (asserted: our own output is flat).
+ * Failure is the buffer's (sticky): check buf_ok() once at the end.
+ *
+ *	struct jw w = jw_on(&buf);
+ *	jw_obj(&w);
+ *	jw_key(&w, "model"); jw_str(&w, model);
+ *	jw_end_obj(&w);
+ */
+#ifndef GW_JSON_WRITE_H
+#define GW_JSON_WRITE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/str.h"
+
+struct jw {
+	struct buf *out;
+	uint64_t has_items; /* bit d: something was written at depth d */
+	unsigned depth;
+	bool after_key;
+};
+
+static inline struct jw jw_on(struct buf *out)
+{
+	return (struct jw){ .out = out };
+}
+
+void jw_obj(struct jw *w);
+void jw_end_obj(struct jw *w);
+void jw_arr(struct jw *w);
+void jw_end_arr(struct jw *w);
+void jw_key(struct jw *w, const char *key); /* a literal without characters to escape */
+void jw_key_str(struct jw *w, struct str key);
+/* Invalid UTF-8 in `s` is replaced by U+FFFD; an absent `s` is written as null. */
+void jw_str(struct jw *w, struct str s);
+void jw_cstr(struct jw *w, const char *s);
+void jw_i64(struct jw *w, int64_t v);
+void jw_u64(struct jw *w, uint64_t v);
+void jw_bool(struct jw *w, bool v);
+void jw_null(struct jw *w);
+/* Ready JSON text, trusted to be one value. */
+void jw_raw(struct jw *w, struct str json_text);
+
+/* key and value in one go. */
+void jw_kstr(struct jw *w, const char *key, struct str s);
+void jw_kcstr(struct jw *w, const char *key, const char *s);
+void jw_ki64(struct jw *w, const char *key, int64_t v);
+void jw_kbool(struct jw *w, const char *key, bool v);
+void jw_knull(struct jw *w, const char *key);
+void jw_kraw(struct jw *w, const char *key, struct str json_text);
+
+/* Only the escaping: `s` as the inside of a JSON string, without quotes. */
+void json_escape(struct buf *out, struct str s);
+
+#endif

@@ -1,0 +1,217 @@
+/* protocols/protocol.h - what a wire format is to the gateway.
+ *
+ * A protocol is ONE module that decodes requests, encodes requests, decodes responses (whole or streamed) into events
+ * and encodes events into responses: the same module serves clients that speak
+ * it and providers that speak it. No I/O, no clock, no globals, no logging.
+ *
+ * To add one: a folder here, a `const struct protocol protocol_NAME`, one line in protocols.def,
+ * golden files under tests/golden/NAME, and the shared codec tests run on it.
+ *
+ *	client bytes  -> peek ............................ relay: patch, bytes pass, tap reads along
+ *	              -> decode_request -> ir_request -> encode_request -> upstream bytes
+ *	upstream bytes -> decoder/decode_body -> ir_event -> encoder/encode_response -> client bytes
+ */
+#ifndef GW_PROTOCOLS_PROTOCOL_H
+#define GW_PROTOCOLS_PROTOCOL_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "ir/event.h"
+#include "ir/request.h"
+#include "json/scan.h"
+#include "wire/http1.h"
+#include "wire/sse.h"
+
+enum quirk_bit {
+#define X(NAME, yaml, text) QUIRK_BIT_##NAME,
+#include "protocols/quirks.def"
+#undef X
+	QUIRK_COUNT
+};
+enum quirk {
+#define X(NAME, yaml, text) QUIRK_##NAME = 1u << QUIRK_BIT_##NAME,
+#include "protocols/quirks.def"
+#undef X
+};
+
+struct protocol;
+
+/* --- routes --- */
+
+struct protocol_route {
+	enum http_method method;
+	const char *path; /* literal; a trailing "{id}" takes the rest, one segment or more (model names hold slashes) */
+	enum ir_op op;
+};
+
+struct route_match {
+	const struct protocol *protocol; /* never NULL: the one to answer in, also for a refusal */
+	enum ir_op op;
+	struct str arg;      /* what "{id}" took, percent-decoded; absent */
+	struct str allow;    /* with ROUTE_METHOD: "GET, POST" */
+};
+
+enum route_result { ROUTE_OK, ROUTE_NOT_FOUND, ROUTE_METHOD };
+
+/* Which protocol and operation a request head asks for. Vendor prefixes (/openai, /anthropic, /api) and the query
+ * (`?beta=true`) are taken off; /v1/models goes to Anthropic when the head has anthropic-version. */
+enum route_result route_find(struct arena *a, const struct http_head *head, struct route_match *ret);
+
+/* --- requests: relay --- */
+
+/* What the gateway must know of a body it may pass on as it is. Slices of the body or the arena. */
+struct request_peek {
+	struct str body;
+	struct str model;
+	bool stream;
+	bool include_usage; /* the client asked for usage in the stream, or the protocol always sends it */
+	bool forces_tool;   /* tool_choice forces a call */
+	struct str provider_pin; /* our own top-level `provider` string (interface.md section 3); absent */
+	struct json_want model_at, stream_options_at, provider_at, max_tokens_at; /* where they stand */
+};
+
+struct patch_options {
+	struct str model;     /* the target's name for the model */
+	unsigned quirks;
+	bool strip_provider;  /* take our own `provider` member out */
+	bool ask_usage;       /* ask for usage in the stream though the client did not */
+};
+
+/* --- requests: translation --- */
+
+/* What the encoder may assume of the target. */
+struct request_target {
+	struct str model;
+	unsigned quirks;
+	int64_t default_max_tokens; /* where the protocol demands one and the client gave none (> 0) */
+	int64_t budget[8];          /* thinking tokens by enum ir_effort; 0: that effort has none */
+	bool adaptive_thinking;     /* the model takes effort, not a budget */
+};
+
+/* --- responses: relay --- */
+
+enum tap_flags {
+	TAP_MEANINGFUL = 1u << 0, /* opens the commit gate */
+	TAP_ERROR = 1u << 1,      /* an error inside the stream; tap.error is set */
+	TAP_END = 1u << 2,        /* the protocol's own end ([DONE], message_stop) */
+	TAP_DROP = 1u << 3,       /* only there because we asked for it: do not pass on */
+	TAP_EDIT = 1u << 4,       /* pass tap.edited on instead of the event's bytes */
+};
+
+/* State of one relayed answer; zero it, then set the first two members. */
+struct relay_tap {
+	struct arena *arena;   /* for the error's text; lives as long as the attempt */
+	bool hide_usage;       /* we asked for usage, the client did not */
+	struct ir_usage usage; /* set to IR_USAGE_NONE first; last seen, cumulative */
+	struct ir_error error;
+	enum ir_stop stop;
+	bool finished;         /* a stop reason was seen */
+	struct str edited;
+	struct buf scratch;    /* of the tap's own, for `edited`; the pump ends it with buf_done() */
+};
+
+/* --- responses: translation --- */
+
+struct protocol_decoder; /* each protocol defines its own */
+struct protocol_encoder;
+
+struct decoder_options {
+	struct arena *arena;   /* lives as long as the answer; not for per-event memory */
+	struct arena *scratch; /* emptied by the pump after each frame (arena_reset) */
+	struct ir_sink *sink;
+	unsigned quirks;
+};
+
+struct encoder_options {
+	struct arena *arena;
+	struct str id;      /* ready, with the protocol's prefix (id_prefix + random) */
+	struct str model;   /* as the client asked */
+	int64_t created_s;  /* wall clock */
+	bool include_usage;
+};
+
+/* A line of the model list. */
+struct model_info {
+	struct str id;
+	struct str owner;    /* the provider's name */
+	int64_t created_s;
+	int64_t context;     /* tokens; 0 unknown */
+	int64_t max_output;  /* 0 unknown */
+};
+
+struct protocol {
+	const char *name;       /* MUST: "openai-chat" */
+	const char *id_prefix;  /* MUST: "chatcmpl-" */
+	const char *request_id_header; /* MUST: name under which clients look for the request's id */
+	const struct protocol_route *routes; /* MUST: ends with .path NULL */
+	const char *error_content_type; /* MUST: "application/json" */
+
+	/* Requests, relay. MUST. RC_INVALID / RC_SYNTAX with a message for the caller. */
+	int (*peek)(struct arena *a, struct str body, struct request_peek *ret, struct err *reterr);
+	/* The body with only the gateway's fields changed. */
+	int (*patch)(struct arena *a, const struct request_peek *peek, const struct patch_options *o,
+		     struct buf *out);
+
+	/* Requests, translation. MUST. decode: RC_INVALID with reterr->param for what the caller did wrong. */
+	int (*decode_request)(struct arena *a, struct str body, struct ir_request **ret, struct err *reterr);
+	/* Maps, drops-and-discloses (ir_loss) or refuses (RC_UNSUPPORTED) every field. `a` is scratch. */
+	int (*encode_request)(struct arena *a, const struct ir_request *r, const struct request_target *t,
+			      struct buf *out, struct ir_losses *losses, struct err *reterr);
+
+	/* Responses, relay. MUST. One SSE event that is about to be passed on. */
+	unsigned (*tap_event)(struct relay_tap *t, struct arena *scratch, const struct sse_event *ev);
+	/* A whole 2xx body. Returns TAP_ERROR when it holds an error instead of an answer, TAP_MEANINGFUL else; 0 when it is
+	 * no answer of this protocol at all (HTML, empty). */
+	unsigned (*tap_body)(struct relay_tap *t, struct arena *scratch, struct str body);
+
+	/* Responses, translation. MUST. new: NULL when memory is out. */
+	struct protocol_decoder *(*decoder_new)(const struct decoder_options *o);
+	/* One SSE event. RC_SYNTAX: not this protocol (reterr says what). */
+	int (*decode_event)(struct protocol_decoder *d, const struct sse_event *ev, struct err *reterr);
+	/* The body ended. RC_CLOSED when the answer was cut (no FINISH and no ERROR was emitted, and none can be
+	 * honestly made up: trap 7 allows it only where the protocol's own end came). */
+	int (*decode_end)(struct protocol_decoder *d, struct err *reterr);
+	/* A whole 2xx body, as the same events. */
+	int (*decode_body)(const struct decoder_options *o, struct str body, struct err *reterr);
+
+	struct protocol_encoder *(*encoder_new)(const struct encoder_options *o);
+	/* Appends what the client gets for `ev`: whole SSE events, or nothing. ERROR: the protocol's own terminal error event. */
+	int (*encode_event)(struct protocol_encoder *e, const struct ir_event *ev, struct buf *out);
+	/* A whole answer. */
+	int (*encode_response)(const struct encoder_options *o, const struct ir_response *r, struct buf *out);
+
+	/* Errors. MUST. The body of an error answer; *ret_status its HTTP status. */
+	void (*encode_error)(const struct ir_error *e, struct str request_id, struct buf *out, int *ret_status);
+	/* An error as the terminal event(s) of a stream that is being relayed (no encoder exists). */
+	void (*encode_stream_error)(const struct ir_error *e, struct str request_id, struct buf *out);
+	/* Reads an upstream's error answer of whatever shape (trap 107). Returns true when the
+	 * body has this protocol's own shape, so that a relay may pass it on as it is. */
+	bool (*decode_error)(struct arena *a, int status, struct str body, struct ir_error *ret);
+	/* Keep-alive while the upstream is silent, between events; `started`: some event was sent already. */
+	void (*encode_ping)(bool started, struct buf *out);
+
+	/* Models. MAY be NULL when the protocol lists none. */
+	void (*encode_models)(const struct model_info *models, unsigned n, struct buf *out);
+	void (*encode_model)(const struct model_info *model, struct buf *out);
+	/* Ids out of an upstream's list; each into the arena. MAY be NULL. */
+	int (*decode_models)(struct arena *a, struct str body, struct str **ret_ids, unsigned *ret_n,
+			     struct err *reterr);
+
+	/* Token counts. MAY be NULL. */
+	void (*encode_token_count)(int64_t input_tokens, struct buf *out);
+};
+
+/* All of protocols.def, in its order; NULL at the end. */
+extern const struct protocol *const protocols[];
+const struct protocol *protocol_find(struct str name);
+
+/* Quirk by its YAML name; 0 when unknown. */
+unsigned quirk_find(struct str name);
+
+#define X(id) extern const struct protocol protocol_##id;
+#include "protocols/protocols.def"
+#undef X
+
+#endif

@@ -1,0 +1,98 @@
+/* providers/provider.h - what an endpoint is to the gateway: an address, a way to authenticate, the protocols it
+ * speaks natively and its quirks. No I/O here.
+ *
+ * To add a kind: copy providers/openai.c, add its line to providers.def. A vendor that speaks
+ * OpenAI's protocol needs no code at all: `type: openai-compatible` and a base_url in the configuration.
+ */
+#ifndef GW_PROVIDERS_PROVIDER_H
+#define GW_PROVIDERS_PROVIDER_H
+
+#include <stdbool.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "http/client.h"
+#include "net/origin.h"
+#include "protocols/protocol.h"
+
+enum { PROVIDER_MAX_PROTOCOLS = 4, UPSTREAM_MAX_FIELDS = 24 };
+
+/* One model of a `local` provider: a llama-server child of ours. */
+struct local_model {
+	struct str name;
+	struct str path;      /* GGUF file */
+	int64_t context;      /* tokens; 0: the model's own */
+	int64_t threads;      /* 0: the engine's choice */
+	int64_t parallel;     /* slots */
+	bool embeddings;      /* start with --embeddings */
+	bool preload;         /* start with the gateway, not on the first request */
+	uint64_t idle_ms;     /* unload after so long without use; 0: never */
+	struct str *extra_args; /* handed to llama-server as they are */
+	unsigned n_extra_args;
+};
+
+/* An account with a provider, as configured. Lives in its snapshot. */
+struct account {
+	struct str name;             /* the operator's name for it */
+	const struct provider *kind;
+	struct origin origin;        /* for `local`: filled per model at run time */
+	struct str api_key;          /* absent: none is sent */
+	unsigned quirks;
+	const struct protocol *speaks[PROVIDER_MAX_PROTOCOLS]; /* NULL-terminated unless full */
+	struct http_field *headers;  /* extra fields of the operator's, checked */
+	unsigned n_headers;
+	struct str *models;          /* listed by the operator; [0] also serves health probes */
+	unsigned n_models;
+	bool discover;               /* ask the provider for its list in the background */
+	struct local_model *local;   /* kind local */
+	unsigned n_local;
+	const struct http_deadlines *deadlines; /* NULL: the general ones */
+	unsigned id;                 /* index in the snapshot */
+};
+
+/* What goes upstream, besides the body. */
+struct upstream_request {
+	enum http_method method;
+	struct str path; /* with query, base path included */
+	struct http_field fields[UPSTREAM_MAX_FIELDS];
+	unsigned n_fields;
+};
+
+struct prepare_options {
+	const struct account *account;
+	const struct protocol *protocol; /* the one spoken upstream: one of account->speaks */
+	enum ir_op op;
+	struct str model;
+	bool stream;
+	bool relay;                      /* the client speaks the same protocol */
+	const struct http_head *client;  /* the client's head: fields on the allow-list are taken from it (R20) */
+};
+
+struct provider {
+	const char *name;               /* MUST: as in `type:` */
+	const char *default_base_url;   /* NULL: base_url must be configured */
+	const char *key_env;            /* environment variable with the key, "OPENAI_API_KEY"; NULL: none */
+	const char *base_url_env[2];    /* variables that move the base URL; NULL: none */
+	bool key_required;              /* configuration without a key is refused */
+	unsigned quirks;                /* of every account of this kind */
+	const struct protocol *const *speaks; /* NULL-terminated, preferred first */
+	const char *const *prefixes;    /* globs of model names it is taken to serve; NULL-terminated; NULL: none */
+
+	/* MUST: path and fields, authentication included, into `ret`. RC_UNSUPPORTED when the kind has no such operation. */
+	int (*prepare)(struct arena *a, const struct prepare_options *o, struct upstream_request *ret,
+		       struct err *reterr);
+	/* MAY: the model takes effort instead of a thinking budget (trap 85); NULL: none does. */
+	bool (*adaptive_thinking)(struct str model);
+	/* MAY: the most output tokens of that model, for protocols that demand max_tokens (trap 67); NULL or 0: 4096. */
+	int64_t (*default_max_tokens)(struct str model);
+};
+
+extern const struct provider *const providers[]; /* providers.def in its order; NULL at the end */
+const struct provider *provider_find(struct str name); /* aliases included */
+
+#define X(id) extern const struct provider provider_##id;
+#include "providers/providers.def"
+#undef X
+
+#endif
