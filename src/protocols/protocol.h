@@ -156,6 +156,9 @@ struct protocol {
 
 	/* Requests, translation. MUST. decode: RC_INVALID with reterr->param for what the caller did wrong. */
 	int (*decode_request)(struct arena *a, struct str body, struct ir_request **ret, struct err *reterr);
+	/* What the protocol demands of a decoded request before a model may answer it, beyond its shape (Anthropic: max_tokens,
+	 * which counting tokens does not need). MAY be NULL: nothing. To be called for IR_OP_GENERATE only. */
+	int (*check_generate)(const struct ir_request *r, struct err *reterr);
 	/* Maps, drops-and-discloses (ir_loss) or refuses (RC_UNSUPPORTED) every field. `a` is scratch. */
 	int (*encode_request)(struct arena *a, const struct ir_request *r, const struct request_target *t,
 			      struct buf *out, struct ir_losses *losses, struct err *reterr);
