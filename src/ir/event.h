@@ -7,6 +7,7 @@
  * Block indices count from 0 in the order of OPEN; one block is open at a time (decoders buffer
  * calls that a vendor interleaves, trap 1). USAGE is cumulative and may also come
  * between blocks: the last one counts (trap 118). After FINISH or ERROR nothing follows.
+ * ERROR may come at any time, also before START and inside a block: that is when upstreams fail.
  * An answer without a block is allowed. Slices are valid only during the sink's call.
  */
 #ifndef GW_IR_EVENT_H

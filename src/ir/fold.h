@@ -20,6 +20,7 @@ struct ir_fold {
 	/* private */
 	unsigned cap_blocks_, cap_citations_;
 	size_t cap_text_;
+	bool open_;
 };
 
 void ir_fold_init(struct ir_fold *f, struct arena *a);

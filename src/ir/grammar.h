@@ -13,6 +13,7 @@ struct ir_grammar {
 	struct ir_sink sink; /* give this one to the decoder */
 	struct ir_sink *next;
 	bool started, open, ended;
+	bool sealed; /* the open block has its signature */
 	unsigned next_index;
 	enum ir_block_kind block;
 	const char *breach; /* what was wrong, after RC_INVALID */

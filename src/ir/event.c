@@ -1,0 +1,102 @@
+/* ir/event.c - names, statuses and arithmetic of the canonical answer. */
+#include "ir/event.h"
+
+static void take(int64_t *to, int64_t from)
+{
+	if (from >= 0)
+		*to = from;
+}
+
+void ir_usage_merge(struct ir_usage *u, const struct ir_usage *with)
+{
+	take(&u->input, with->input);
+	take(&u->output, with->output);
+	take(&u->cache_read, with->cache_read);
+	take(&u->cache_write, with->cache_write);
+	take(&u->cache_write_5m, with->cache_write_5m);
+	take(&u->cache_write_1h, with->cache_write_1h);
+	take(&u->reasoning, with->reasoning);
+	take(&u->audio_input, with->audio_input);
+	take(&u->audio_output, with->audio_output);
+	take(&u->accepted_prediction, with->accepted_prediction);
+	take(&u->rejected_prediction, with->rejected_prediction);
+	u->estimated = u->estimated || with->estimated;
+}
+
+const char *ir_stop_name(enum ir_stop s)
+{
+	switch (s) {
+	case IR_STOP_END:
+		return "end";
+	case IR_STOP_LENGTH:
+		return "length";
+	case IR_STOP_SEQUENCE:
+		return "stop_sequence";
+	case IR_STOP_TOOL_CALLS:
+		return "tool_calls";
+	case IR_STOP_REFUSAL:
+		return "refusal";
+	case IR_STOP_PAUSE:
+		return "pause";
+	case IR_STOP_CONTEXT:
+		return "context";
+	}
+	return "?";
+}
+
+const char *ir_event_name(enum ir_event_kind k)
+{
+	switch (k) {
+	case IR_START:
+		return "START";
+	case IR_OPEN:
+		return "OPEN";
+	case IR_DELTA:
+		return "DELTA";
+	case IR_CLOSE:
+		return "CLOSE";
+	case IR_USAGE:
+		return "USAGE";
+	case IR_FINISH:
+		return "FINISH";
+	case IR_ERROR:
+		return "ERROR";
+	case IR_PING:
+		return "PING";
+	}
+	return "?";
+}
+
+/* One row a kind: its usual status and its name in logs. */
+static const struct {
+	int status;
+	const char *name;
+} error_kinds[] = {
+	[IR_ERR_INVALID_REQUEST] = { 400, "invalid_request" },
+	[IR_ERR_AUTHENTICATION] = { 401, "authentication" },
+	[IR_ERR_BILLING] = { 402, "billing" },
+	[IR_ERR_PERMISSION] = { 403, "permission" },
+	[IR_ERR_NOT_FOUND] = { 404, "not_found" },
+	[IR_ERR_MODEL_NOT_FOUND] = { 404, "model_not_found" },
+	[IR_ERR_METHOD] = { 405, "method" },
+	[IR_ERR_TOO_LARGE] = { 413, "too_large" },
+	[IR_ERR_MEDIA_TYPE] = { 415, "media_type" },
+	[IR_ERR_CONTEXT_LENGTH] = { 400, "context_length" },
+	[IR_ERR_CONTENT_FILTER] = { 400, "content_filter" },
+	[IR_ERR_RATE_LIMIT] = { 429, "rate_limit" },
+	[IR_ERR_SERVER] = { 500, "server" },
+	[IR_ERR_UPSTREAM] = { 502, "upstream" },
+	[IR_ERR_UNAVAILABLE] = { 503, "unavailable" },
+	[IR_ERR_OVERLOADED] = { 503, "overloaded" },
+	[IR_ERR_TIMEOUT] = { 504, "timeout" },
+};
+
+int ir_error_status(const struct ir_error *e)
+{
+	return e->status ? e->status : error_kinds[e->kind].status;
+}
+
+const char *ir_error_kind_name(enum ir_error_kind k)
+{
+	return error_kinds[k].name;
+}

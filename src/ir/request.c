@@ -1,0 +1,215 @@
+/* ir/request.c - the canonical request's small questions and the list of losses. */
+#include "ir/request.h"
+
+#include "ir/forced_tool.h"
+
+void ir_request_init(struct ir_request *r)
+{
+	*r = (struct ir_request){
+		.max_tokens = IR_UNSET,
+		.top_k = IR_UNSET,
+		.seed = IR_UNSET,
+		.n = IR_UNSET,
+		.top_logprobs = IR_UNSET,
+		.reasoning.budget = IR_UNSET,
+	};
+}
+
+static unsigned parts_needs(const struct ir_part *parts, unsigned n)
+{
+	unsigned needs = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		switch (parts[i].kind) {
+		case IR_PART_IMAGE:
+			needs |= IR_NEED_VISION;
+			break;
+		case IR_PART_FILE:
+			/* A text document is text to any model. */
+			if (parts[i].media.source != IR_MEDIA_TEXT)
+				needs |= IR_NEED_FILES;
+			break;
+		case IR_PART_AUDIO:
+			needs |= IR_NEED_AUDIO;
+			break;
+		case IR_PART_TOOL_RESULT: /* holds no further results, so this ends */
+			needs |= parts_needs(parts[i].content, parts[i].n_content);
+			break;
+		case IR_PART_TEXT:
+		case IR_PART_TOOL_CALL:
+		case IR_PART_REASONING:
+		case IR_PART_REFUSAL:
+		case IR_PART_OPAQUE:
+			break;
+		}
+	}
+	return needs;
+}
+
+void ir_request_needs(struct ir_request *r)
+{
+	unsigned needs = 0;
+
+	if (r->stream)
+		needs |= IR_NEED_STREAM;
+	if (r->n_tools)
+		needs |= IR_NEED_TOOLS;
+	if (ir_forces_tool(r))
+		needs |= IR_NEED_FORCED_TOOL;
+	if (r->format.kind == IR_FORMAT_JSON_SCHEMA)
+		needs |= IR_NEED_SCHEMA;
+	if (r->reasoning.thinking == IR_THINKING_ENABLED || r->reasoning.thinking == IR_THINKING_ADAPTIVE ||
+	    r->reasoning.effort > IR_EFFORT_NONE)
+		needs |= IR_NEED_REASONING;
+	for (unsigned i = 0; i < r->n_messages; i++)
+		needs |= parts_needs(r->messages[i].parts, r->messages[i].n_parts);
+	r->needs = needs;
+}
+
+const struct ir_tool *ir_request_tool(const struct ir_request *r, struct str name)
+{
+	for (unsigned i = 0; i < r->n_tools; i++) {
+		if (str_present(r->tools[i].name) && str_eq(r->tools[i].name, name))
+			return &r->tools[i];
+	}
+	return NULL;
+}
+
+struct str ir_request_call_name(const struct ir_request *r, struct str call_id)
+{
+	/* Backwards: where a client reuses an id, the nearest call before the result is meant. */
+	for (unsigned i = r->n_messages; i-- > 0;) {
+		const struct ir_message *m = &r->messages[i];
+
+		for (unsigned k = m->n_parts; k-- > 0;) {
+			if (m->parts[k].kind == IR_PART_TOOL_CALL && str_eq(m->parts[k].id, call_id))
+				return m->parts[k].name;
+		}
+	}
+	return STR_NONE;
+}
+
+struct str ir_parts_text(struct arena *a, const struct ir_part *parts, unsigned n, struct str sep)
+{
+	const struct ir_part *only = NULL;
+	size_t len = 0;
+	unsigned texts = 0;
+	char *to, *at;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (parts[i].kind != IR_PART_TEXT)
+			continue;
+		len += parts[i].text.len + (texts++ ? sep.len : 0);
+		only = &parts[i];
+	}
+	if (texts == 0)
+		return STR("");
+	if (texts == 1)
+		return only->text;
+	at = to = arena_alloc_raw(a, len + 1);
+	if (!to)
+		return STR_NONE;
+	for (unsigned i = 0; i < n; i++) {
+		if (parts[i].kind != IR_PART_TEXT)
+			continue;
+		if (at != to && sep.len) {
+			memcpy(at, sep.ptr, sep.len);
+			at += sep.len;
+		}
+		if (parts[i].text.len)
+			memcpy(at, parts[i].text.ptr, parts[i].text.len);
+		at += parts[i].text.len;
+	}
+	return (struct str){ to, len };
+}
+
+/* --- losses --- */
+
+/* Extras bring names of the client's choosing into a response header: both are bounded. */
+enum { LOSS_MAX_NAME = 64, LOSS_MAX_NAMES = 64 };
+
+void ir_losses_init(struct ir_losses *l, struct arena *a)
+{
+	*l = (struct ir_losses){ .arena = a };
+}
+
+void ir_loss(struct ir_losses *l, struct str name)
+{
+	struct str copy;
+
+	if (name.len > LOSS_MAX_NAME)
+		name.len = LOSS_MAX_NAME;
+	if (l->failed || l->n >= LOSS_MAX_NAMES || name.len == 0)
+		return;
+	for (unsigned i = 0; i < l->n; i++) {
+		if (str_eq(l->names[i], name))
+			return;
+	}
+	if (l->n == l->cap) {
+		unsigned cap = l->cap ? l->cap * 2 : 8;
+		struct str *names = arena_grow(l->arena, l->names, l->cap * sizeof(*names),
+					       cap * sizeof(*names));
+
+		if (!names) {
+			l->failed = true;
+			return;
+		}
+		l->names = names;
+		l->cap = cap;
+	}
+	copy = arena_dup(l->arena, name);
+	if (!copy.ptr) {
+		l->failed = true;
+		return;
+	}
+	l->names[l->n++] = copy;
+}
+
+struct str ir_losses_text(const struct ir_losses *l)
+{
+	size_t room = 0;
+	char *to, *at;
+
+	for (unsigned i = 0; i < l->n; i++)
+		room += l->names[i].len + 2;
+	if (room == 0)
+		return STR_NONE;
+	at = to = arena_alloc_raw(l->arena, room);
+	if (!to)
+		return STR_NONE;
+	for (unsigned i = 0; i < l->n; i++) {
+		if (at != to) {
+			*at++ = ',';
+			*at++ = ' ';
+		}
+		for (size_t k = 0; k < l->names[i].len; k++) {
+			char c = l->names[i].ptr[k];
+
+			if (c > ' ' && c < 0x7f && c != ',')
+				*at++ = c;
+		}
+	}
+	return (struct str){ to, (size_t)(at - to) };
+}
+
+/* --- effort --- */
+
+static const char *const efforts[] = {
+	[IR_EFFORT_UNSET] = NULL,	[IR_EFFORT_NONE] = "none",     [IR_EFFORT_MINIMAL] = "minimal",
+	[IR_EFFORT_LOW] = "low",	[IR_EFFORT_MEDIUM] = "medium", [IR_EFFORT_HIGH] = "high",
+	[IR_EFFORT_XHIGH] = "xhigh",	[IR_EFFORT_MAX] = "max",
+};
+
+const char *ir_effort_name(enum ir_effort e)
+{
+	return efforts[e];
+}
+
+enum ir_effort ir_effort_parse(struct str s)
+{
+	for (unsigned e = IR_EFFORT_NONE; e <= IR_EFFORT_MAX; e++) {
+		if (str_eq(s, str_from(efforts[e])))
+			return (enum ir_effort)e;
+	}
+	return IR_EFFORT_UNSET;
+}
