@@ -23,7 +23,7 @@ struct loop {
 	uv_async_t wake_;
 	uv_prepare_t turn_;
 	uv_mutex_t posted_lock_;
-	struct list posted_, dead_, idle_;
+	struct list posted_, dead_;
 };
 
 int loop_init(struct loop *l, struct err *reterr) MUST_CHECK;
@@ -31,7 +31,7 @@ int loop_init(struct loop *l, struct err *reterr) MUST_CHECK;
 void loop_run(struct loop *l);
 /* From the loop's own thread. */
 void loop_stop(struct loop *l);
-/* After loop_run() returned: closes what is left, runs what is dead, frees. */
+/* After loop_run() returned: runs what was posted and what is dead, closes what is left, frees. */
 void loop_done(struct loop *l);
 
 static inline uint64_t loop_now_ms(const struct loop *l)
@@ -42,7 +42,8 @@ static inline uint64_t loop_now_ms(const struct loop *l)
 /* Runs `fn(arg)` on the loop's thread. From any thread. RC_NOMEM on failure. */
 int loop_post(struct loop *l, void (*fn)(void *arg), void *arg) MUST_CHECK;
 
-/* Runs `fn(node's owner)` at the end of this turn; embed the node in the dying object. */
+/* Runs `fn` once the stack is empty, before the loop waits again; embed the node in the dying object. Also the way to put
+ * off what must not happen inside the caller. At most once until `fn` ran. */
 struct loop_dead {
 	struct list node;
 	void (*fn)(struct loop_dead *self);
@@ -55,14 +56,16 @@ struct deadline {
 	uv_timer_t timer;
 	struct loop *loop;
 	uint64_t at_ms; /* loop_now_ms() based; 0: not set */
+	uint64_t due_ms_; /* when the timer underneath fires: at_ms or before; 0: it does not run */
 	void (*fn)(struct deadline *self);
+	void (*closed_)(struct deadline *self);
 };
 
 void deadline_init(struct deadline *d, struct loop *l, void (*fn)(struct deadline *self));
 /* Fires once `in_ms` from now unless moved or cleared before. */
 void deadline_set(struct deadline *d, uint64_t in_ms);
 void deadline_clear(struct deadline *d);
-/* Ends it; `closed` runs when the memory may be reused. */
+/* Ends it; `closed` (may be NULL) runs when the memory may be reused. */
 void deadline_close(struct deadline *d, void (*closed)(struct deadline *self));
 
 #endif
