@@ -18,7 +18,8 @@
 
 struct arena; /* opaque: only base/arena.c sees inside */
 
-/* A new arena that will never hold more than `max_bytes` of payload (> 0).
+/* A new arena that will never hold more than `max_bytes` of payload (> 0, rounded
+ * up to 16; so is each allocation).
  * The first block is small (4 KiB) and comes from a per-thread free list, so
  * making and ending one is cheap. NULL when out of memory. End with arena_free(). */
 struct arena *arena_new(size_t max_bytes);

@@ -1,7 +1,10 @@
 /* base/buf.h - a growing byte buffer that is born with its maximum.
  *
- *	0 ........ pos ........ len ........ cap   (cap <= max)
- *	 consumed     readable     free
+ *	0 ........ pos ........ len ........ cap
+ *	 consumed     readable     free            readable <= max
+ *
+ * (cap may pass max, up to twice, when bytes are consumed at the front of a full
+ * buffer: the price of never moving the same bytes again and again.)
  *
  * Failure is sticky: when memory runs out or `max` would be passed, the buffer
  * frees what it holds, `.failed` is set, and every further put is a no-op; so a
@@ -62,7 +65,8 @@ void buf_put_u64(struct buf *b, uint64_t v);
 void buf_put_i64(struct buf *b, int64_t v);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Cuts back to `len` bytes counted from ptr (pos <= len <= b->len): undoes puts. */
+/* Cuts back to `len` bytes counted from ptr (pos <= len <= b->len): undoes puts. A put
+ * may move what stands behind consumed bytes, so remember `len` only while pos is 0. */
 void buf_truncate(struct buf *b, size_t len);
 
 #endif

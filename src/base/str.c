@@ -1,0 +1,191 @@
+/* base/str.c - comparing, cutting and reading slices.
+ * Everything here is byte-wise: letters are ASCII, all other bytes stand for themselves. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* memmem(): linear for any needle, unlike a loop of memcmp() */
+#endif
+
+#include "base/str.h"
+
+static inline unsigned char lower(unsigned char c)
+{
+	return c >= 'A' && c <= 'Z' ? (unsigned char)(c | 0x20) : c;
+}
+
+static bool ieq_n(const char *a, const char *b, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (lower((unsigned char)a[i]) != lower((unsigned char)b[i]))
+			return false;
+	}
+	return true;
+}
+
+bool str_ieq(struct str a, struct str b)
+{
+	return a.len == b.len && ieq_n(a.ptr, b.ptr, a.len);
+}
+
+bool str_starts(struct str s, struct str prefix)
+{
+	return s.len >= prefix.len && str_eq((struct str){ s.ptr, prefix.len }, prefix);
+}
+
+bool str_istarts(struct str s, struct str prefix)
+{
+	return s.len >= prefix.len && ieq_n(s.ptr, prefix.ptr, prefix.len);
+}
+
+bool str_ends(struct str s, struct str suffix)
+{
+	return s.len >= suffix.len && str_eq(str_from_offset(s, s.len - suffix.len), suffix);
+}
+
+struct str str_from_offset(struct str s, size_t from)
+{
+	if (!s.ptr)
+		return s;
+	if (from > s.len)
+		from = s.len;
+	return (struct str){ s.ptr + from, s.len - from };
+}
+
+static inline bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+struct str str_trim(struct str s)
+{
+	while (s.len && is_blank(s.ptr[s.len - 1]))
+		s.len--;
+	while (s.len && is_blank(*s.ptr)) {
+		s.ptr++;
+		s.len--;
+	}
+	return s;
+}
+
+ptrdiff_t str_chr(struct str s, char c)
+{
+	const char *p = s.len ? memchr(s.ptr, c, s.len) : NULL;
+
+	return p ? p - s.ptr : -1;
+}
+
+ptrdiff_t str_find(struct str s, struct str needle)
+{
+	const char *p;
+
+	if (!needle.len)
+		return 0;
+	if (s.len < needle.len)
+		return -1;
+	p = memmem(s.ptr, s.len, needle.ptr, needle.len);
+	return p ? p - s.ptr : -1;
+}
+
+struct str str_cut(struct str *rest, char sep)
+{
+	struct str all = *rest;
+	ptrdiff_t at = str_chr(all, sep);
+
+	if (at < 0) {
+		*rest = STR_NONE;
+		return all;
+	}
+	*rest = str_from_offset(all, (size_t)at + 1);
+	return (struct str){ all.ptr, (size_t)at };
+}
+
+bool str_to_u64(struct str s, uint64_t *ret)
+{
+	uint64_t v = 0;
+
+	if (!s.len)
+		return false;
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned d = (unsigned)(unsigned char)s.ptr[i] - '0';
+
+		if (d > 9 || v > (UINT64_MAX - d) / 10)
+			return false;
+		v = v * 10 + d;
+	}
+	*ret = v;
+	return true;
+}
+
+bool str_to_i64(struct str s, int64_t *ret)
+{
+	bool minus = s.len && *s.ptr == '-';
+	uint64_t v;
+
+	if (!str_to_u64(minus ? str_from_offset(s, 1) : s, &v))
+		return false;
+	if (v > (uint64_t)INT64_MAX + minus)
+		return false;
+	*ret = minus ? (int64_t)(0 - v) : (int64_t)v;
+	return true;
+}
+
+/* Only the last `*` needs to be tried again: whatever an earlier one could have
+ * taken besides, the later one can take too. Hence no recursion. */
+bool str_glob(struct str pattern, struct str s)
+{
+	size_t p = 0, i = 0, star = 0, mark = 0;
+	bool starred = false;
+
+	while (i < s.len) {
+		if (p < pattern.len && pattern.ptr[p] == '*') {
+			starred = true;
+			star = ++p;
+			mark = i;
+		} else if (p < pattern.len && (pattern.ptr[p] == '?' || pattern.ptr[p] == s.ptr[i])) {
+			p++;
+			i++;
+		} else if (starred) {
+			p = star;
+			i = ++mark;
+		} else {
+			return false;
+		}
+	}
+	while (p < pattern.len && pattern.ptr[p] == '*')
+		p++;
+	return p == pattern.len;
+}
+
+/* One row of the usual table is kept: row[j] is the distance between the part of
+ * `a` read so far and the first j bytes of `b`. Names longer than the row count as far apart. */
+unsigned str_distance(struct str a, struct str b, unsigned cap)
+{
+	unsigned row[128];
+
+	while (a.len && b.len && *a.ptr == *b.ptr) {
+		a = str_from_offset(a, 1);
+		b = str_from_offset(b, 1);
+	}
+	while (a.len && b.len && a.ptr[a.len - 1] == b.ptr[b.len - 1]) {
+		a.len--;
+		b.len--;
+	}
+	if (a.len >= sizeof(row) / sizeof(row[0]) || b.len >= sizeof(row) / sizeof(row[0]))
+		return cap;
+	for (unsigned j = 0; j <= b.len; j++)
+		row[j] = j;
+	for (unsigned i = 0; i < a.len; i++) {
+		unsigned diagonal = row[0];
+
+		row[0] = i + 1;
+		for (unsigned j = 0; j < b.len; j++) {
+			unsigned d = diagonal + (a.ptr[i] != b.ptr[j]);
+
+			diagonal = row[j + 1];
+			if (d > row[j] + 1)
+				d = row[j] + 1;
+			if (d > diagonal + 1)
+				d = diagonal + 1;
+			row[j + 1] = d;
+		}
+	}
+	return row[b.len] < cap ? row[b.len] : cap;
+}
