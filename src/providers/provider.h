@@ -32,10 +32,22 @@ struct local_model {
 	unsigned n_extra_args;
 };
 
+/* A vendor that needs no code: data over the kind `openai-compatible`. One line of presets.def each. */
+struct provider_preset {
+	const char *name;          /* as in `type:` */
+	const char *base_url;      /* NULL: must be configured */
+	const char *key_env;       /* environment variable with the key; NULL: none */
+	const char *base_url_env;  /* variable that moves the base URL; NULL: none */
+	bool key_required;
+	unsigned quirks;
+	const char *prefix;        /* glob of model names it is taken to serve; NULL: none */
+};
+
 /* An account with a provider, as configured. Lives in its snapshot. */
 struct account {
 	struct str name;             /* the operator's name for it */
 	const struct provider *kind;
+	const struct provider_preset *preset; /* NULL: none */
 	struct origin origin;        /* for `local`: filled per model at run time */
 	struct str api_key;          /* absent: none is sent */
 	unsigned quirks;
@@ -74,6 +86,8 @@ struct provider {
 	const char *default_base_url;   /* NULL: base_url must be configured */
 	const char *key_env;            /* environment variable with the key, "OPENAI_API_KEY"; NULL: none */
 	const char *base_url_env[2];    /* variables that move the base URL; NULL: none */
+	const char *base_path;          /* path of a base URL that was given without one ("/v1"); NULL: "" */
+	const char *stray_path;         /* path that a base URL may end in though prepare() adds it itself; NULL: none */
 	bool key_required;              /* configuration without a key is refused */
 	unsigned quirks;                /* of every account of this kind */
 	const struct protocol *const *speaks; /* NULL-terminated, preferred first */
@@ -89,7 +103,19 @@ struct provider {
 };
 
 extern const struct provider *const providers[]; /* providers.def in its order; NULL at the end */
-const struct provider *provider_find(struct str name); /* aliases included */
+const struct provider *provider_find(struct str name); /* aliases included; case, '-' and '_' do not matter */
+
+extern const struct provider_preset provider_presets[]; /* presets.def in its order; .name NULL at the end */
+const struct provider_preset *provider_preset_find(struct str name);
+
+/* A kind that is known by name but is not in this version: what to do instead. NULL: never heard of. */
+const char *provider_later(struct str name);
+
+/* The base URL as the kind wants it: slashes at the end and a stray path taken off, a missing path added. */
+struct str provider_base_url(struct arena *a, const struct provider *kind, struct str url);
+
+/* True when the account is taken to serve a model of that name, by the globs of its kind or preset. */
+bool account_has_prefix(const struct account *acc, struct str model);
 
 #define X(id) extern const struct provider provider_##id;
 #include "providers/providers.def"

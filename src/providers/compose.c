@@ -1,0 +1,219 @@
+/* providers/compose.c - building the head of an upstream request, the same way for every kind.
+ *
+ * The hard thing is what must not happen: nothing of the client's head goes up unless a kind asked for that field by
+ * name, and no byte of key, header or model name can end a line or a path segment early (R20). */
+#include "providers/compose.h"
+
+#include "base/buf.h"
+#include "wire/http1.h"
+
+#ifndef GW_VERSION
+#define GW_VERSION "dev"
+#endif
+
+enum {
+	MAX_PATH = 8 * 1024,
+	MAX_CLIENT_VALUE = 4096,
+	MAX_REQUEST_ID = 128,
+};
+
+static void fail(struct compose *c, enum rc rc, const char *what)
+{
+	if (!c->rc)
+		c->rc = err_set(c->reterr, rc, "%s", what);
+}
+
+static bool has_field(const struct compose *c, struct str name)
+{
+	for (unsigned i = 0; i < c->ret->n_fields; i++)
+		if (str_ieq(c->ret->fields[i].name, name))
+			return true;
+	return false;
+}
+
+static void add(struct compose *c, struct str name, struct str value)
+{
+	if (c->rc)
+		return;
+	if (c->ret->n_fields == UPSTREAM_MAX_FIELDS)
+		fail(c, RC_TOOBIG, "too many header fields for the provider");
+	else if (!http_token_ok(name) || !http_value_ok(value))
+		fail(c, RC_INVALID, "a header field for the provider holds a control character");
+	else
+		c->ret->fields[c->ret->n_fields++] = (struct http_field){ name, value };
+}
+
+void compose_field(struct compose *c, const char *name, struct str value)
+{
+	if (str_present(value) && !has_field(c, str_from(name)))
+		add(c, str_from(name), value);
+}
+
+void compose_key(struct compose *c, const char *name, const char *prefix)
+{
+	struct str key = c->o->account->api_key, value;
+
+	if (c->rc || !key.len || has_field(c, str_from(name)))
+		return;
+	value = *prefix ? arena_printf(c->arena, "%s%.*s", prefix, STR_ARG(key)) : key;
+	if (!value.ptr)
+		fail(c, RC_NOMEM, "out of memory");
+	else if (!http_value_ok(key)) /* before %.*s could have stopped at a NUL */
+		fail(c, RC_INVALID, "the provider's api_key holds a control character");
+	else
+		add(c, str_from(name), value);
+}
+
+/* Visible ASCII and blanks: what lists of betas, versions and ids are made of. */
+static bool is_simple(struct str s, size_t max)
+{
+	if (s.len == 0 || s.len > max)
+		return false;
+	for (size_t i = 0; i < s.len; i++)
+		if (s.ptr[i] < 0x20 || s.ptr[i] > 0x7e)
+			return false;
+	return true;
+}
+
+void compose_from_client(struct compose *c, const char *name)
+{
+	const struct http_head *h = c->o->client;
+	struct str n = str_from(name);
+
+	if (!c->o->relay || !h || has_field(c, n))
+		return;
+	for (unsigned i = 0; i < h->n_fields; i++)
+		if (str_ieq(h->fields[i].name, n) && is_simple(h->fields[i].value, MAX_CLIENT_VALUE))
+			add(c, n, h->fields[i].value);
+}
+
+static bool is_id(struct str s)
+{
+	if (!is_simple(s, MAX_REQUEST_ID))
+		return false;
+	for (size_t i = 0; i < s.len; i++) {
+		char ch = s.ptr[i];
+
+		if (!((ch >= '0' && ch <= '9') || (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') ||
+		      ch == '-' || ch == '_' || ch == '.'))
+			return false;
+	}
+	return true;
+}
+
+void compose_start(struct compose *c, struct arena *a, const struct prepare_options *o, enum http_method method,
+		   struct upstream_request *ret, struct err *reterr)
+{
+	struct str id = o->client ? http_field_get(o->client, STR("x-request-id")) : STR_NONE;
+
+	*c = (struct compose){ .arena = a, .o = o, .ret = ret, .reterr = reterr };
+	*ret = (struct upstream_request){ .method = method };
+	for (unsigned i = 0; i < o->account->n_headers; i++)
+		add(c, o->account->headers[i].name, o->account->headers[i].value);
+	if (method == HTTP_POST)
+		compose_field(c, "content-type", STR("application/json"));
+	compose_field(c, "accept", o->stream ? STR("text/event-stream") : STR("application/json"));
+	compose_field(c, "accept-encoding", STR("identity"));
+	compose_field(c, "user-agent", STR("llm-gateway/" GW_VERSION));
+	if (is_id(id))
+		compose_field(c, "x-request-id", id);
+}
+
+void compose_path(struct compose *c, const char *root, const char *path, struct str segment, const char *query)
+{
+	struct buf b;
+
+	if (c->rc)
+		return;
+	buf_init(&b, MAX_PATH);
+	buf_put(&b, c->o->account->origin.base_path);
+	buf_puts(&b, root);
+	buf_puts(&b, path);
+	if (str_present(segment)) {
+		buf_putc(&b, '/');
+		http_put_segment(&b, segment);
+	}
+	buf_puts(&b, query);
+	if (b.over)
+		fail(c, RC_TOOBIG, "the model's name is too long for a path");
+	else if (buf_ok(&b))
+		c->ret->path = arena_dup(c->arena, buf_str(&b));
+	if (!c->ret->path.ptr)
+		fail(c, RC_NOMEM, "out of memory");
+	buf_done(&b);
+}
+
+int compose_end(struct compose *c)
+{
+	return c->rc;
+}
+
+static int no_such_operation(struct err *reterr)
+{
+	return err_set(reterr, RC_UNSUPPORTED, "the provider has no such operation");
+}
+
+int compose_openai(struct arena *a, const struct prepare_options *o, struct upstream_request *ret,
+		   struct err *reterr)
+{
+	struct compose c;
+
+	if (o->op == IR_OP_COUNT_TOKENS)
+		return no_such_operation(reterr);
+	compose_start(&c, a, o, o->op == IR_OP_GENERATE ? HTTP_POST : HTTP_GET, ret, reterr);
+	compose_key(&c, "authorization", "Bearer ");
+	compose_from_client(&c, "openai-beta");
+	switch (o->op) {
+	case IR_OP_GENERATE:
+		compose_path(&c, "", "/chat/completions", STR_NONE, "");
+		break;
+	case IR_OP_LIST_MODELS:
+		compose_path(&c, "", "/models", STR_NONE, "");
+		break;
+	case IR_OP_GET_MODEL:
+		compose_path(&c, "", "/models", o->model, "");
+		break;
+	case IR_OP_COUNT_TOKENS:
+		break;
+	}
+	return compose_end(&c);
+}
+
+/* `?beta=true` chooses Anthropic's beta routes; it is the only query that goes up. */
+static const char *beta_query(const struct prepare_options *o)
+{
+	struct str rest = o->relay && o->client ? o->client->query : STR_NONE;
+
+	while (str_present(rest))
+		if (str_eq(str_cut(&rest, '&'), STR("beta=true")))
+			return "?beta=true";
+	return "";
+}
+
+int compose_anthropic(struct arena *a, const struct prepare_options *o, const char *root,
+		      struct upstream_request *ret, struct err *reterr)
+{
+	bool post = o->op == IR_OP_GENERATE || o->op == IR_OP_COUNT_TOKENS;
+	struct compose c;
+
+	compose_start(&c, a, o, post ? HTTP_POST : HTTP_GET, ret, reterr);
+	compose_key(&c, "x-api-key", "");
+	compose_from_client(&c, "anthropic-version");
+	compose_field(&c, "anthropic-version", STR("2023-06-01"));
+	compose_from_client(&c, "anthropic-beta");
+	switch (o->op) {
+	case IR_OP_GENERATE:
+		compose_path(&c, root, "/messages", STR_NONE, beta_query(o));
+		break;
+	case IR_OP_COUNT_TOKENS:
+		compose_path(&c, root, "/messages/count_tokens", STR_NONE, beta_query(o));
+		break;
+	case IR_OP_LIST_MODELS:
+		compose_path(&c, root, "/models", STR_NONE, "?limit=1000");
+		break;
+	case IR_OP_GET_MODEL:
+		compose_path(&c, root, "/models", o->model, "");
+		break;
+	}
+	return compose_end(&c);
+}

@@ -1,0 +1,26 @@
+/* providers/local.c - a llama-server child of ours, on a Unix socket that the engine makes when it starts one.
+ *
+ * llama-server does not hold a model to `tool_choice`, but does hold it to a schema; hence the quirk. No key: the
+ * socket's folder is ours alone. */
+#include "providers/compose.h"
+
+static const struct protocol *const speaks[] = { &protocol_openai_chat, NULL };
+
+static int prepare(struct arena *a, const struct prepare_options *o, struct upstream_request *ret,
+		   struct err *reterr)
+{
+	struct compose c;
+
+	if (o->op != IR_OP_GENERATE)
+		return err_set(reterr, RC_UNSUPPORTED, "local models have no such operation");
+	compose_start(&c, a, o, HTTP_POST, ret, reterr);
+	compose_path(&c, "/v1", "/chat/completions", STR_NONE, "");
+	return compose_end(&c);
+}
+
+const struct provider provider_local = {
+	.name = "local",
+	.quirks = QUIRK_FORCED_TOOL_AS_SCHEMA | QUIRK_NO_DEVELOPER_ROLE | QUIRK_TOP_K | QUIRK_MAX_TOKENS,
+	.speaks = speaks,
+	.prepare = prepare,
+};

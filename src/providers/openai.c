@@ -1,0 +1,19 @@
+/* providers/openai.c - OpenAI's own API: the base URL ends in /v1, the key is a bearer token. */
+#include "providers/compose.h"
+
+static const struct protocol *const speaks[] = { &protocol_openai_chat, NULL };
+static const char *const prefixes[] = {
+	"gpt-*", "o1*", "o3*", "o4*", "text-embedding-*", "chatgpt-*", NULL,
+};
+
+const struct provider provider_openai = {
+	.name = "openai",
+	.default_base_url = "https://api.openai.com/v1",
+	.key_env = "OPENAI_API_KEY",
+	.base_url_env = { "OPENAI_BASE_URL", "OPENAI_API_BASE" },
+	.base_path = "/v1",
+	.key_required = true,
+	.speaks = speaks,
+	.prefixes = prefixes,
+	.prepare = compose_openai,
+};

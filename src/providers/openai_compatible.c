@@ -1,0 +1,28 @@
+/* providers/openai_compatible.c - any server that speaks OpenAI's protocol at a base URL of its own; a key is optional.
+ *
+ * Some of them speak Anthropic's protocol beside it, below the same base URL (`protocols:` in the configuration says
+ * so). Which of the two headers such a server takes its key from differs, so it gets both. */
+#include "providers/compose.h"
+
+static const struct protocol *const speaks[] = { &protocol_openai_chat, NULL };
+
+static int prepare(struct arena *a, const struct prepare_options *o, struct upstream_request *ret,
+		   struct err *reterr)
+{
+	struct compose c = { .arena = a, .o = o, .ret = ret, .reterr = reterr };
+	int rc;
+
+	if (o->protocol != &protocol_anthropic_messages)
+		return compose_openai(a, o, ret, reterr);
+	rc = compose_anthropic(a, o, "", ret, reterr);
+	if (rc)
+		return rc;
+	compose_key(&c, "authorization", "Bearer ");
+	return compose_end(&c);
+}
+
+const struct provider provider_openai_compatible = {
+	.name = "openai-compatible",
+	.speaks = speaks,
+	.prepare = prepare,
+};

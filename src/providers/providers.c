@@ -1,0 +1,125 @@
+/* providers/providers.c - the lists of kinds and presets, and finding one by name. */
+#include "providers/provider.h"
+
+const struct provider *const providers[] = {
+#define X(id) &provider_##id,
+#include "providers/providers.def"
+#undef X
+	NULL,
+};
+
+const struct provider_preset provider_presets[] = {
+#define X(name, base_url, key_env, base_url_env, key_required, quirks, prefix) \
+	{ name, base_url, key_env, base_url_env, key_required, quirks, prefix },
+#include "providers/presets.def"
+#undef X
+	{ .name = NULL },
+};
+
+/* Other names people know a kind or a preset by. */
+static const struct {
+	const char *alias, *name;
+} aliases[] = {
+	{ "claude", "anthropic" },
+	{ "openai-like", "openai-compatible" },
+	{ "compatible", "openai-compatible" },
+	{ "llama", "local" },
+	{ "grok", "xai" },
+	{ "lm-studio", "lmstudio" },
+	{ "llama.cpp", "llamacpp" },
+	{ "together-ai", "together" },
+	{ "fireworks-ai", "fireworks" },
+};
+
+/* Known, not built. */
+static const struct {
+	const char *name, *instead;
+} later[] = {
+	{ "azure", "use type openai-compatible with base_url https://NAME.openai.azure.com/openai/v1" },
+	{ "azureopenai", "use type openai-compatible with base_url https://NAME.openai.azure.com/openai/v1" },
+	{ "google", "use type openai-compatible with base_url https://generativelanguage.googleapis.com/v1beta/openai" },
+	{ "gemini", "use type openai-compatible with base_url https://generativelanguage.googleapis.com/v1beta/openai" },
+	{ "ollama", "use type openai-compatible with base_url http://127.0.0.1:11434/v1" },
+};
+
+static char fold(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return (char)(c - 'A' + 'a');
+	return c == '_' ? '-' : c;
+}
+
+static bool same_name(const char *known, struct str name)
+{
+	size_t i = 0;
+
+	for (; known[i] && i < name.len; i++)
+		if (fold(known[i]) != fold(name.ptr[i]))
+			return false;
+	return !known[i] && i == name.len;
+}
+
+static struct str real_name(struct str name)
+{
+	for (size_t i = 0; i < sizeof(aliases) / sizeof(aliases[0]); i++)
+		if (same_name(aliases[i].alias, name))
+			return str_from(aliases[i].name);
+	return name;
+}
+
+const struct provider *provider_find(struct str name)
+{
+	name = real_name(name);
+	for (size_t i = 0; providers[i]; i++)
+		if (same_name(providers[i]->name, name))
+			return providers[i];
+	return NULL;
+}
+
+const struct provider_preset *provider_preset_find(struct str name)
+{
+	name = real_name(name);
+	for (const struct provider_preset *p = provider_presets; p->name; p++)
+		if (same_name(p->name, name))
+			return p;
+	return NULL;
+}
+
+const char *provider_later(struct str name)
+{
+	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
+		if (same_name(later[i].name, name))
+			return later[i].instead;
+	return NULL;
+}
+
+/* Where the path of a URL begins; its length when there is none. */
+static size_t path_at(struct str url)
+{
+	ptrdiff_t authority = str_find(url, STR("://"));
+	size_t from = authority < 0 ? 0 : (size_t)authority + 3;
+	ptrdiff_t slash = str_chr(str_from_offset(url, from), '/');
+
+	return slash < 0 ? url.len : from + (size_t)slash;
+}
+
+struct str provider_base_url(struct arena *a, const struct provider *kind, struct str url)
+{
+	while (url.len && url.ptr[url.len - 1] == '/')
+		url.len--;
+	if (kind->stray_path && str_ends(url, str_from(kind->stray_path)))
+		url.len -= str_from(kind->stray_path).len;
+	if (kind->base_path && path_at(url) == url.len && !str_starts(url, STR("unix:")))
+		return arena_printf(a, "%.*s%s", STR_ARG(url), kind->base_path);
+	return arena_dup(a, url);
+}
+
+bool account_has_prefix(const struct account *acc, struct str model)
+{
+	if (acc->preset && acc->preset->prefix && str_glob(str_from(acc->preset->prefix), model))
+		return true;
+	for (const char *const *p = acc->kind->prefixes; p && *p; p++)
+		if (str_glob(str_from(*p), model))
+			return true;
+	return false;
+}
