@@ -23,7 +23,8 @@ struct yyjson_val;
 typedef struct yyjson_val json; /* the one typedef of the tree: yyjson's own name is not ours to spread */
 
 /* Parses all of `text` (blanks around it allowed). On failure NULL and reterr
- * with RC_SYNTAX and the byte position, or RC_NOMEM. The text is copied. */
+ * with RC_SYNTAX and the byte position, or RC_NOMEM. The text is copied. Besides the copy
+ * a value takes 16 bytes of the arena (while the list of them grows, up to 40). */
 const json *json_parse(struct arena *a, struct str text, struct err *reterr) MUST_CHECK;
 
 bool json_is_obj(const json *v);
@@ -59,7 +60,7 @@ size_t json_len(const json *v); /* members or elements; 0 otherwise */
  *	while (json_next(&it)) use(it.key, it.val);  (.key absent in arrays) */
 struct json_iter {
 	struct str key;
-	const json *val;
+	const json *val; /* never absent inside the loop */
 	/* private */
 	const json *at_;
 	size_t left_;

@@ -39,13 +39,17 @@ struct json_edit {
 	struct str with; /* "" removes */
 };
 
-/* `text` with the edits made, into `out`. */
+/* `text` with the edits made, into `out` (whose failure says that something was too big or memory out).
+ * `edits` is put in order on the way and is used up. Removals made by json_edit_remove() may meet:
+ * the commas come out right whichever members go. */
 void json_patch(struct buf *out, struct str text, struct json_edit *edits, unsigned n);
 
 /* The edit that removes the member `m` of `text` (as found by json_scan(), at
  * top level) together with one comma beside it. */
 struct json_edit json_edit_remove(struct str text, struct str member);
-/* The edit that adds `"key":value` (ready text, no braces or commas around) as the first member of the object `text`. */
+/* The edit that adds `"key":value` (ready text, no braces or commas around) as the first member of the
+ * object `text`. Not together with edits that remove all of its members. Without memory .old is absent,
+ * and json_patch() then fails its buffer. */
 struct json_edit json_edit_add(struct arena *a, struct str text, struct str key_value);
 
 #endif
