@@ -97,6 +97,8 @@ void http_call_cancel(struct http_call *call);
 /* Stops reading; bytes already read may still be delivered. The idle deadline stands still. */
 void http_call_pause(struct http_call *call);
 void http_call_resume(struct http_call *call);
+/* Moves the idle deadline of a running call; counts from now. */
+void http_call_set_idle(struct http_call *call, uint64_t idle_ms);
 /* Valid until the call is over, and inside its last callback. */
 const struct http_call_stats *http_call_stats(const struct http_call *call);
 

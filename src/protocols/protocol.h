@@ -147,6 +147,7 @@ struct protocol {
 	const char *request_id_header; /* MUST: name under which clients look for the request's id */
 	const struct protocol_route *routes; /* MUST: ends with .path NULL */
 	const char *error_content_type; /* MUST: "application/json" */
+	bool end_required; /* a stream without its own end (TAP_END) was cut, even when a stop reason came before (trap 113) */
 
 	/* Requests, relay. MUST. RC_INVALID / RC_SYNTAX with a message for the caller. */
 	int (*peek)(struct arena *a, struct str body, struct request_peek *ret, struct err *reterr);
@@ -202,7 +203,8 @@ struct protocol {
 	int (*decode_models)(struct arena *a, struct str body, struct str **ret_ids, unsigned *ret_n,
 			     struct err *reterr);
 
-	/* Token counts. MAY be NULL. */
+	/* Token counts. MAY be NULL; decode: -1 when it is none. */
+	int64_t (*decode_token_count)(struct arena *scratch, struct str body);
 	void (*encode_token_count)(int64_t input_tokens, struct buf *out);
 };
 
