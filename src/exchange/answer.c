@@ -1,0 +1,147 @@
+/* exchange/answer.c - what the gateway itself says: errors, model lists, token counts, and the fields of every answer. */
+#include "exchange/exchange_impl.h"
+
+#include "base/clock.h"
+
+static void add(struct http_field *fields, unsigned *n, struct str name, struct str value)
+{
+	/* Names of models and providers come from outside: a value that could break a head is left out. */
+	if (*n < MAX_ANSWER_FIELDS && str_present(value) && http_value_ok(value))
+		fields[(*n)++] = (struct http_field){ name, value };
+}
+
+unsigned answer_fields(struct exchange *x, struct http_field fields[MAX_ANSWER_FIELDS], struct str content_type,
+		       bool upstream)
+{
+	const struct attempt_fields *passed = upstream && x->attempt ? attempt_fields(x->attempt) : NULL;
+	struct str id_name = str_from(x->match.protocol->request_id_header);
+	unsigned n = 0;
+
+	add(fields, &n, STR("content-type"), content_type);
+	add(fields, &n, STR("x-request-id"), x->id);
+	if (!str_ieq(id_name, STR("x-request-id")))
+		add(fields, &n, id_name, x->id);
+	if (x->target) {
+		add(fields, &n, STR("x-llm-gateway-provider"), x->target->account->name);
+		add(fields, &n, STR("x-llm-gateway-model"), x->target->model);
+		add(fields, &n, STR("x-llm-gateway-attempts"),
+		    arena_printf(x->arena, "%u", x->record.attempts));
+		add(fields, &n, STR("x-llm-gateway-dropped"), ir_losses_text(&x->losses));
+	}
+	for (unsigned i = 0; passed && i < passed->n; i++)
+		add(fields, &n, passed->fields[i].name, passed->fields[i].value);
+	return n;
+}
+
+void answer_whole(struct exchange *x, int status, struct str content_type, struct str body, bool upstream,
+		  const char *end)
+{
+	struct http_field fields[MAX_ANSWER_FIELDS];
+	unsigned n = answer_fields(x, fields, content_type, upstream);
+	struct http_request *r = x->request;
+
+	x->record.status = status;
+	x->record.first_byte_us = clock_mono_us();
+	exchange_over(x, end); /* first: with its answer the request is gone */
+	http_respond(r, status, fields, n, body);
+}
+
+/* The 200 is out: only the stream itself can still tell. */
+static void error_in_stream(struct exchange *x, const struct ir_error *e, const char *end)
+{
+	struct http_request *r = x->request;
+	struct buf *out = http_respond_buf(r);
+
+	if (x->pump.encoder && x->committed) {
+		struct ir_event ev = { .kind = IR_ERROR, .error = e };
+
+		if (x->match.protocol->encode_event(x->pump.encoder, &ev, out) != RC_OK)
+			x->match.protocol->encode_stream_error(e, x->id, out);
+	} else {
+		x->match.protocol->encode_stream_error(e, x->id, out);
+	}
+	/* No final chunk: who misses the event still sees that this was no proper end. */
+	exchange_over(x, end);
+	http_respond_abort(r);
+}
+
+void answer_error(struct exchange *x, const struct ir_error *e, const char *end)
+{
+	struct http_field fields[MAX_ANSWER_FIELDS];
+	struct http_request *r = x->request;
+	struct buf body;
+	unsigned n;
+	int status;
+
+	x->record.detail = e->message;
+	if (x->head_sent) {
+		error_in_stream(x, e, end);
+		return;
+	}
+	buf_init(&body, 64 * 1024);
+	x->match.protocol->encode_error(e, x->id, &body, &status);
+	n = answer_fields(x, fields, str_from(x->match.protocol->error_content_type), true);
+	if (e->kind == IR_ERR_METHOD)
+		add(fields, &n, STR("allow"), x->match.allow);
+	if (e->kind == IR_ERR_AUTHENTICATION)
+		add(fields, &n, STR("www-authenticate"), STR("Bearer"));
+	x->record.status = status;
+	x->record.first_byte_us = clock_mono_us();
+	exchange_over(x, end);
+	http_respond(r, status, fields, n, buf_str(&body));
+	buf_done(&body);
+}
+
+void answer_models(struct exchange *x)
+{
+	struct ir_error missing = { .kind = IR_ERR_MODEL_NOT_FOUND, .retry_after_ms = -1 };
+	struct model_info *models;
+	struct buf body;
+	unsigned n;
+
+	if (routing_models(x->snapshot, x->env->catalog, &x->principal, x->arena, &models, &n) != RC_OK) {
+		answer_error(x,
+			     &(struct ir_error){ .kind = IR_ERR_UNAVAILABLE,
+						 .message = STR("The gateway is out of memory."),
+						 .retry_after_ms = -1 },
+			     "refused");
+		return;
+	}
+	buf_init(&body, 16 * 1024 * 1024);
+	if (x->match.op == IR_OP_LIST_MODELS) {
+		x->match.protocol->encode_models(models, n, &body);
+	} else {
+		for (unsigned i = 0; i < n && buf_len(&body) == 0; i++)
+			if (str_eq(models[i].id, x->match.arg))
+				x->match.protocol->encode_model(&models[i], &body);
+	}
+	if (buf_len(&body) > 0) {
+		answer_whole(x, 200, STR("application/json"), buf_str(&body), false, "ok");
+	} else {
+		missing.message = arena_printf(x->arena, "The model \"%.*s\" does not exist. GET /v1/models lists those that do.",
+					       STR_ARG(x->match.arg));
+		missing.code = STR("model_not_found");
+		answer_error(x, &missing, "refused");
+	}
+	buf_done(&body);
+}
+
+void answer_token_count(struct exchange *x, int64_t tokens, bool estimated)
+{
+	struct http_field fields[MAX_ANSWER_FIELDS];
+	unsigned n = answer_fields(x, fields, STR("application/json"), false);
+	struct http_request *r = x->request;
+	struct buf body;
+
+	if (estimated)
+		add(fields, &n, STR("x-llm-gateway-estimated"), STR("input_tokens"));
+	buf_init(&body, 1024);
+	x->match.protocol->encode_token_count(tokens, &body);
+	x->record.status = 200;
+	x->record.usage.input = tokens;
+	x->record.usage.estimated = estimated;
+	x->record.first_byte_us = clock_mono_us();
+	exchange_over(x, "ok");
+	http_respond(r, 200, fields, n, buf_str(&body));
+	buf_done(&body);
+}

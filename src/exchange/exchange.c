@@ -1,0 +1,387 @@
+/* exchange/exchange.c - the path of one request, as a table of steps.
+ *
+ * Read `steps` first: it is the path. Each step returns NEXT (go on), WAIT (a callback will go on) or DONE (the
+ * answer is out, the exchange may be gone). The hard thing is the end: it may come from the client, the upstream or
+ * a step, at any moment, so all ways out meet in exchange_over(), and nobody touches `x` after a step said DONE.
+ */
+#include "exchange/exchange_impl.h"
+
+#include "base/clock.h"
+#include "base/id.h"
+
+enum { KEEPALIVE_TICK_MS = 500 };
+
+enum step_result { NEXT, WAIT, DONE };
+
+struct step {
+	const char *name;
+	enum step_result (*run)(struct exchange *x);
+};
+
+/* --- the steps --- */
+
+static enum step_result refuse(struct exchange *x, enum ir_error_kind kind, struct str message)
+{
+	answer_error(x, &(struct ir_error){ .kind = kind, .message = message, .retry_after_ms = -1 }, "refused");
+	return DONE;
+}
+
+static enum step_result out_of_memory(struct exchange *x)
+{
+	return refuse(x, IR_ERR_UNAVAILABLE, STR("The gateway is out of memory for this request. Try again later."));
+}
+
+/* A caller's own id is kept when it can stand in a log line and a field as it is. */
+static bool sane_id(struct str id)
+{
+	if (id.len == 0 || id.len > 128)
+		return false;
+	for (size_t i = 0; i < id.len; i++) {
+		unsigned char c = (unsigned char)id.ptr[i];
+		bool alnum = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+
+		if (!alnum && c != '-' && c != '_' && c != '.')
+			return false;
+	}
+	return true;
+}
+
+static void make_id(struct exchange *x)
+{
+	struct str own = http_field_get(x->head, STR("x-request-id"));
+
+	if (!str_present(own))
+		own = http_field_get(x->head, STR("request-id"));
+	if (sane_id(own)) {
+		x->id = own;
+		return;
+	}
+	memcpy(x->id_text, "req_", 4);
+	id_make(x->id_text + 4, 22);
+	x->id = (struct str){ x->id_text, 26 };
+}
+
+static bool protocol_enabled(const struct exchange *x)
+{
+	if (x->match.protocol == &protocol_openai_chat)
+		return x->snapshot->enable_openai;
+	if (x->match.protocol == &protocol_anthropic_messages)
+		return x->snapshot->enable_anthropic;
+	return true;
+}
+
+static enum step_result identify(struct exchange *x)
+{
+	struct ir_error e = { .retry_after_ms = -1 };
+
+	make_id(x);
+	switch (route_find(x->arena, x->head, &x->match)) {
+	case ROUTE_OK:
+		if (protocol_enabled(x))
+			return NEXT;
+		return refuse(x, IR_ERR_NOT_FOUND, STR("This protocol is switched off in the gateway's configuration."));
+	case ROUTE_METHOD:
+		e.kind = IR_ERR_METHOD;
+		e.message = arena_printf(x->arena, "Method %.*s is not allowed for %.*s; use %.*s.",
+					 STR_ARG(x->head->method_text), STR_ARG(x->head->path), STR_ARG(x->match.allow));
+		answer_error(x, &e, "refused");
+		return DONE;
+	case ROUTE_NOT_FOUND:
+		break;
+	}
+	e.kind = IR_ERR_NOT_FOUND;
+	e.message = arena_printf(x->arena,
+				 "There is no %.*s %.*s here. Known: POST /v1/chat/completions, POST /v1/messages, "
+				 "POST /v1/messages/count_tokens, GET /v1/models.",
+				 STR_ARG(x->head->method_text), STR_ARG(x->head->path));
+	answer_error(x, &e, "refused");
+	return DONE;
+}
+
+static enum step_result authenticate(struct exchange *x)
+{
+	struct ir_error e = { .retry_after_ms = -1 };
+
+	if (auth_check(x->snapshot, x->head, &x->principal, &e) == RC_OK)
+		return NEXT;
+	answer_error(x, &e, "refused");
+	return DONE;
+}
+
+static enum step_result list_models(struct exchange *x)
+{
+	if (x->match.op != IR_OP_LIST_MODELS && x->match.op != IR_OP_GET_MODEL)
+		return NEXT;
+	answer_models(x);
+	return DONE;
+}
+
+/* Only JSON in no encoding can be read here (R18); a missing Content-Type is let pass, curl users forget it. */
+static enum step_result accept_media(struct exchange *x)
+{
+	struct str encoding = http_field_get(x->head, STR("content-encoding"));
+	struct str type = http_field_get(x->head, STR("content-type"));
+
+	if (encoding.len > 0 && !str_ieq(encoding, STR("identity")))
+		return refuse(x, IR_ERR_MEDIA_TYPE, STR("Send the body without Content-Encoding."));
+	if (str_istarts(type, STR("multipart/")) || str_istarts(type, STR("application/octet-stream")))
+		return refuse(x, IR_ERR_MEDIA_TYPE, STR("Send the body as application/json."));
+	return NEXT;
+}
+
+static enum step_result read_body(struct exchange *x)
+{
+	http_request_read_body(x->request, x->snapshot->max_body);
+	return WAIT;
+}
+
+static enum step_result peek(struct exchange *x)
+{
+	struct str pin = http_field_get(x->head, STR("x-llm-gateway-provider"));
+	struct str strict = http_field_get(x->head, STR("x-llm-gateway-strict"));
+	struct err e = { 0 };
+	int rc = x->match.protocol->peek(x->arena, x->peek.body, &x->peek, &e);
+
+	if (rc == RC_NOMEM)
+		return out_of_memory(x);
+	if (rc != RC_OK) {
+		struct ir_error error = { .kind = IR_ERR_INVALID_REQUEST, .retry_after_ms = -1 };
+
+		error.message = arena_dup(x->arena, str_from(e.msg));
+		if (e.param[0])
+			error.param = arena_dup(x->arena, str_from(e.param));
+		answer_error(x, &error, "refused");
+		return DONE;
+	}
+	x->pin = pin.len > 0 ? pin : x->peek.provider_pin;
+	x->strict = x->snapshot->strict_parameters || str_ieq(strict, STR("true"));
+	return NEXT;
+}
+
+static enum step_result authorise(struct exchange *x)
+{
+	struct ir_error e = { .retry_after_ms = -1 };
+
+	if (auth_check_model(&x->principal, x->peek.model, x->arena, &e) == RC_OK)
+		return NEXT;
+	answer_error(x, &e, "refused");
+	return DONE;
+}
+
+static enum step_result route(struct exchange *x)
+{
+	struct route_facts facts = {
+		.model = x->peek.model,
+		.pin = x->pin,
+		.protocol = x->match.protocol,
+		.needs = x->peek.stream ? IR_NEED_STREAM : 0,
+		.principal = &x->principal,
+	};
+	struct ir_error e = { .retry_after_ms = -1 };
+
+	if (routing_resolve(x->snapshot, x->env->catalog, &facts, x->arena, &x->route, &e) == RC_OK)
+		return NEXT;
+	answer_error(x, &e, "refused");
+	return DONE;
+}
+
+static enum step_result count(struct exchange *x)
+{
+	if (x->match.op != IR_OP_COUNT_TOKENS || x->route.targets[0].relay)
+		return NEXT;
+	count_tokens(x);
+	return DONE;
+}
+
+static enum step_result forward(struct exchange *x)
+{
+	forward_next(x);
+	return DONE;
+}
+
+static const struct step steps[] = {
+	{ "identify", identify },         /* which protocol and operation */
+	{ "authenticate", authenticate }, /* from the head alone (R17) */
+	{ "list_models", list_models },
+	{ "accept_media", accept_media },
+	{ "read_body", read_body },
+	{ "peek", peek },           /* model, stream: no tree is built */
+	{ "authorise", authorise }, /* this principal, this model */
+	{ "route", route },         /* model -> ordered targets */
+	{ "count", count },
+	{ "forward", forward },     /* attempts, pump, settle */
+};
+
+static void run_steps(struct exchange *x)
+{
+	while (x->step < sizeof(steps) / sizeof(steps[0]))
+		if (steps[x->step++].run(x) != NEXT)
+			return;
+}
+
+/* --- the request's callbacks --- */
+
+static void on_body(void *user, struct str body)
+{
+	struct exchange *x = user;
+
+	x->peek.body = body;
+	run_steps(x);
+}
+
+static enum ir_error_kind kind_of_status(int status)
+{
+	switch (status) {
+	case 404:
+		return IR_ERR_NOT_FOUND;
+	case 413:
+		return IR_ERR_TOO_LARGE;
+	case 415:
+		return IR_ERR_MEDIA_TYPE;
+	case 408:
+		return IR_ERR_TIMEOUT;
+	case 503:
+		return IR_ERR_UNAVAILABLE;
+	default:
+		return status >= 500 ? IR_ERR_SERVER : IR_ERR_INVALID_REQUEST;
+	}
+}
+
+static void on_body_failed(void *user, int status, struct str message)
+{
+	struct exchange *x = user;
+
+	answer_error(x,
+		     &(struct ir_error){ .kind = kind_of_status(status),
+					 .status = status,
+					 .message = message,
+					 .retry_after_ms = -1 },
+		     "refused");
+}
+
+static void on_drain(void *user)
+{
+	pump_drained(user);
+}
+
+static void on_gone(void *user, const char *why)
+{
+	struct exchange *x = user;
+
+	x->record.detail = str_from(why);
+	exchange_over(x, "client_gone");
+}
+
+static const struct http_request_events request_events = {
+	.on_body = on_body,
+	.on_body_failed = on_body_failed,
+	.on_drain = on_drain,
+	.on_gone = on_gone,
+};
+
+/* --- life --- */
+
+void exchange_open(struct exchange_env *env, struct http_request *r)
+{
+	struct arena *a = http_request_arena(r);
+	struct exchange *x = arena_alloc(a, sizeof(*x));
+
+	if (!x) {
+		http_respond(r, 503, NULL, 0, STR(""));
+		return;
+	}
+	x->env = env;
+	x->request = r;
+	x->arena = a;
+	x->head = http_request_head(r);
+	x->snapshot = snapshot_ref(env->snapshot);
+	x->record.start_us = clock_mono_us();
+	x->record.usage = IR_USAGE_NONE;
+	ir_losses_init(&x->losses, a);
+	list_append(&env->live, &x->live);
+	env->n_live++;
+	if (!env->keepalive.at_ms)
+		deadline_set(&env->keepalive, KEEPALIVE_TICK_MS);
+	http_request_set_user(r, x, &request_events);
+	run_steps(x);
+}
+
+void exchange_over(struct exchange *x, const char *end)
+{
+	if (x->over)
+		return;
+	x->over = true;
+	x->record.end = end;
+	count_cancel(x);
+	if (x->attempt)
+		attempt_cancel(x->attempt);
+	if (x->relay && x->pump.ready)
+		ir_usage_merge(&x->record.usage, &x->pump.tap.usage);
+	pump_done(&x->pump);
+	settle(x);
+	list_remove(&x->live);
+	x->env->n_live--;
+	x->snapshot = snapshot_unref(x->snapshot);
+}
+
+void exchange_end_all(struct exchange_env *env, const char *why)
+{
+	struct ir_error e = {
+		.kind = IR_ERR_UNAVAILABLE,
+		.message = STR("The gateway is shutting down. Try again."),
+		.retry_after_ms = -1,
+	};
+
+	LIST_EACH_SAFE(&env->live, it, tmp)
+		answer_error(LIST_ENTRY(it, struct exchange, live), &e, why);
+}
+
+/* --- the environment --- */
+
+/* One tick looks at all streams: cheaper than a timer a stream, and silence is counted in seconds. */
+static void keepalive_tick(struct deadline *d)
+{
+	struct exchange_env *env = LIST_ENTRY(d, struct exchange_env, keepalive);
+	uint64_t now = loop_now_ms(env->loop);
+
+	LIST_EACH_SAFE(&env->live, it, tmp) {
+		struct exchange *x = LIST_ENTRY(it, struct exchange, live);
+		uint64_t after = x->snapshot->keepalive_ms;
+
+		if (after && x->attempt && x->peek.stream && now - x->last_sent_ms >= after)
+			pump_keepalive(x);
+	}
+	if (env->n_live > 0)
+		deadline_set(&env->keepalive, KEEPALIVE_TICK_MS);
+}
+
+void exchange_env_init(struct exchange_env *env, struct loop *l)
+{
+	env->loop = l;
+	list_init(&env->live);
+	list_init(&env->detached);
+	deadline_init(&env->keepalive, l, keepalive_tick);
+}
+
+void exchange_env_close(struct exchange_env *env, void (*closed)(struct deadline *self))
+{
+	attempt_cancel_detached(&env->detached);
+	deadline_close(&env->keepalive, closed);
+	env->snapshot = snapshot_unref(env->snapshot);
+}
+
+void exchange_refuse(const struct http_head *head, int status, struct str message, struct arena *a,
+		     struct buf *body, struct str *ret_content_type, void *env)
+{
+	const struct protocol *p = &protocol_openai_chat;
+	struct ir_error e = { .kind = kind_of_status(status), .status = status, .message = message, .retry_after_ms = -1 };
+	struct route_match match;
+	int ignored;
+
+	if (head && head->path.ptr) {
+		(void)route_find(a, head, &match);
+		p = match.protocol;
+	}
+	p->encode_error(&e, STR_NONE, body, &ignored);
+	*ret_content_type = str_from(p->error_content_type);
+}

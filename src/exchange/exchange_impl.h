@@ -1,0 +1,138 @@
+/* exchange/exchange_impl.h - the exchange as its own files see it; nobody else includes this. */
+#ifndef GW_EXCHANGE_EXCHANGE_IMPL_H
+#define GW_EXCHANGE_EXCHANGE_IMPL_H
+
+#include "exchange/exchange.h"
+#include "ir/event.h"
+#include "ir/fold.h"
+#include "ir/forced_tool.h"
+#include "ir/grammar.h"
+#include "ir/request.h"
+#include "policy/auth.h"
+#include "protocols/protocol.h"
+#include "upstream/attempt.h"
+
+enum { MAX_ANSWER_FIELDS = 32 };
+
+struct count;
+
+/* What the access record says at the end. */
+struct record {
+	uint64_t start_us;
+	uint64_t first_byte_us; /* 0: nothing was sent */
+	int status;
+	unsigned attempts;
+	bool reused;
+	struct ir_usage usage;
+	const char *end;        /* why it ended: "ok", "refused", "client_gone", "upstream_truncated", ... static */
+	struct str detail;      /* of a failure, for people; no secret */
+};
+
+/* The answer on its way from the upstream to the client: one per attempt, see pump.c. */
+struct pump {
+	struct arena *arena;    /* the attempt's */
+	struct arena *scratch;  /* emptied after each event */
+	struct relay_tap tap;
+	struct protocol_decoder *decoder;
+	struct protocol_encoder *encoder;
+	struct ir_grammar grammar;
+	struct ir_forced_tool forced;
+	struct ir_fold fold;
+	struct ir_sink sink;    /* the pump's own: after grammar and forced tool */
+	struct buf held;        /* what the client would get, before the commit */
+	bool ready;             /* set up for this attempt */
+	bool finished;          /* the answer is whole */
+	bool errored;           /* an error event came */
+	struct ir_error error;  /* its text, in the attempt's arena */
+};
+
+struct exchange {
+	struct exchange_env *env;
+	struct http_request *request;
+	struct arena *arena;
+	struct snapshot *snapshot;
+	struct list live;
+	const struct http_head *head;
+	struct route_match match;
+	struct str id;
+	char id_text[32];
+	struct str response_id; /* in the client's dialect, for answers that are translated */
+	int64_t created_s;
+	struct principal principal;
+	unsigned step;
+
+	struct request_peek peek;
+	struct str pin;
+	bool strict;
+	struct ir_request *ir;      /* decoded when the first foreign target needs it */
+	struct ir_losses losses;
+
+	struct route route;
+	unsigned next_target;
+	const struct target *target; /* of the current or last attempt */
+	bool relay;                  /* the current attempt passes bytes on */
+	bool forced;                 /* the current attempt asks for a forced tool as a schema */
+	struct attempt *attempt;
+	struct count *counting;      /* tokens being counted by the local engine */
+	struct pump pump;
+
+	bool head_sent;   /* the client has our 200 (perhaps only for a keep-alive) */
+	bool committed;   /* the client has something of this answer: no other target may follow */
+	bool paused;
+	bool over;
+	uint64_t last_sent_ms;
+	struct ir_error last_error; /* of the last target that failed */
+	struct record record;
+};
+
+/* --- exchange.c --- */
+
+/* Every way out: releases all, writes the record. The client's answer has been ended or aborted before. */
+void exchange_over(struct exchange *x, const char *end);
+
+/* --- answer.c: answers of our own --- */
+
+/* Fields of every answer. `upstream`: those of the current attempt too. Returns how many. */
+unsigned answer_fields(struct exchange *x, struct http_field fields[MAX_ANSWER_FIELDS], struct str content_type,
+		       bool upstream);
+/* A whole answer; the exchange is over. */
+void answer_whole(struct exchange *x, int status, struct str content_type, struct str body, bool upstream,
+		  const char *end);
+/* An error in the client's dialect: a whole answer, or the terminal event of a stream that has begun. Over. */
+void answer_error(struct exchange *x, const struct ir_error *e, const char *end);
+void answer_models(struct exchange *x);
+void answer_token_count(struct exchange *x, int64_t tokens, bool estimated);
+
+/* --- forward.c: targets, attempts and what becomes of them --- */
+
+/* Starts the next target, or answers with the last error when none is left. */
+void forward_next(struct exchange *x);
+/* The request's body for a foreign target, its losses noted; decodes the request first when nobody has. */
+int forward_translate_body(struct exchange *x, const struct target *t, struct buf *out, struct err *reterr) MUST_CHECK;
+/* What the client is told when that fails. */
+struct ir_error forward_error_of(struct exchange *x, int rc, const struct err *e);
+/* The current attempt failed before anything was committed, in a way that another target may not share. */
+void forward_failed(struct exchange *x, const struct ir_error *e, const char *end, bool retry);
+
+/* --- pump.c --- */
+
+extern const struct attempt_events pump_events;
+/* Frees what the pump holds outside arenas. */
+void pump_done(struct pump *p);
+/* The client has taken what was pending. */
+void pump_drained(struct exchange *x);
+/* The upstream is silent: keeps the client's connection warm. */
+void pump_keepalive(struct exchange *x);
+
+/* --- count_tokens.c --- */
+
+/* The answer to IR_OP_COUNT_TOKENS where the target has no such operation. */
+void count_tokens(struct exchange *x);
+/* Ends a count under way without an answer. */
+void count_cancel(struct exchange *x);
+
+/* --- settle.c --- */
+
+void settle(struct exchange *x);
+
+#endif

@@ -1,0 +1,178 @@
+/* exchange/forward.c - the targets of an exchange, one attempt after another.
+ *
+ * A target is tried once, in the order that routing gave. Another may follow only while nothing of an answer
+ * has been committed to the client; the decision who may follow is taken here, the commit in pump.c.
+ */
+#include "exchange/exchange_impl.h"
+
+#include "upstream/health.h"
+
+/* --- the body for one target --- */
+
+static unsigned quirks_of(const struct target *t)
+{
+	return t->account->quirks;
+}
+
+/* Relay unless the target cannot do as it is told in its own protocol. */
+static bool may_relay(const struct exchange *x, const struct target *t)
+{
+	return t->relay && !(x->peek.forces_tool && (quirks_of(t) & QUIRK_FORCED_TOOL_AS_SCHEMA));
+}
+
+static int patch_body(struct exchange *x, const struct target *t, struct buf *out)
+{
+	struct patch_options o = {
+		.model = t->model,
+		.quirks = quirks_of(t),
+		.strip_provider = str_present(x->peek.provider_pin),
+		.ask_usage = x->peek.stream && !x->peek.include_usage && !(quirks_of(t) & QUIRK_NO_STREAM_OPTIONS),
+	};
+
+	x->pump.tap.hide_usage = o.ask_usage;
+	return t->protocol->patch(x->arena, &x->peek, &o, out);
+}
+
+static struct request_target request_target(const struct exchange *x, const struct target *t)
+{
+	const struct provider *kind = t->account->kind;
+	struct request_target rt = {
+		.model = t->model,
+		.quirks = quirks_of(t),
+		.default_max_tokens = x->snapshot->default_max_tokens,
+		.adaptive_thinking = kind->adaptive_thinking && kind->adaptive_thinking(t->model),
+	};
+
+	if (rt.default_max_tokens <= 0 && kind->default_max_tokens)
+		rt.default_max_tokens = kind->default_max_tokens(t->model);
+	if (rt.default_max_tokens <= 0)
+		rt.default_max_tokens = 4096;
+	memcpy(rt.budget, x->snapshot->budget, sizeof(rt.budget));
+	return rt;
+}
+
+int forward_translate_body(struct exchange *x, const struct target *t, struct buf *out, struct err *reterr)
+{
+	struct request_target rt = request_target(x, t);
+	const struct ir_request *r;
+	struct ir_request forced;
+	int rc;
+
+	if (!x->ir) {
+		rc = x->match.protocol->decode_request(x->arena, x->peek.body, &x->ir, reterr);
+		if (rc == RC_OK && x->match.op == IR_OP_GENERATE && x->match.protocol->check_generate)
+			rc = x->match.protocol->check_generate(x->ir, reterr);
+		if (rc != RC_OK)
+			return rc;
+	}
+	r = x->ir;
+	x->forced = ir_forces_tool(r) && (rt.quirks & QUIRK_FORCED_TOOL_AS_SCHEMA);
+	if (x->forced) {
+		rc = ir_forced_tool_request(x->arena, r, &forced, reterr);
+		if (rc != RC_OK)
+			return rc;
+		r = &forced;
+	}
+	rc = t->protocol->encode_request(x->arena, r, &rt, out, &x->losses, reterr);
+	if (rc == RC_OK && x->losses.failed)
+		rc = RC_NOMEM;
+	if (rc == RC_OK && x->strict && x->losses.n > 0)
+		rc = err_set(reterr, RC_UNSUPPORTED,
+			     "Provider \"%.*s\" cannot take: %.*s. Leave them out, or do not ask to be strict.",
+			     STR_ARG(t->account->name), STR_ARG(ir_losses_text(&x->losses)));
+	return rc;
+}
+
+/* --- one attempt --- */
+
+struct ir_error forward_error_of(struct exchange *x, int rc, const struct err *e)
+{
+	struct ir_error error = { .kind = IR_ERR_INVALID_REQUEST, .retry_after_ms = -1 };
+
+	if (rc == RC_NOMEM || rc == RC_TOOBIG) {
+		error.kind = rc == RC_NOMEM ? IR_ERR_UNAVAILABLE : IR_ERR_TOO_LARGE;
+		error.message = rc == RC_NOMEM ? STR("The gateway is out of memory for this request.") :
+						 STR("The request is too large to be translated.");
+		return error;
+	}
+	error.message = arena_dup(x->arena, str_from(e->msg));
+	if (e->param[0])
+		error.param = arena_dup(x->arena, str_from(e->param));
+	return error;
+}
+
+static int start(struct exchange *x, const struct target *t, struct err *reterr)
+{
+	struct attempt_options o = {
+		.loop = x->env->loop,
+		.client = x->env->client,
+		.engine = x->env->engine,
+		.snapshot = x->snapshot,
+		.account = t->account,
+		.model = t->model,
+		.protocol = t->protocol,
+		.op = x->match.op,
+		.stream = x->peek.stream,
+		.relay = x->relay,
+		.client_head = x->head,
+	};
+	int rc;
+
+	buf_init(&o.body, 2 * x->snapshot->max_body + 65536);
+	rc = x->relay ? patch_body(x, t, &o.body) : forward_translate_body(x, t, &o.body, reterr);
+	if (rc == RC_OK && !buf_ok(&o.body))
+		rc = o.body.over ? RC_TOOBIG : RC_NOMEM;
+	if (rc != RC_OK) {
+		buf_done(&o.body);
+		return rc;
+	}
+	x->attempt = attempt_start(&o, &pump_events, x, reterr); /* takes the body, also when it fails */
+	return x->attempt ? RC_OK : reterr->code;
+}
+
+void forward_next(struct exchange *x)
+{
+	while (x->next_target < x->route.n_targets) {
+		const struct target *t = &x->route.targets[x->next_target++];
+		struct err e = { 0 };
+		int rc;
+
+		x->target = t;
+		x->relay = may_relay(x, t);
+		x->forced = false;
+		ir_losses_init(&x->losses, x->arena);
+		x->record.attempts++;
+		x->last_sent_ms = loop_now_ms(x->env->loop);
+		rc = start(x, t, &e);
+		if (rc == RC_OK)
+			return;
+		x->last_error = forward_error_of(x, rc, &e);
+	}
+	answer_error(x, &x->last_error, x->record.end ? x->record.end : "refused");
+}
+
+/* Longer-lived copy: the attempt's arena ends before the exchange does. */
+static struct ir_error keep_error(struct exchange *x, const struct ir_error *e)
+{
+	struct ir_error copy = *e;
+
+	copy.message = arena_dup(x->arena, e->message);
+	copy.code = arena_dup(x->arena, e->code);
+	copy.param = arena_dup(x->arena, e->param);
+	copy.type = arena_dup(x->arena, e->type);
+	return copy;
+}
+
+void forward_failed(struct exchange *x, const struct ir_error *e, const char *end, bool retry)
+{
+	x->last_error = keep_error(x, e);
+	x->record.end = end;
+	if (!retry || x->next_target >= x->route.n_targets) {
+		answer_error(x, &x->last_error, end);
+		return;
+	}
+	attempt_cancel(x->attempt);
+	x->attempt = NULL;
+	pump_done(&x->pump);
+	forward_next(x);
+}

@@ -1,0 +1,554 @@
+/* exchange/pump.c - the answer on its way: upstream bytes in, client bytes out.
+ *
+ *	relay:      SSE block -> tap -------------------------------------> the same bytes
+ *	translate:  SSE block -> decoder -> grammar -> (forced tool) -> encoder -> client bytes
+ *	whole body: the same events, folded (client does not stream) or streamed
+ *
+ * The hard thing is the commit gate: until the first meaningful event the client's bytes are held, and a failure may
+ * still go to the next target. After it a failure becomes the client's own terminal error, never a made-up end.
+ * What one upstream read brought goes out in one write.
+ */
+#include "exchange/exchange_impl.h"
+
+#include "base/clock.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "upstream/health.h"
+
+enum {
+	SCRATCH_MAX = 256 * 1024 * 1024, /* a parsed event of the longest kind */
+	HELD_MAX = 64 * 1024 * 1024,
+};
+
+static void note_ok(struct exchange *x)
+{
+	health_ok(x->env->health, x->target->account->name);
+}
+
+static void note_failed(struct exchange *x, const char *what)
+{
+	health_failed(x->env->health, x->target->account->name, what);
+	log_event(LOG_WARN, "attempt.failed", NULL, LF_STR("id", x->id),
+		  LF_STR("provider", x->target->account->name), LF_STR("upstream_model", x->target->model),
+		  LF_CSTR("reason", what));
+}
+
+static struct ir_error upstream_error(struct exchange *x, enum ir_error_kind kind, const char *what)
+{
+	return (struct ir_error){
+		.kind = kind,
+		.message = arena_printf(x->arena, "Provider \"%.*s\" %s.", STR_ARG(x->target->account->name), what),
+		.retry_after_ms = -1,
+	};
+}
+
+/* --- failing --- */
+
+/* The upstream is at fault. Before the commit another target may follow. */
+static void fail(struct exchange *x, const struct ir_error *e, const char *reason, const char *end, bool retry)
+{
+	note_failed(x, reason);
+	if (x->committed)
+		answer_error(x, e, end);
+	else
+		forward_failed(x, e, end, retry);
+}
+
+static void fail_cut(struct exchange *x)
+{
+	struct ir_error e = upstream_error(x, IR_ERR_UPSTREAM, "ended its answer before it was whole");
+
+	fail(x, &e, "truncated", "upstream_truncated", true);
+}
+
+static void fail_nonsense(struct exchange *x, const char *why)
+{
+	struct ir_error e = upstream_error(x, IR_ERR_UPSTREAM, "sent something that is no answer of its protocol");
+
+	if (why && *why)
+		e.message = arena_printf(x->arena, "%.*s (%s)", STR_ARG(e.message), why);
+	fail(x, &e, "nonsense", "upstream_error", true);
+}
+
+static void fail_memory(struct exchange *x)
+{
+	struct ir_error e = { .kind = IR_ERR_UNAVAILABLE,
+			      .message = STR("The gateway is out of memory for this answer."),
+			      .retry_after_ms = -1 };
+
+	answer_error(x, &e, "out_of_memory");
+}
+
+/* --- setting up for one attempt --- */
+
+enum { RESPONSE_ID_LEN = 24 };
+
+/* Minted once an exchange: it stays the same over a stream and over attempts (trap 28). */
+static int mint_response_id(struct exchange *x)
+{
+	struct str prefix = str_from(x->match.protocol->id_prefix);
+	char *text;
+
+	if (str_present(x->response_id))
+		return RC_OK;
+	text = arena_alloc(x->arena, prefix.len + RESPONSE_ID_LEN + 1);
+	if (!text)
+		return RC_NOMEM;
+	memcpy(text, prefix.ptr, prefix.len);
+	id_make(text + prefix.len, RESPONSE_ID_LEN);
+	x->response_id = (struct str){ text, prefix.len + RESPONSE_ID_LEN };
+	x->created_s = clock_wall_s();
+	return RC_OK;
+}
+
+static int sink_event(struct ir_sink *sink, const struct ir_event *ev);
+
+static int set_up_translation(struct exchange *x)
+{
+	struct pump *p = &x->pump;
+	struct ir_sink *first = &p->sink;
+	struct decoder_options d = { .arena = p->arena, .scratch = p->scratch, .quirks = x->target->account->quirks };
+	struct encoder_options e = {
+		.arena = p->arena,
+		.id = x->response_id,
+		.model = x->peek.model,
+		.created_s = x->created_s,
+		.include_usage = x->ir->include_usage,
+	};
+
+	p->sink.event = sink_event;
+	if (x->forced) {
+		if (ir_forced_tool_init(&p->forced, p->arena, x->ir, first) != RC_OK)
+			return RC_NOMEM;
+		first = &p->forced.sink;
+	}
+	ir_grammar_init(&p->grammar, first);
+	d.sink = &p->grammar.sink;
+	p->decoder = x->target->protocol->decoder_new(&d);
+	if (x->peek.stream)
+		p->encoder = x->match.protocol->encoder_new(&e);
+	else
+		ir_fold_init(&p->fold, p->arena);
+	return p->decoder && (p->encoder || !x->peek.stream) ? RC_OK : RC_NOMEM;
+}
+
+static int set_up(struct exchange *x)
+{
+	struct pump *p = &x->pump;
+
+	if (p->ready)
+		return RC_OK;
+	p->arena = attempt_arena(x->attempt);
+	p->scratch = arena_new(SCRATCH_MAX);
+	p->tap.arena = p->arena;
+	p->tap.usage = IR_USAGE_NONE;
+	buf_init(&p->tap.scratch, x->snapshot->max_event);
+	buf_init(&p->held, HELD_MAX);
+	if (!p->scratch)
+		return RC_NOMEM;
+	p->ready = true;
+	if (x->relay)
+		return RC_OK;
+	return mint_response_id(x) == RC_OK ? set_up_translation(x) : RC_NOMEM;
+}
+
+void pump_done(struct pump *p)
+{
+	if (p->scratch) {
+		arena_free(p->scratch);
+		buf_done(&p->tap.scratch);
+		buf_done(&p->held);
+	}
+	memset(p, 0, sizeof(*p));
+}
+
+/* --- towards the client --- */
+
+static void send_head(struct exchange *x)
+{
+	struct http_field fields[MAX_ANSWER_FIELDS];
+	unsigned n;
+
+	if (x->head_sent)
+		return;
+	n = answer_fields(x, fields, STR("text/event-stream; charset=utf-8"), true);
+	fields[n++] = (struct http_field){ STR("cache-control"), STR("no-store") };
+	fields[n++] = (struct http_field){ STR("x-accel-buffering"), STR("no") };
+	x->head_sent = true;
+	x->record.status = 200;
+	x->record.first_byte_us = clock_mono_us();
+	http_respond_head(x->request, 200, fields, n);
+}
+
+/* Where client bytes go now. */
+static struct buf *out(struct exchange *x)
+{
+	return x->committed ? http_respond_buf(x->request) : &x->pump.held;
+}
+
+static void commit(struct exchange *x)
+{
+	if (x->committed)
+		return;
+	send_head(x);
+	x->committed = true;
+	http_respond_write(x->request, buf_str(&x->pump.held));
+	buf_done(&x->pump.held);
+}
+
+static void flush(struct exchange *x)
+{
+	x->last_sent_ms = loop_now_ms(x->env->loop);
+	http_respond_flush(x->request);
+	if (x->over || x->paused || http_respond_pending(x->request) <= x->snapshot->stream_high)
+		return;
+	x->paused = true;
+	attempt_pause(x->attempt);
+}
+
+void pump_drained(struct exchange *x)
+{
+	if (!x->paused)
+		return;
+	x->paused = false;
+	if (x->attempt)
+		attempt_resume(x->attempt);
+}
+
+void pump_keepalive(struct exchange *x)
+{
+	if (x->paused || x->match.op != IR_OP_GENERATE)
+		return;
+	send_head(x);
+	x->match.protocol->encode_ping(x->committed, http_respond_buf(x->request));
+	flush(x);
+}
+
+static void answer_folded(struct exchange *x);
+
+/* The answer is whole and everything of it was handed over. */
+static void finish(struct exchange *x)
+{
+	struct http_request *r = x->request;
+
+	if (!x->pump.errored)
+		note_ok(x);
+	if (!x->relay && !x->pump.encoder) {
+		answer_folded(x);
+		return;
+	}
+	commit(x);
+	attempt_detach(x->attempt, &x->env->detached);
+	x->attempt = NULL;
+	exchange_over(x, x->pump.errored ? "upstream_error" : "ok");
+	http_respond_end(r);
+}
+
+/* --- events of the upstream --- */
+
+/* Last of the sinks: canonical events, in order. */
+static int sink_event(struct ir_sink *sink, const struct ir_event *ev)
+{
+	struct exchange *x = LIST_ENTRY(sink, struct exchange, pump.sink);
+	struct pump *p = &x->pump;
+
+	if (ev->kind == IR_START || ev->kind == IR_USAGE)
+		ir_usage_merge(&x->record.usage, &ev->usage);
+	if (ev->kind == IR_ERROR) {
+		p->errored = true;
+		p->error = *ev->error;
+		p->error.message = arena_dup(p->arena, ev->error->message);
+		p->error.code = arena_dup(p->arena, ev->error->code);
+		p->error.param = arena_dup(p->arena, ev->error->param);
+		p->error.type = arena_dup(p->arena, ev->error->type);
+		return RC_OK; /* who called the decoder decides what becomes of it */
+	}
+	if (ev->kind == IR_FINISH)
+		p->finished = true;
+	if (!p->encoder)
+		return p->fold.sink.event(&p->fold.sink, ev);
+	if (x->match.protocol->encode_event(p->encoder, ev, out(x)) != RC_OK)
+		return RC_NOMEM;
+	if (ev->kind == IR_DELTA || ev->kind == IR_CLOSE || ev->kind == IR_FINISH)
+		commit(x);
+	return RC_OK;
+}
+
+/* The decoder met an error event, or what it read makes no sense. True: the exchange went another way. */
+static bool decoded_badly(struct exchange *x, int rc, const struct err *e)
+{
+	struct pump *p = &x->pump;
+
+	if (p->errored)
+		fail(x, &p->error, "error_event", "upstream_error", true);
+	else if (rc == RC_NOMEM || rc == RC_TOOBIG)
+		fail_memory(x);
+	else if (rc == RC_CLOSED)
+		fail_cut(x);
+	else if (rc != RC_OK)
+		fail_nonsense(x, p->grammar.breach ? p->grammar.breach : e->msg);
+	else
+		return false;
+	return true;
+}
+
+static int translate_event(struct exchange *x, const struct sse_event *ev)
+{
+	struct err e = { 0 };
+	int rc = x->target->protocol->decode_event(x->pump.decoder, ev, &e);
+
+	arena_reset(x->pump.scratch);
+	return decoded_badly(x, rc, &e) ? -1 : 0;
+}
+
+static int relay_event(struct exchange *x, const struct sse_event *ev)
+{
+	struct pump *p = &x->pump;
+	unsigned flags = x->target->protocol->tap_event(&p->tap, p->scratch, ev);
+
+	if (flags & TAP_ERROR) {
+		arena_reset(p->scratch);
+		if (!x->committed) {
+			fail(x, &p->tap.error, "error_event", "upstream_error", true);
+			return -1;
+		}
+		note_failed(x, "error_event");
+		p->errored = true;
+	}
+	if (!(flags & TAP_DROP))
+		buf_put(out(x), flags & TAP_EDIT ? p->tap.edited : ev->raw);
+	if (flags & (TAP_MEANINGFUL | TAP_END))
+		commit(x);
+	if (flags & TAP_END)
+		p->finished = true;
+	return 0;
+}
+
+static void on_answer(void *user)
+{
+	struct exchange *x = user;
+
+	x->record.reused = attempt_stats(x->attempt).reused;
+	if (set_up(x) != RC_OK)
+		fail_memory(x);
+}
+
+static int on_event(void *user, const struct sse_event *ev)
+{
+	struct exchange *x = user;
+
+	if (x->pump.finished)
+		return 0; /* after its own end nothing counts */
+	return x->relay ? relay_event(x, ev) : translate_event(x, ev);
+}
+
+static void on_read_done(void *user)
+{
+	struct exchange *x = user;
+
+	if (x->pump.finished)
+		finish(x);
+	else if (x->committed)
+		flush(x);
+}
+
+/* The body of a stream has ended. */
+static void on_end(void *user)
+{
+	struct exchange *x = user;
+	struct pump *p = &x->pump;
+	struct err e = { 0 };
+	int rc;
+
+	if (p->finished) {
+		finish(x);
+		return;
+	}
+	if (!x->relay) {
+		rc = x->target->protocol->decode_end(p->decoder, &e);
+		if (!decoded_badly(x, rc, &e))
+			finish(x);
+		return;
+	}
+	if (p->errored || (p->tap.finished && !x->target->protocol->end_required))
+		finish(x);
+	else
+		fail_cut(x);
+}
+
+/* --- whole answers --- */
+
+static void relay_whole(struct exchange *x, struct str body)
+{
+	struct pump *p = &x->pump;
+	unsigned flags;
+
+	if (x->match.op == IR_OP_COUNT_TOKENS) {
+		note_ok(x);
+		x->record.usage.input = x->target->protocol->decode_token_count(p->scratch, body);
+		answer_whole(x, 200, attempt_fields(x->attempt)->content_type, body, true, "ok");
+		return;
+	}
+	flags = x->target->protocol->tap_body(&p->tap, p->scratch, body);
+	x->record.usage = p->tap.usage;
+	if (flags & TAP_ERROR) {
+		fail(x, &p->tap.error, "error_body", "upstream_error", true);
+	} else if (!(flags & TAP_MEANINGFUL)) {
+		fail_nonsense(x, NULL);
+	} else {
+		note_ok(x);
+		answer_whole(x, 200, attempt_fields(x->attempt)->content_type, body, true, "ok");
+	}
+}
+
+static void answer_folded(struct exchange *x)
+{
+	struct pump *p = &x->pump;
+	struct encoder_options o = {
+		.arena = p->arena,
+		.id = x->response_id,
+		.model = x->peek.model,
+		.created_s = x->created_s,
+		.include_usage = true,
+	};
+	struct buf body;
+
+	buf_init(&body, 2 * x->snapshot->max_response);
+	if (x->match.protocol->encode_response(&o, &p->fold.response, &body) != RC_OK || !buf_ok(&body)) {
+		fail_memory(x);
+	} else {
+		answer_whole(x, 200, STR("application/json"), buf_str(&body), true, "ok");
+	}
+	buf_done(&body);
+}
+
+static void translate_whole(struct exchange *x, struct str body)
+{
+	struct pump *p = &x->pump;
+	struct decoder_options d = {
+		.arena = p->arena,
+		.scratch = p->scratch,
+		.sink = &p->grammar.sink,
+		.quirks = x->target->account->quirks,
+	};
+	struct err e = { 0 };
+	int rc = x->target->protocol->decode_body(&d, body, &e);
+
+	if (decoded_badly(x, rc, &e))
+		return;
+	if (p->finished)
+		finish(x);
+	else
+		fail_nonsense(x, NULL);
+}
+
+static void on_body(void *user, struct str body)
+{
+	struct exchange *x = user;
+
+	x->record.reused = attempt_stats(x->attempt).reused;
+	if (set_up(x) != RC_OK)
+		fail_memory(x);
+	else if (x->relay)
+		relay_whole(x, body);
+	else
+		translate_whole(x, body);
+}
+
+/* --- other statuses and no answer at all --- */
+
+/* May another target do better? The request's own mistakes are the same everywhere. */
+static bool worth_another(int status)
+{
+	return status < 400 || status == 401 || status == 402 || status == 403 || status == 404 || status == 408 ||
+	       status == 409 || status == 429 || status >= 500;
+}
+
+static const char *status_reason(int status)
+{
+	switch (status) {
+	case 401:
+		return "status_401";
+	case 403:
+		return "status_403";
+	case 404:
+		return "status_404";
+	case 408:
+		return "status_408";
+	case 429:
+		return "status_429";
+	case 500:
+		return "status_500";
+	case 502:
+		return "status_502";
+	case 503:
+		return "status_503";
+	case 504:
+		return "status_504";
+	case 529:
+		return "status_529";
+	default:
+		return status >= 500 ? "status_5xx" : status >= 400 ? "status_4xx" : "status_3xx";
+	}
+}
+
+/* The account's own trouble is not the client's: its key is ours, and a redirect is never followed (traps 108, R12). */
+static struct ir_error own_trouble(struct exchange *x, int status)
+{
+	if (status < 400)
+		return upstream_error(x, IR_ERR_UPSTREAM, "answered with a redirect, which is never followed; check its base_url");
+	return upstream_error(x, IR_ERR_UPSTREAM,
+			      "refused the gateway's own credential; its operator has to check the api_key");
+}
+
+static void on_status(void *user, int status, struct str body)
+{
+	struct exchange *x = user;
+	const struct attempt_fields *f = attempt_fields(x->attempt);
+	struct ir_error e = { .status = status, .retry_after_ms = -1 };
+	bool native = x->target->protocol->decode_error(x->arena, status, body, &e);
+	bool ours = status < 400 || status == 401 || status == 403;
+	bool last = x->next_target >= x->route.n_targets;
+
+	x->record.reused = attempt_stats(x->attempt).reused;
+	if (ours)
+		e = own_trouble(x, status);
+	else if (f->retry_after_ms >= 0)
+		e.retry_after_ms = f->retry_after_ms;
+	if (worth_another(status)) {
+		note_failed(x, status_reason(status));
+		if (!last || ours || x->head_sent) {
+			forward_failed(x, &e, "upstream_error", true);
+			return;
+		}
+	} else {
+		note_ok(x);
+	}
+	if (x->relay && native && !ours && !x->head_sent)
+		answer_whole(x, status, f->content_type, body, true, "upstream_error");
+	else
+		answer_error(x, &e, "upstream_error");
+}
+
+static void on_fail(void *user, const struct attempt_fail *f)
+{
+	struct exchange *x = user;
+	struct ir_error e = f->error;
+
+	if (x->pump.finished) { /* the answer was whole; how the connection ended does not matter */
+		finish(x);
+		return;
+	}
+	e.message = arena_dup(x->arena, e.message);
+	fail(x, &e, f->name, x->committed ? "upstream_truncated" : "upstream_error", f->kind != ATTEMPT_NOMEM);
+}
+
+const struct attempt_events pump_events = {
+	.on_answer = on_answer,
+	.on_event = on_event,
+	.on_read_done = on_read_done,
+	.on_end = on_end,
+	.on_body = on_body,
+	.on_status = on_status,
+	.on_fail = on_fail,
+};

@@ -1,0 +1,55 @@
+/* exchange/settle.c - the end of an exchange: one access record, written exactly once. */
+#include "exchange/exchange_impl.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+static struct log_field tokens(const char *key, int64_t n)
+{
+	/* What nobody said is left out, not claimed to be 0. */
+	if (n < 0)
+		return LF_STR(key, STR_NONE);
+	return LF_INT(key, n);
+}
+
+static struct log_field millis(const char *key, uint64_t from_us, uint64_t to_us)
+{
+	if (to_us < from_us)
+		return LF_STR(key, STR_NONE);
+	return LF_INT(key, (to_us - from_us) / 1000);
+}
+
+void settle(struct exchange *x)
+{
+	const struct record *r = &x->record;
+	const struct target *t = x->target;
+	uint64_t now = clock_mono_us();
+
+	if (!x->snapshot->access_log)
+		return;
+	log_event(LOG_INFO, "access", NULL,
+		  LF_STR("id", x->id),
+		  LF_STR("client", http_request_peer(x->request)),
+		  LF_STR("key", x->principal.key ? x->principal.key->name : STR_NONE),
+		  LF_STR("method", x->head->method_text),
+		  LF_STR("path", x->head->path),
+		  LF_CSTR("protocol", x->match.protocol->name),
+		  LF_STR("model", x->peek.model),
+		  LF_BOOL("stream", x->peek.stream),
+		  LF_STR("provider", t ? t->account->name : STR_NONE),
+		  LF_STR("upstream_model", t ? t->model : STR_NONE),
+		  LF_CSTR("upstream_protocol", t ? t->protocol->name : NULL),
+		  LF_INT("status", r->status),
+		  tokens("input_tokens", r->usage.input),
+		  tokens("output_tokens", r->usage.output),
+		  tokens("cache_read_tokens", r->usage.cache_read),
+		  tokens("cache_write_tokens", r->usage.cache_write),
+		  tokens("reasoning_tokens", r->usage.reasoning),
+		  LF_INT("attempts", r->attempts),
+		  LF_BOOL("reused", r->reused),
+		  millis("first_byte_ms", r->start_us, r->first_byte_us),
+		  millis("total_ms", r->start_us, now),
+		  LF_STR("dropped", ir_losses_text(&x->losses)),
+		  LF_CSTR("end", r->end),
+		  LF_STR("detail", r->detail));
+}

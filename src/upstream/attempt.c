@@ -1,0 +1,477 @@
+/* upstream/attempt.c - one upstream try over one http_call.
+ *
+ * The hard thing is who may still be on the stack: the owner may cancel from inside any callback, and the
+ * call's callbacks may be the attempt's last. So the attempt's memory always ends through loop_free_later(), and every
+ * callback that goes on after telling the owner looks at `over` first.
+ *
+ * The window of SSE bytes is the read buffer itself while events come whole; only a cut event's beginning is kept.
+ */
+#include "upstream/attempt.h"
+
+#include "base/clock.h"
+#include "engine/engine.h"
+#include "upstream/pass_fields.h"
+
+enum {
+	ATTEMPT_ARENA_MAX = 8 * 1024 * 1024,
+	DETACHED_IDLE_MS = 1000,
+	STATUS_BODY_MAX = 256 * 1024, /* of an error answer; more is cut off, it is for people */
+	SNIFF_LEN = 6,                /* "event:" */
+};
+
+enum body_shape { SHAPE_UNKNOWN, SHAPE_STREAM, SHAPE_WHOLE, SHAPE_STATUS };
+
+struct attempt {
+	struct arena *arena;
+	struct attempt_options o; /* .body and .snapshot are ours */
+	struct attempt_events ev;
+	void *user;
+	struct upstream_request prepared;
+	struct engine_wait *waiting;
+	struct engine_lease *lease;
+	struct http_call *call;
+	struct http_call_stats stats; /* a copy once the call is over */
+	struct attempt_fields fields;
+	enum body_shape shape;
+	int status;
+	struct sse_parser sse;
+	struct buf body; /* whole body, or the beginning of a cut event */
+	bool paused, over, detached;
+	struct list in_detached;
+	struct loop_dead dead;
+};
+
+static void attempt_free(struct loop_dead *dead)
+{
+	struct attempt *t = LIST_ENTRY(dead, struct attempt, dead);
+
+	sse_done(&t->sse);
+	buf_done(&t->body);
+	buf_done(&t->o.body);
+	snapshot_unref(t->o.snapshot);
+	arena_free(t->arena);
+}
+
+/* Every way out goes through here, once. */
+static void attempt_over(struct attempt *t)
+{
+	if (t->over)
+		return;
+	t->over = true;
+	list_remove(&t->in_detached);
+	if (t->call)
+		t->stats = *http_call_stats(t->call);
+	t->call = NULL;
+	if (t->waiting)
+		engine_acquire_cancel(t->waiting);
+	t->waiting = NULL;
+	engine_release(t->lease);
+	t->lease = NULL;
+	loop_free_later(t->o.loop, &t->dead, attempt_free);
+}
+
+void attempt_cancel(struct attempt *t)
+{
+	struct http_call *call = t->call;
+
+	if (t->over)
+		return;
+	attempt_over(t);
+	if (call)
+		http_call_cancel(call);
+}
+
+/* Ends the call if it still runs, then tells the owner: the last thing that happens. */
+static void fail(struct attempt *t, struct attempt_fail f)
+{
+	attempt_cancel(t);
+	f.error.retry_after_ms = f.error.retry_after_ms ? f.error.retry_after_ms : -1;
+	t->ev.on_fail(t->user, &f);
+}
+
+static struct str account_says(struct attempt *t, const char *what)
+{
+	return arena_printf(t->arena, "Provider \"%.*s\" %s.", STR_ARG(t->o.account->name), what);
+}
+
+static void fail_local(struct attempt *t, enum attempt_failure kind, const char *name, enum ir_error_kind error,
+		       const char *what)
+{
+	fail(t, (struct attempt_fail){ .kind = kind,
+				       .name = name,
+				       .detail = str_from(what),
+				       .error = { .kind = error, .message = account_says(t, what) } });
+}
+
+/* --- framing --- */
+
+/* Hands out every whole block of `window`; returns how many bytes are done with, or -1 when the attempt is over. */
+static ptrdiff_t deliver_events(struct attempt *t, struct str window)
+{
+	size_t done = 0, used;
+	struct sse_event ev;
+
+	for (;;) {
+		switch (sse_next(&t->sse, str_from_offset(window, done), &ev, &used)) {
+		case SSE_MORE:
+			return (ptrdiff_t)done;
+		case SSE_EVENT:
+			done += used;
+			if (t->ev.on_event(t->user, &ev) != 0 || t->over)
+				return -1;
+			break;
+		case SSE_TOOBIG:
+			fail_local(t, ATTEMPT_TOO_BIG, "event_too_big", IR_ERR_UPSTREAM,
+				   "sent an event longer than server.max_event allows");
+			return -1;
+		case SSE_NOMEM:
+			fail_local(t, ATTEMPT_NOMEM, "out_of_memory", IR_ERR_UNAVAILABLE,
+				   "sent more than there is memory for");
+			return -1;
+		}
+	}
+}
+
+static void stream_bytes(struct attempt *t, struct str bytes)
+{
+	ptrdiff_t done;
+
+	if (buf_len(&t->body) == 0) {
+		done = deliver_events(t, bytes);
+		if (done >= 0)
+			buf_put(&t->body, str_from_offset(bytes, (size_t)done));
+	} else {
+		buf_put(&t->body, bytes);
+		done = buf_ok(&t->body) ? deliver_events(t, buf_str(&t->body)) : 0;
+		if (done > 0)
+			buf_consume(&t->body, (size_t)done);
+	}
+	if (done >= 0 && !buf_ok(&t->body))
+		fail_local(t, ATTEMPT_TOO_BIG, "event_too_big", IR_ERR_UPSTREAM,
+			   "sent an event longer than server.max_event allows");
+}
+
+/* Some servers stream under a content type that does not say so. */
+static enum body_shape sniff(struct str start)
+{
+	struct str s = str_trim(start);
+
+	if (str_starts(s, STR("data:")) || str_starts(s, STR("event:")) || str_starts(s, STR(":")))
+		return SHAPE_STREAM;
+	return SHAPE_WHOLE;
+}
+
+static void whole_bytes(struct attempt *t, struct str bytes)
+{
+	size_t room = t->shape == SHAPE_STATUS ? STATUS_BODY_MAX - buf_len(&t->body) : bytes.len;
+
+	buf_put(&t->body, (struct str){ bytes.ptr, bytes.len < room ? bytes.len : room });
+	if (!buf_ok(&t->body))
+		fail_local(t, ATTEMPT_TOO_BIG, "answer_too_big", IR_ERR_UPSTREAM,
+			   "sent an answer longer than server.max_response allows");
+}
+
+static void become_stream(struct attempt *t)
+{
+	t->shape = SHAPE_STREAM;
+	t->body.max = t->o.snapshot->max_event;
+	t->ev.on_answer(t->user);
+}
+
+/* --- the call's callbacks --- */
+
+static void call_head(void *user, const struct http_head *head)
+{
+	struct attempt *t = user;
+	struct str type = http_field_get(head, STR("content-type"));
+
+	t->status = head->status;
+	t->fields.content_type = arena_dup(t->arena, type);
+	t->fields.retry_after_ms = retry_after_ms(head, clock_wall_s());
+	pass_fields(t->arena, head, t->o.relay, &t->fields);
+	if (head->status < 200 || head->status > 299)
+		t->shape = SHAPE_STATUS;
+	else if (str_istarts(type, STR("text/event-stream")))
+		become_stream(t);
+	else if (t->o.stream && !str_istarts(type, STR("application/json")))
+		t->shape = SHAPE_UNKNOWN;
+	else
+		t->shape = SHAPE_WHOLE;
+}
+
+static void call_body(void *user, struct str bytes)
+{
+	struct attempt *t = user;
+
+	if (t->over || t->detached)
+		return;
+	if (t->shape == SHAPE_UNKNOWN) {
+		buf_put(&t->body, bytes);
+		if (buf_len(&t->body) < SNIFF_LEN)
+			return;
+		t->shape = sniff(buf_str(&t->body));
+		if (t->shape == SHAPE_WHOLE)
+			return;
+		become_stream(t);
+		if (!t->over)
+			stream_bytes(t, STR(""));
+		return;
+	}
+	if (t->shape == SHAPE_STREAM)
+		stream_bytes(t, bytes);
+	else
+		whole_bytes(t, bytes);
+}
+
+static void call_read_done(void *user)
+{
+	struct attempt *t = user;
+
+	if (t->lease)
+		engine_touch(t->lease);
+	if (!t->over && !t->detached && t->ev.on_read_done)
+		t->ev.on_read_done(t->user);
+}
+
+static void call_end(void *user)
+{
+	struct attempt *t = user;
+
+	if (t->over)
+		return;
+	attempt_over(t);
+	if (t->detached)
+		return;
+	/* A block that the upstream did not finish with its blank line is not an event (WHATWG): it is never passed on. */
+	if (t->shape == SHAPE_STREAM)
+		t->ev.on_end(t->user);
+	else if (t->shape == SHAPE_STATUS)
+		t->ev.on_status(t->user, t->status, buf_str(&t->body));
+	else
+		t->ev.on_body(t->user, buf_str(&t->body));
+}
+
+struct transport_words {
+	enum ir_error_kind error;
+	const char *what;
+};
+
+static struct transport_words transport_words(enum http_failure f)
+{
+	switch (f) {
+	case HTTP_FAIL_DNS:
+		return (struct transport_words){ IR_ERR_UPSTREAM, "has a host name that cannot be resolved" };
+	case HTTP_FAIL_CONNECT:
+		return (struct transport_words){ IR_ERR_UPSTREAM, "cannot be reached (connection refused or no route)" };
+	case HTTP_FAIL_CONNECT_TIMEOUT:
+		return (struct transport_words){ IR_ERR_TIMEOUT, "did not accept a connection in time (timeouts.connect)" };
+	case HTTP_FAIL_TLS:
+		return (struct transport_words){ IR_ERR_UPSTREAM, "failed the TLS handshake or its certificate is not trusted" };
+	case HTTP_FAIL_TLS_TIMEOUT:
+		return (struct transport_words){ IR_ERR_TIMEOUT, "did not finish the TLS handshake in time (timeouts.tls)" };
+	case HTTP_FAIL_FIRST_BYTE_TIMEOUT:
+		return (struct transport_words){ IR_ERR_TIMEOUT, "did not answer in time (timeouts.first_byte)" };
+	case HTTP_FAIL_IDLE_TIMEOUT:
+		return (struct transport_words){ IR_ERR_TIMEOUT, "stopped sending in the middle of its answer (timeouts.idle)" };
+	case HTTP_FAIL_WRITE:
+	case HTTP_FAIL_RESET:
+		return (struct transport_words){ IR_ERR_UPSTREAM, "reset the connection" };
+	case HTTP_FAIL_EOF:
+		return (struct transport_words){ IR_ERR_UPSTREAM, "closed the connection before its answer was whole" };
+	case HTTP_FAIL_PROTOCOL:
+		return (struct transport_words){ IR_ERR_UPSTREAM, "did not answer in proper HTTP/1.1" };
+	case HTTP_FAIL_ENCODING:
+		return (struct transport_words){ IR_ERR_UPSTREAM, "sent a Content-Encoding that cannot be read" };
+	case HTTP_FAIL_NOMEM:
+		break;
+	}
+	return (struct transport_words){ IR_ERR_UNAVAILABLE, "could not be asked: the gateway is out of memory" };
+}
+
+static void call_error(void *user, enum http_failure f, struct str detail)
+{
+	struct attempt *t = user;
+	struct transport_words w = transport_words(f);
+
+	if (t->over)
+		return;
+	attempt_over(t);
+	if (t->detached)
+		return;
+	t->ev.on_fail(t->user, &(struct attempt_fail){
+		.kind = ATTEMPT_TRANSPORT,
+		.http = f,
+		.name = http_failure_name(f),
+		.detail = detail,
+		.error = { .kind = w.error, .message = account_says(t, w.what), .retry_after_ms = -1 },
+	});
+}
+
+static const struct http_call_events call_events = {
+	.on_head = call_head,
+	.on_body = call_body,
+	.on_end = call_end,
+	.on_error = call_error,
+	.on_read_done = call_read_done,
+};
+
+/* --- start --- */
+
+static struct http_deadlines deadlines_of(const struct attempt *t)
+{
+	return t->o.account->deadlines ? *t->o.account->deadlines : t->o.snapshot->deadlines;
+}
+
+static bool start_call(struct attempt *t, const struct origin *origin)
+{
+	struct http_call_options o = {
+		.origin = origin,
+		.method = t->prepared.method,
+		.path = t->prepared.path,
+		.fields = t->prepared.fields,
+		.n_fields = t->prepared.n_fields,
+		.body = buf_str(&t->o.body),
+		.deadlines = deadlines_of(t),
+	};
+
+	t->call = http_call_start(t->o.client, &o, &call_events, t);
+	if (t->call && t->paused)
+		http_call_pause(t->call);
+	return t->call != NULL;
+}
+
+/* The local model is up, or will not be. */
+static void engine_ready(void *user, struct engine_lease *lease, const struct ir_error *error)
+{
+	struct attempt *t = user;
+
+	t->waiting = NULL;
+	if (!lease) {
+		fail(t, (struct attempt_fail){ .kind = ATTEMPT_ENGINE,
+					       .name = "engine",
+					       .detail = error->message,
+					       .error = *error });
+		return;
+	}
+	t->lease = lease;
+	if (!start_call(t, &lease->origin))
+		fail_local(t, ATTEMPT_NOMEM, "out_of_memory", IR_ERR_UNAVAILABLE,
+			   "could not be asked: the gateway is out of memory");
+}
+
+static int begin_local(struct attempt *t, struct err *reterr)
+{
+	struct engine_acquire_options o = {
+		.account = t->o.account->name,
+		.model = t->o.model,
+		.loop = t->o.loop,
+		.done = engine_ready,
+		.user = t,
+	};
+	int rc;
+
+	if (!t->o.engine)
+		return err_set(reterr, RC_UNSUPPORTED, "This gateway runs without a local engine.");
+	rc = engine_acquire(t->o.engine, &o, &t->lease, &t->waiting);
+	if (rc < 0)
+		return err_set(reterr, rc, "out of memory");
+	if (rc == 0)
+		return RC_OK;
+	return start_call(t, &t->lease->origin) ? RC_OK : err_set(reterr, RC_NOMEM, "out of memory");
+}
+
+static int begin(struct attempt *t, struct err *reterr)
+{
+	if (t->o.account->n_local > 0)
+		return begin_local(t, reterr);
+	return start_call(t, &t->o.account->origin) ? RC_OK : err_set(reterr, RC_NOMEM, "out of memory");
+}
+
+struct attempt *attempt_start(const struct attempt_options *o, const struct attempt_events *ev, void *user,
+			      struct err *reterr)
+{
+	struct arena *a = arena_new(ATTEMPT_ARENA_MAX);
+	struct attempt *t = a ? arena_alloc(a, sizeof(*t)) : NULL;
+	struct prepare_options p = {
+		.account = o->account,
+		.protocol = o->protocol,
+		.op = o->op,
+		.model = o->model,
+		.stream = o->stream,
+		.relay = o->relay,
+		.client = o->client_head,
+	};
+
+	if (!t) {
+		struct buf body = o->body;
+
+		buf_done(&body);
+		arena_free(a);
+		(void)err_set(reterr, RC_NOMEM, "out of memory");
+		return NULL;
+	}
+	t->arena = a;
+	t->o = *o;
+	t->o.snapshot = snapshot_ref(o->snapshot);
+	t->ev = *ev;
+	t->user = user;
+	t->fields.retry_after_ms = -1;
+	list_init(&t->in_detached);
+	buf_init(&t->body, o->snapshot->max_response);
+	sse_init(&t->sse, o->snapshot->max_event);
+	if (o->account->kind->prepare(a, &p, &t->prepared, reterr) != RC_OK || begin(t, reterr) != RC_OK) {
+		engine_release(t->lease);
+		attempt_free(&t->dead);
+		return NULL;
+	}
+	return t;
+}
+
+void attempt_detach(struct attempt *t, struct list *detached)
+{
+	if (t->over)
+		return;
+	if (!t->call) {
+		attempt_cancel(t);
+		return;
+	}
+	t->detached = true;
+	list_append(detached, &t->in_detached);
+	http_call_set_idle(t->call, DETACHED_IDLE_MS);
+	attempt_resume(t);
+}
+
+void attempt_cancel_detached(struct list *detached)
+{
+	LIST_EACH_SAFE(detached, it, tmp)
+		attempt_cancel(LIST_ENTRY(it, struct attempt, in_detached));
+}
+
+void attempt_pause(struct attempt *t)
+{
+	t->paused = true;
+	if (t->call)
+		http_call_pause(t->call);
+}
+
+void attempt_resume(struct attempt *t)
+{
+	t->paused = false;
+	if (t->call)
+		http_call_resume(t->call);
+}
+
+struct arena *attempt_arena(struct attempt *t)
+{
+	return t->arena;
+}
+
+const struct attempt_fields *attempt_fields(const struct attempt *t)
+{
+	return &t->fields;
+}
+
+struct http_call_stats attempt_stats(const struct attempt *t)
+{
+	return t->call ? *http_call_stats(t->call) : t->stats;
+}
