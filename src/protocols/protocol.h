@@ -108,6 +108,7 @@ struct relay_tap {
 	struct ir_error error;
 	enum ir_stop stop;
 	bool finished;         /* a stop reason was seen */
+	bool meaningful;       /* of the tap's own: something meaningful has passed */
 	struct str edited;
 	struct buf scratch;    /* of the tap's own, for `edited`; the pump ends it with buf_done() */
 };

@@ -1,0 +1,295 @@
+/* protocols/openai_chat/relay.c - bodies that pass as they are: what must be known of a request, what may be
+ * changed in it, and what is read off the answer on its way.
+ *
+ * The hard thing is the cost: a stream is hundreds of events of which two matter. So once the first event
+ * with content has passed, an event is only searched for the three strings that could make it matter, and parsed
+ * when one of them is there. Inside JSON strings quotes are escaped, so `"usage"` in the bytes is the key. */
+#include "protocols/openai_chat/openai_chat.h"
+
+enum { SCRATCH_MAX = 256 << 20 };
+
+/* --- requests --- */
+
+enum { W_MODEL, W_STREAM, W_STREAM_OPTIONS, W_PROVIDER, W_MAX_TOKENS, W_MAX_COMPLETION, W_CHOICE, W_FUNCTION, W_COUNT };
+
+static bool is_true(struct json_want w)
+{
+	return w.first == 't';
+}
+
+/* Does the client's tool_choice (or function_call of old) force a call? */
+static bool forces(struct arena *a, struct json_want choice, struct json_want function_call)
+{
+	struct json_want inner[] = { { .key = "type" }, { .key = "allowed_tools" }, { .key = "mode" } };
+	struct json_want mode = { .key = "mode" };
+
+	if (function_call.first == '{')
+		return true;
+	if (choice.first == '"') {
+		struct str s = json_unquote(a, choice.value);
+
+		return str_eq(s, STR("required")) || str_eq(s, STR("any"));
+	}
+	if (choice.first != '{' || json_scan(choice.value, inner, 3, NULL))
+		return false;
+	if (!str_eq(json_unquote(a, inner[0].value), STR("allowed_tools")))
+		return true; /* {"type":"function"|"custom", ...}: named */
+	if (inner[1].first == '{' && json_scan(inner[1].value, &mode, 1, NULL) == 0)
+		return str_eq(json_unquote(a, mode.value), STR("required"));
+	return str_eq(json_unquote(a, inner[2].value), STR("required"));
+}
+
+int oc_peek(struct arena *a, struct str body, struct request_peek *ret, struct err *reterr)
+{
+	struct json_want w[W_COUNT] = {
+		[W_MODEL] = { .key = "model" },
+		[W_STREAM] = { .key = "stream" },
+		[W_STREAM_OPTIONS] = { .key = "stream_options" },
+		[W_PROVIDER] = { .key = "provider" },
+		[W_MAX_TOKENS] = { .key = "max_tokens" },
+		[W_MAX_COMPLETION] = { .key = "max_completion_tokens" },
+		[W_CHOICE] = { .key = "tool_choice" },
+		[W_FUNCTION] = { .key = "function_call" },
+	};
+	struct json_want usage = { .key = "include_usage" };
+	int rc = json_scan(body, w, W_COUNT, reterr);
+
+	if (rc)
+		return rc;
+	*ret = (struct request_peek){ .body = body };
+	if (!w[W_MODEL].first)
+		return err_param(reterr, RC_INVALID, "model", "you must provide a model parameter");
+	if (w[W_MODEL].first != '"')
+		return err_param(reterr, RC_INVALID, "model", "model must be a string");
+	ret->model = json_unquote(a, w[W_MODEL].value);
+	if (!str_present(ret->model))
+		return err_set(reterr, RC_NOMEM, "the request needs more memory than it may use");
+	if (ret->model.len == 0)
+		return err_param(reterr, RC_INVALID, "model", "model must not be empty");
+	if (w[W_STREAM].first && !strchr("tfn", w[W_STREAM].first))
+		return err_param(reterr, RC_INVALID, "stream", "stream must be true or false");
+	ret->stream = is_true(w[W_STREAM]);
+	if (w[W_STREAM_OPTIONS].first == '{' && json_scan(w[W_STREAM_OPTIONS].value, &usage, 1, NULL) == 0)
+		ret->include_usage = is_true(usage);
+	ret->forces_tool = forces(a, w[W_CHOICE], w[W_FUNCTION]);
+	ret->model_at = w[W_MODEL];
+	ret->stream_options_at = w[W_STREAM_OPTIONS];
+	/* Only the newer name ever needs a change (patch); beside max_tokens it stays as it is. */
+	ret->max_tokens_at = w[W_MAX_TOKENS].first ? w[W_MAX_TOKENS] : w[W_MAX_COMPLETION];
+	if (w[W_PROVIDER].first == '"') { /* an object is OpenRouter's own */
+		ret->provider_at = w[W_PROVIDER];
+		ret->provider_pin = json_unquote(a, w[W_PROVIDER].value);
+	}
+	return RC_OK;
+}
+
+/* A JSON string of `s` in the arena; absent when memory is out. */
+static struct str quoted(struct arena *a, struct str s)
+{
+	struct buf b;
+	struct str copy;
+
+	buf_init(&b, SCRATCH_MAX);
+	buf_putc(&b, '"');
+	json_escape(&b, s);
+	buf_putc(&b, '"');
+	copy = buf_ok(&b) ? arena_dup(a, buf_str(&b)) : STR_NONE;
+	buf_done(&b);
+	return copy;
+}
+
+/* Usage is always asked for (trap 10), whatever the client said about it. Returns whether *ret is to be made. */
+static bool usage_edit(struct arena *a, const struct request_peek *p, struct json_edit *ret)
+{
+	struct json_want usage = { .key = "include_usage" };
+	const struct json_want *at = &p->stream_options_at;
+
+	if (at->first != '{') {
+		if (at->first)
+			*ret = (struct json_edit){ at->value, STR("{\"include_usage\":true}") };
+		else
+			*ret = json_edit_add(a, p->body, STR("\"stream_options\":{\"include_usage\":true}"));
+		return true;
+	}
+	if (json_scan(at->value, &usage, 1, NULL) || is_true(usage))
+		return false;
+	if (usage.first)
+		*ret = (struct json_edit){ usage.value, STR("true") };
+	else
+		*ret = json_edit_add(a, at->value, STR("\"include_usage\":true"));
+	return true;
+}
+
+int oc_patch(struct arena *a, const struct request_peek *p, const struct patch_options *o, struct buf *out)
+{
+	const struct str newer = STR("\"max_completion_tokens\"");
+	struct json_edit edits[4];
+	unsigned n = 0;
+
+	if (str_present(o->model) && !str_eq(o->model, p->model)) {
+		struct str name = quoted(a, o->model);
+
+		if (!str_present(name))
+			return RC_NOMEM;
+		edits[n++] = (struct json_edit){ p->model_at.value, name };
+	}
+	if (o->strip_provider && str_present(p->provider_pin))
+		edits[n++] = json_edit_remove(p->body, p->provider_at.member);
+	if ((o->quirks & QUIRK_MAX_TOKENS) && str_starts(p->max_tokens_at.member, newer))
+		edits[n++] = (struct json_edit){ { p->max_tokens_at.member.ptr, newer.len }, STR("\"max_tokens\"") };
+	if (o->quirks & QUIRK_NO_STREAM_OPTIONS) {
+		if (p->stream_options_at.first)
+			edits[n++] = json_edit_remove(p->body, p->stream_options_at.member);
+	} else if (p->stream && o->ask_usage && usage_edit(a, p, &edits[n])) {
+		if (!str_present(edits[n].with))
+			return RC_NOMEM;
+		n++;
+	}
+	json_patch(out, p->body, edits, n);
+	return buf_ok(out) ? RC_OK : RC_NOMEM;
+}
+
+/* --- answers --- */
+
+/* The first byte of the value after `key` (with its quotes) in `data`; 0 when the key is not there. */
+static char value_after(struct str data, struct str key)
+{
+	ptrdiff_t at = str_find(data, key);
+	size_t i;
+
+	if (at < 0)
+		return 0;
+	i = (size_t)at + key.len;
+	while (i < data.len && (data.ptr[i] == ' ' || data.ptr[i] == ':'))
+		i++;
+	return i < data.len ? data.ptr[i] : 0;
+}
+
+static bool says_something(const json *v)
+{
+	return json_str(v).len > 0 || (json_is_arr(v) && json_len(v) > 0) || json_is_obj(v);
+}
+
+/* Content, not just a role or an empty string: opens the commit gate. */
+static bool is_meaningful(const json *choice)
+{
+	static const struct str keys[] = { STR_INIT("content"), STR_INIT("tool_calls"), STR_INIT("reasoning_content"),
+					   STR_INIT("reasoning"), STR_INIT("reasoning_details"), STR_INIT("refusal"),
+					   STR_INIT("function_call"), STR_INIT("audio") };
+	const json *delta = json_get(choice, STR("delta"));
+
+	if (!json_is_obj(delta))
+		delta = json_get(choice, STR("message"));
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
+		if (says_something(json_get(delta, keys[i])))
+			return true;
+	}
+	return json_str(json_get(choice, STR("finish_reason"))).len > 0;
+}
+
+static unsigned read_choices(struct relay_tap *t, const json *choices)
+{
+	struct json_iter it = json_iter(choices);
+	bool failed;
+
+	while (json_next(&it)) {
+		struct str reason = json_str(json_get(it.val, STR("finish_reason")));
+
+		t->meaningful = t->meaningful || is_meaningful(it.val);
+		if (reason.len) {
+			t->stop = oc_stop_parse(reason, &failed);
+			t->finished = true;
+		}
+	}
+	return t->meaningful ? TAP_MEANINGFUL : 0;
+}
+
+/* The event's own bytes without its `usage` member. */
+static unsigned strip_usage(struct relay_tap *t, const struct sse_event *ev)
+{
+	struct json_want usage = { .key = "usage" };
+	struct json_edit edit;
+	bool in_place = ev->data.ptr >= ev->raw.ptr && ev->data.ptr < ev->raw.ptr + ev->raw.len;
+
+	if (json_scan(ev->data, &usage, 1, NULL) || !usage.first)
+		return 0;
+	edit = json_edit_remove(ev->data, usage.member);
+	if (!t->scratch.max)
+		buf_init(&t->scratch, SCRATCH_MAX);
+	buf_reset(&t->scratch);
+	if (in_place) {
+		json_patch(&t->scratch, ev->raw, &edit, 1);
+	} else { /* several data lines, joined elsewhere */
+		sse_put_head(&t->scratch, NULL);
+		json_patch(&t->scratch, ev->data, &edit, 1);
+		sse_put_end(&t->scratch);
+	}
+	if (!buf_ok(&t->scratch))
+		return 0;
+	t->edited = buf_str(&t->scratch);
+	return TAP_EDIT;
+}
+
+static unsigned tap_parsed(struct relay_tap *t, struct arena *scratch, const struct sse_event *ev)
+{
+	const json *root = json_parse(scratch, ev->data, NULL);
+	const json *usage = json_get(root, STR("usage")), *choices = json_get(root, STR("choices"));
+	unsigned flags;
+
+	if (!root)
+		return 0;
+	if (oc_error_is(root) || str_eq(ev->name, STR("error"))) {
+		(void)oc_error_read(t->arena, root, 200, &t->error);
+		return TAP_ERROR;
+	}
+	oc_usage_read(json_is_obj(usage) ? usage : json_get(json_get(root, STR("x_groq")), STR("usage")), &t->usage);
+	flags = read_choices(t, choices);
+	if (!t->hide_usage || !usage)
+		return flags;
+	if (json_is_obj(usage) && json_len(choices) == 0)
+		return flags | TAP_DROP;
+	return flags | strip_usage(t, ev);
+}
+
+unsigned oc_tap_event(struct relay_tap *t, struct arena *scratch, const struct sse_event *ev)
+{
+	struct str data = ev->data;
+	char usage, finish;
+
+	if (data.len < 2)
+		return 0;
+	if (data.len < 16 && str_eq(str_trim(data), STR("[DONE]")))
+		return TAP_END;
+	if (!t->meaningful)
+		return tap_parsed(t, scratch, ev);
+	usage = value_after(data, STR("\"usage\""));
+	finish = t->finished ? 0 : value_after(data, STR("\"finish_reason\""));
+	if (usage == '{' || finish == '"' || str_find(data, STR("\"error\"")) >= 0 || ev->name.len)
+		return tap_parsed(t, scratch, ev);
+	if (usage && t->hide_usage)
+		return TAP_MEANINGFUL | strip_usage(t, ev);
+	return TAP_MEANINGFUL;
+}
+
+unsigned oc_tap_body(struct relay_tap *t, struct arena *scratch, struct str body)
+{
+	struct json_want w[] = { { .key = "choices" }, { .key = "usage" }, { .key = "error" } };
+	const json *v;
+
+	if (json_scan(body, w, 3, NULL))
+		return 0;
+	if (w[0].first != '[' || w[2].first == '{' || w[2].first == '"') {
+		v = json_parse(scratch, body, NULL);
+		if (!oc_error_is(v))
+			return 0;
+		(void)oc_error_read(t->arena, v, 200, &t->error);
+		return TAP_ERROR;
+	}
+	if (w[1].first == '{')
+		oc_usage_read(json_parse(scratch, w[1].value, NULL), &t->usage);
+	v = json_parse(scratch, w[0].value, NULL);
+	if (json_len(v) == 0)
+		return 0;
+	(void)read_choices(t, v);
+	return TAP_MEANINGFUL;
+}

@@ -1,0 +1,189 @@
+/* protocols/route.c - which protocol and operation a request head asks for.
+ *
+ * The one hard thing is that two protocols share paths (/v1/models) and that a refusal must be worded in the protocol
+ * the caller most likely speaks: a vendor's prefix decides, then the anthropic-version header, then the path. */
+#include "protocols/protocol.h"
+
+/* What stands before the path proper, as the vendors' SDKs may be configured. With `family`
+ * only protocols whose name starts with it are meant. */
+static const struct {
+	struct str prefix, then, family;
+} prefixes[] = {
+	{ STR_INIT("/openai"), STR_INIT("/"), STR_INIT("openai") },
+	{ STR_INIT("/anthropic"), STR_INIT("/"), STR_INIT("anthropic") },
+	{ STR_INIT("/api"), STR_INIT("/v1/"), STR_INIT("") },
+};
+
+/* Paths that speak of a protocol even where it has no such route: "/v1/messages/batches". */
+static const struct {
+	struct str path, family;
+} hints[] = {
+	{ STR_INIT("/v1/messages"), STR_INIT("anthropic") },
+	{ STR_INIT("/v1/complete"), STR_INIT("anthropic") },
+};
+
+/* What the head says beside the path. */
+struct asked {
+	struct str path;   /* without a prefix */
+	struct str family; /* of the prefix; empty: any */
+	bool anthropic;    /* anthropic-version was sent */
+	enum http_method method;
+};
+
+static struct asked read_head(const struct http_head *head)
+{
+	struct asked q = { .path = head->path, .family = STR(""), .method = head->method };
+
+	for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++) {
+		struct str rest = str_from_offset(head->path, prefixes[i].prefix.len);
+
+		if (str_starts(head->path, prefixes[i].prefix) && str_starts(rest, prefixes[i].then)) {
+			q.path = rest;
+			q.family = prefixes[i].family;
+			break;
+		}
+	}
+	q.anthropic = str_present(http_field_get(head, STR("anthropic-version")));
+	if (q.method == HTTP_HEAD)
+		q.method = HTTP_GET;
+	return q;
+}
+
+static bool in_family(const struct protocol *p, struct str family)
+{
+	return str_starts(str_from(p->name), family);
+}
+
+static const struct protocol *first_of(struct str family)
+{
+	for (unsigned i = 0; protocols[i]; i++) {
+		if (in_family(protocols[i], family))
+			return protocols[i];
+	}
+	return protocols[0];
+}
+
+/* In whose words to say no. */
+static const struct protocol *speaker(const struct asked *q)
+{
+	if (q->family.len)
+		return first_of(q->family);
+	if (q->anthropic)
+		return first_of(STR("anthropic"));
+	for (size_t i = 0; i < sizeof(hints) / sizeof(*hints); i++) {
+		struct str rest = str_from_offset(q->path, hints[i].path.len);
+
+		if (str_starts(q->path, hints[i].path) && (rest.len == 0 || rest.ptr[0] == '/'))
+			return first_of(hints[i].family);
+	}
+	return protocols[0];
+}
+
+static bool path_matches(const char *route, struct str path, struct str *ret_arg)
+{
+	struct str want = str_from(route);
+
+	*ret_arg = STR_NONE;
+	if (!str_ends(want, STR("{id}")))
+		return str_eq(want, path);
+	want.len -= 4;
+	if (!str_starts(path, want) || path.len == want.len)
+		return false;
+	*ret_arg = str_from_offset(path, want.len);
+	return true;
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = (char)(c | 0x20);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Absent when an escape is broken or says NUL, or memory is out: such a thing does not exist here. */
+static struct str percent_decode(struct arena *a, struct str s)
+{
+	char *to = arena_alloc_raw(a, s.len + 1);
+	size_t n = 0;
+
+	if (!to)
+		return STR_NONE;
+	for (size_t i = 0; i < s.len; i++) {
+		int high, low;
+
+		if (s.ptr[i] != '%') {
+			to[n++] = s.ptr[i];
+			continue;
+		}
+		if (i + 2 >= s.len)
+			return STR_NONE;
+		high = hex_digit(s.ptr[i + 1]);
+		low = hex_digit(s.ptr[i + 2]);
+		if (high < 0 || low < 0 || (high | low) == 0)
+			return STR_NONE;
+		to[n++] = (char)(high << 4 | low);
+		i += 2;
+	}
+	return (struct str){ to, n };
+}
+
+static const struct str method_names[] = {
+	[HTTP_GET] = STR_INIT("GET, HEAD"),	[HTTP_HEAD] = STR_INIT("HEAD"),
+	[HTTP_POST] = STR_INIT("POST"),		[HTTP_PUT] = STR_INIT("PUT"),
+	[HTTP_DELETE] = STR_INIT("DELETE"),	[HTTP_OPTIONS] = STR_INIT("OPTIONS"),
+	[HTTP_PATCH] = STR_INIT("PATCH"),	[HTTP_OTHER] = STR_INIT(""),
+};
+
+static struct str allow_list(struct arena *a, unsigned methods)
+{
+	struct str list = STR("");
+
+	for (unsigned m = 0; m <= HTTP_PATCH; m++) {
+		if (!(methods & 1u << m))
+			continue;
+		list = list.len ? arena_printf(a, "%.*s, %.*s", STR_ARG(list), STR_ARG(method_names[m]))
+				: method_names[m];
+	}
+	return list;
+}
+
+enum route_result route_find(struct arena *a, const struct http_head *head, struct route_match *ret)
+{
+	struct asked q = read_head(head);
+	const struct protocol_route *found = NULL;
+	struct str arg, found_arg = STR_NONE;
+	unsigned methods = 0;
+
+	*ret = (struct route_match){ .protocol = speaker(&q) };
+	for (unsigned i = 0; protocols[i]; i++) {
+		const struct protocol *p = protocols[i];
+		bool preferred = q.anthropic && in_family(p, STR("anthropic"));
+
+		if (!in_family(p, q.family))
+			continue;
+		for (const struct protocol_route *r = p->routes; r->path; r++) {
+			if (!path_matches(r->path, q.path, &arg))
+				continue;
+			if (!methods)
+				ret->protocol = p;
+			methods |= 1u << r->method;
+			if (r->method != q.method || (found && !preferred))
+				continue;
+			found = r;
+			found_arg = arg;
+			ret->protocol = p;
+		}
+	}
+	if (found) {
+		ret->op = found->op;
+		if (!str_present(found_arg))
+			return ROUTE_OK;
+		ret->arg = percent_decode(a, found_arg);
+		return str_present(ret->arg) ? ROUTE_OK : ROUTE_NOT_FOUND;
+	}
+	if (!methods)
+		return ROUTE_NOT_FOUND;
+	ret->allow = allow_list(a, methods);
+	return ROUTE_METHOD;
+}
