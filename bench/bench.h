@@ -1,9 +1,9 @@
 /* bench/bench.h - what the mock upstream and the load generator share.
  *
- * Both pass a mark through the gateway inside the text of each event, "~NONCE SEQ NS~": whose stream it is, its number in
- * the stream, and when the mock wrote it (CLOCK_MONOTONIC, which both read on the same machine). The nonce comes from
- * the load generator in the request's text, as do the pace and the number of deltas, so that the same mark survives a
- * relay and a translation alike.
+ * Both pass a mark through the gateway inside the text of each event, "~NONCE SEQ NS~": whose stream
+ * it is, its number in the stream, and when the mock wrote it (CLOCK_MONOTONIC, which both read on the
+ * same machine). The nonce comes from the load generator in the request's text, as do the pace and the
+ * number of deltas, so that the same mark survives a relay and a translation alike.
  */
 #ifndef GW_BENCH_BENCH_H
 #define GW_BENCH_BENCH_H

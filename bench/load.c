@@ -1,15 +1,17 @@
 /* bench/load.c - a closed-loop load generator that also checks what comes back.
  *
  * load whole  : C connections, one request at a time each; latency of whole answers.
- * load stream : the same with streams: each event's number, nonce and age are checked, and the terminator.
- * load idle   : opens N connections, one request on each, then keeps them open until its stdin closes.
- * load hold   : opens N streams, waits for the first text of each, then keeps them open likewise.
+ * load stream : the same with streams: number, nonce and age of each event, and the terminator.
+ * load idle   : opens N connections, one request on each, and keeps them open until its stdin closes.
+ * load hold   : opens N streams, waits for the first text of each, and keeps them open likewise.
  *
- * One thread, epoll. The result is one line of JSON. The hard thing is to lose nothing quietly: an answer counts only if
- * it is complete by its framing, carries the nonce of its own request, and (stream) every number from 0 once, in order,
- * and the dialect's terminator last.
+ * One thread, epoll. The result is one line of JSON. The hard thing is to lose nothing quietly: an
+ * answer counts only if it is complete by its framing, carries the nonce of its own request, and
+ * (stream) every number from 0 once, in order, and the dialect's terminator last.
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
@@ -108,8 +110,8 @@ static void fail(const char *why, const struct conn *c)
 {
 	load.failed++;
 	if (!load.why[0])
-		snprintf(load.why, sizeof(load.why), "%s (status %d, %zu bytes, next event %u)", why, c->status, c->received,
-		         c->next_seq);
+		snprintf(load.why, sizeof(load.why), "%s (status %d, %zu bytes, next event %u)", why,
+		         c->status, c->received, c->next_seq);
 }
 
 /* ---- the request ---- */
@@ -130,23 +132,21 @@ static void add_text(struct bytes *b, const char *format, ...)
 	b->len += (size_t)n;
 }
 
-/* A body of the wanted size: the last user turn of a small conversation, with the words the mock reads up front. */
+/* A body of the wanted size: one user turn, with the words that the mock reads up front. */
 static struct bytes made_body(void)
 {
-	static const char filler[] = "Write down what the keeper of the light did that night, hour by hour, and why. ";
+	static const char filler[] = "Write down what the keeper of the light did that night, and why. ";
 	struct bytes b = { 0 };
-	const char *end = load.stream ? "\"}],\"stream\":true%s}" : "\"}]%s}";
-	const char *usage = load.stream && load.include_usage ? ",\"stream_options\":{\"include_usage\":true}" : "";
-	size_t tail = strlen(end) - 2 + strlen(usage);
+	const char *stream = load.stream ? ",\"stream\":true" : "";
+	const char *usage = load.include_usage ? ",\"stream_options\":{\"include_usage\":true}" : "";
+	size_t tail = strlen("\"}]}") + strlen(stream) + strlen(usage);
 
-	add_text(&b, "{\"model\":\"%s\",\"max_tokens\":256,\"temperature\":0.7,\"messages\":[{\"role\":\"user\",\"content\":\""
-	         "nonce=0000000000000000 pace=%llu deltas=%u ", load.model, (unsigned long long)load.pace_us, load.deltas);
+	add_text(&b, "{\"model\":\"%s\",\"max_tokens\":256,\"temperature\":0.7,\"messages\":[{\"role\":\"user\","
+	         "\"content\":\"nonce=0000000000000000 pace=%llu deltas=%u ",
+	         load.model, (unsigned long long)load.pace_us, load.deltas);
 	for (size_t i = 0; b.len + tail < load.body_size; i++)
 		bytes_add(&b, &filler[i % (sizeof(filler) - 1)], 1);
-	if (load.stream)
-		add_text(&b, "\"}],\"stream\":true%s}", usage);
-	else
-		add_text(&b, "\"}]}");
+	add_text(&b, "\"}]%s%s}", stream, usage);
 	return b;
 }
 
@@ -190,8 +190,6 @@ static void build_template(void)
 }
 
 /* ---- connections ---- */
-
-static void start_request(struct conn *c);
 
 static int dial(void)
 {
@@ -404,7 +402,9 @@ static bool take_head(struct conn *c)
 	if (!end)
 		return false;
 	len = (size_t)(end - c->in.ptr) + 4;
-	c->status = len > 12 && memcmp(c->in.ptr, "HTTP/1.1 ", 9) == 0 ? (int)strtol(c->in.ptr + 9, NULL, 10) : 0;
+	c->status = 0;
+	if (len > 12 && memcmp(c->in.ptr, "HTTP/1.1 ", 9) == 0)
+		c->status = (int)strtol(c->in.ptr + 9, NULL, 10);
 	length = head_content_length(c->in.ptr, len);
 	c->framing = length >= 0 ? BY_LENGTH : BY_CLOSE;
 	c->left = length >= 0 ? (size_t)length : 0;
@@ -531,11 +531,40 @@ static bool any_busy(struct conn **conns, unsigned opened)
 	return false;
 }
 
+static void print_results(uint64_t start)
+{
+	printf("{\"requests\": %llu, \"failed\": %llu, \"lost\": %llu, \"garbled\": %llu, \"events\": %llu, "
+	       "\"reconnects\": %llu, \"seconds\": %.3f",
+	       (unsigned long long)load.done, (unsigned long long)load.failed,
+	       (unsigned long long)load.lost, (unsigned long long)load.garbled,
+	       (unsigned long long)load.events, (unsigned long long)load.reconnects,
+	       (double)(now_ns() - start) / (double)NS_PER_SEC);
+	print_samples("latency", &load.latency);
+	print_samples("event", &load.age);
+	print_samples("ttft", &load.ttft);
+	printf(", \"why\": \"%s\"}\n", load.why);
+}
+
+/* Takes in what has come, for `wait_ms` at most. */
+static void turn(int wait_ms)
+{
+	struct epoll_event events[256];
+	int n = epoll_wait(load.epoll, events, 256, wait_ms);
+
+	for (int i = 0; i < n; i++) {
+		struct conn *c = events[i].data.ptr;
+
+		if (c->fd >= 0)
+			conn_readable(c);
+	}
+	if (n > 0 && load.stream)
+		load.last_progress = now_ns();
+}
+
 /* The closed loop. With a ramp the connections start evenly over it. */
 static void run_loop(void)
 {
 	struct conn **conns = calloc(load.conns, sizeof(*conns));
-	struct epoll_event events[256];
 	uint64_t start = now_ns(), gap = load.ramp_ms * 1000000 / load.conns;
 	unsigned opened = 0;
 
@@ -545,40 +574,21 @@ static void run_loop(void)
 	load.last_progress = start;
 	while (opened < load.conns || any_busy(conns, opened)) {
 		uint64_t now = now_ns();
-		int n, wait = 100;
 
 		for (; opened < load.conns && now >= start + opened * gap; opened++) {
 			conns[opened] = new_conn();
 			conn_dial(conns[opened]);
 			start_request(conns[opened]);
 		}
-		if (opened < load.conns)
-			wait = (int)((start + opened * gap - now) / 1000000);
-		n = epoll_wait(load.epoll, events, 256, wait);
-		for (int i = 0; i < n; i++) {
-			struct conn *c = events[i].data.ptr;
-
-			if (c->fd >= 0)
-				conn_readable(c);
-		}
-		if (n > 0 && load.stream)
-			load.last_progress = now_ns();
-		if (now_ns() > load.last_progress + load.stall_ms * 1000000) {
-			for (unsigned k = 0; k < opened; k++)
-				if (conns[k]->busy)
-					fail("no answer", conns[k]);
-			break;
-		}
+		turn(opened < load.conns ? (int)((start + opened * gap - now) / 1000000) : 100);
+		if (now_ns() <= load.last_progress + load.stall_ms * 1000000)
+			continue;
+		for (unsigned i = 0; i < opened; i++)
+			if (conns[i]->busy)
+				fail("no answer", conns[i]);
+		break;
 	}
-	printf("{\"requests\": %llu, \"failed\": %llu, \"lost\": %llu, \"garbled\": %llu, \"events\": %llu, "
-	       "\"reconnects\": %llu, \"seconds\": %.3f",
-	       (unsigned long long)load.done, (unsigned long long)load.failed, (unsigned long long)load.lost,
-	       (unsigned long long)load.garbled, (unsigned long long)load.events, (unsigned long long)load.reconnects,
-	       (double)(now_ns() - start) / (double)NS_PER_SEC);
-	print_samples("latency", &load.latency);
-	print_samples("event", &load.age);
-	print_samples("ttft", &load.ttft);
-	printf(", \"why\": \"%s\"}\n", load.why);
+	print_results(start);
 }
 
 /* Reads, blocking, until the answer is whole (idle) or its first text is there (hold). */

@@ -1,11 +1,14 @@
 /* bench/mock.c - a very cheap upstream in the shape of OpenAI chat and Anthropic messages.
  *
- * One thread, epoll, keep-alive. It answers by the end of the path (/chat/completions, /messages, /models) and by
- * "stream":true in the body: a whole answer of about 0.6 KB, or a stream of proper events, each in a write of its own, at
- * once or paced. The hard thing is honest pacing with many streams: deltas are due at absolute times kept in a heap, and
- * each stream starts at a phase of its own, so that 500 streams do not fire in the same instant.
+ * One thread, epoll, keep-alive. It answers by the end of the path (/chat/completions, /messages,
+ * /models) and by "stream":true in the body: a whole answer of about 0.6 KB, or a stream of proper
+ * events, each in a write of its own, at once or paced. The hard thing is honest pacing with many
+ * streams: deltas are due at absolute times kept in a heap, and each stream starts at a phase of its
+ * own, so that 500 streams do not fire in the same instant.
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <errno.h>
 #include <getopt.h>
 #include <netinet/in.h>
@@ -181,8 +184,8 @@ static bool conn_flush(struct conn *c)
 #define ANTHROPIC_USAGE "{\"input_tokens\":212,\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":0," \
 	"\"cache_creation\":{\"ephemeral_5m_input_tokens\":0,\"ephemeral_1h_input_tokens\":0}," \
 	"\"output_tokens\":%u,\"service_tier\":\"standard\"}"
-#define PROSE "The keeper of the light went up the stairs twice each night, once to wind the clockwork and once " \
-	"to trim the wick, and wrote both hours down."
+#define PROSE "The keeper of the light went up the stairs twice each night, once to wind the clockwork " \
+	"and once to trim the wick, and wrote both hours down."
 
 static int whole_body(const struct conn *c, char *out, size_t cap)
 {
@@ -235,7 +238,7 @@ static bool answer_models(struct conn *c)
 	return answer_json(c, 200, body, sizeof(body) - 1);
 }
 
-/* One event as one chunk in one write; `before` goes ahead of it, `after` behind it, in the same write. */
+/* One event as one chunk in one write, with `before` ahead of it and `after` behind it. */
 static bool send_event(struct conn *c, const char *before, const char *event, int len, const char *after)
 {
 	char wire[EVENT_MAX + 1024];
@@ -431,7 +434,7 @@ static bool answer(struct conn *c, const char *head, size_t head_len, const char
 	return stream_start(c);
 }
 
-/* Dechunks in place a body that is all there; its length, or -1 if more is to come. `*used` is the wire length. */
+/* Dechunks in place; the body's length, or -1 if more is to come. `*used` is its length on the wire. */
 static long dechunk(char *p, size_t n, size_t *used)
 {
 	size_t at = 0, out = 0;
@@ -481,7 +484,8 @@ static bool take_requests(struct conn *c)
 		}
 		if (c->in.len - head_len < used)
 			return used < REQUEST_MAX;
-		if (!answer(c, c->in.ptr, head_len, copy.ptr ? copy.ptr : end + 4, length > 0 ? (size_t)length : 0)) {
+		if (!answer(c, c->in.ptr, head_len, copy.ptr ? copy.ptr : end + 4,
+		            length > 0 ? (size_t)length : 0)) {
 			free(copy.ptr);
 			return false;
 		}
@@ -516,12 +520,19 @@ static void conn_readable(struct conn *c)
 	}
 }
 
+static void watch_new(int fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.fd = fd };
+
+	if (epoll_ctl(mock.epoll, EPOLL_CTL_ADD, fd, &ev))
+		die("epoll: %s", strerror(errno));
+}
+
 static void accept_all(void)
 {
 	int fd, one = 1;
 
 	while ((fd = accept4(mock.listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
-		struct epoll_event ev = { .events = EPOLLIN, .data.fd = fd };
 		struct conn *c = fd < MAX_CONNS ? calloc(1, sizeof(*c)) : NULL;
 
 		if (!c)
@@ -530,7 +541,7 @@ static void accept_all(void)
 		c->heap_at = -1;
 		mock.conns[fd] = c;
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-		epoll_ctl(mock.epoll, EPOLL_CTL_ADD, fd, &ev);
+		watch_new(fd);
 	}
 }
 
@@ -566,7 +577,7 @@ static void listen_on(int port)
 	mock.port = ntohs(addr.sin_port);
 }
 
-static void run(void)
+static _Noreturn void run(void)
 {
 	struct epoll_event events[256];
 
@@ -595,7 +606,8 @@ static void usage(FILE *out)
 {
 	fputs("usage: mock [--port N] [--pace US] [--deltas N] [--chunked]\n"
 	      "A mock of OpenAI chat and Anthropic messages on 127.0.0.1; prints its port.\n"
-	      "The words pace=US and deltas=N in a request's text override the options; nonce=X is sent back.\n", out);
+	      "The words pace=US and deltas=N in a request's text override the options; nonce=X is sent back.\n",
+	      out);
 }
 
 int main(int argc, char **argv)
@@ -619,12 +631,10 @@ int main(int argc, char **argv)
 	}
 	signal(SIGPIPE, SIG_IGN);
 	listen_on(port);
-	mock.epoll = epoll_create1(EPOLL_CLOEXEC);
 	mock.timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	struct epoll_event ev = { .events = EPOLLIN, .data.fd = mock.listener };
-	epoll_ctl(mock.epoll, EPOLL_CTL_ADD, mock.listener, &ev);
-	ev.data.fd = mock.timer;
-	epoll_ctl(mock.epoll, EPOLL_CTL_ADD, mock.timer, &ev);
+	mock.epoll = epoll_create1(EPOLL_CLOEXEC);
+	watch_new(mock.listener);
+	watch_new(mock.timer);
 	printf("%d\n", mock.port);
 	fflush(stdout);
 	run();
