@@ -1,0 +1,112 @@
+/* protocols/anthropic_messages/usage.c - token counts and stop reasons, both ways.
+ *
+ * The one hard thing: the vendor's input_tokens leave out what came from and went to the cache, the canonical input
+ * holds all of it (trap 115), and a later report may say only some of the numbers (trap 118).
+ */
+#include "protocols/anthropic_messages/anthropic_messages.h"
+
+static int64_t known(int64_t v)
+{
+	return v > 0 ? v : 0;
+}
+
+/* A count; absent, null and negative ones leave *io alone. */
+static bool take(const json *usage, struct str key, int64_t *io)
+{
+	int64_t v;
+
+	if (!json_i64(json_get(usage, key), &v) || v < 0)
+		return false;
+	*io = v;
+	return true;
+}
+
+void am_usage_read(const json *usage, struct ir_usage *io)
+{
+	const json *creation = JSON_GET(usage, "cache_creation");
+	int64_t fresh = io->input < 0 ? -1 : io->input - known(io->cache_read) - known(io->cache_write);
+	bool said;
+
+	said = take(usage, STR("input_tokens"), &fresh);
+	said |= take(usage, STR("cache_read_input_tokens"), &io->cache_read);
+	said |= take(usage, STR("cache_creation_input_tokens"), &io->cache_write);
+	take(creation, STR("ephemeral_5m_input_tokens"), &io->cache_write_5m);
+	take(creation, STR("ephemeral_1h_input_tokens"), &io->cache_write_1h);
+	take(usage, STR("output_tokens"), &io->output);
+	take(JSON_GET(usage, "output_tokens_details"), STR("thinking_tokens"), &io->reasoning);
+	if (said && fresh >= 0)
+		io->input = fresh + known(io->cache_read) + known(io->cache_write);
+}
+
+void am_usage_write(struct jw *w, const struct ir_usage *u)
+{
+	int64_t fresh = known(u->input) - known(u->cache_read) - known(u->cache_write);
+
+	jw_obj(w);
+	jw_ki64(w, "input_tokens", known(fresh));
+	jw_ki64(w, "cache_creation_input_tokens", known(u->cache_write));
+	jw_ki64(w, "cache_read_input_tokens", known(u->cache_read));
+	if (u->cache_write_5m >= 0 || u->cache_write_1h >= 0) {
+		jw_key(w, "cache_creation");
+		jw_obj(w);
+		jw_ki64(w, "ephemeral_5m_input_tokens", known(u->cache_write_5m));
+		jw_ki64(w, "ephemeral_1h_input_tokens", known(u->cache_write_1h));
+		jw_end_obj(w);
+	}
+	jw_ki64(w, "output_tokens", known(u->output));
+	if (u->reasoning >= 0) {
+		jw_key(w, "output_tokens_details");
+		jw_obj(w);
+		jw_ki64(w, "thinking_tokens", u->reasoning);
+		jw_end_obj(w);
+	}
+	jw_end_obj(w);
+}
+
+static const struct {
+	struct str name;
+	enum ir_stop stop;
+} stops[] = {
+	{ STR_INIT("end_turn"), IR_STOP_END },
+	{ STR_INIT("max_tokens"), IR_STOP_LENGTH },
+	{ STR_INIT("stop_sequence"), IR_STOP_SEQUENCE },
+	{ STR_INIT("tool_use"), IR_STOP_TOOL_CALLS },
+	{ STR_INIT("refusal"), IR_STOP_REFUSAL },
+	{ STR_INIT("pause_turn"), IR_STOP_PAUSE },
+	{ STR_INIT("model_context_window_exceeded"), IR_STOP_CONTEXT },
+};
+
+enum ir_stop am_stop_parse(struct str name, bool *ret_known)
+{
+	for (size_t i = 0; i < sizeof(stops) / sizeof(stops[0]); i++) {
+		if (str_eq(stops[i].name, name)) {
+			if (ret_known)
+				*ret_known = true;
+			return stops[i].stop;
+		}
+	}
+	if (ret_known)
+		*ret_known = false;
+	return IR_STOP_END;
+}
+
+const char *am_stop_name(enum ir_stop s)
+{
+	switch (s) {
+	case IR_STOP_END:
+		return "end_turn";
+	case IR_STOP_LENGTH:
+		return "max_tokens";
+	case IR_STOP_SEQUENCE:
+		return "stop_sequence";
+	case IR_STOP_TOOL_CALLS:
+		return "tool_use";
+	case IR_STOP_REFUSAL:
+		return "refusal";
+	case IR_STOP_PAUSE:
+		return "pause_turn";
+	case IR_STOP_CONTEXT:
+		return "model_context_window_exceeded";
+	}
+	return "end_turn";
+}
