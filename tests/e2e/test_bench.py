@@ -223,3 +223,11 @@ def test_bench_reports_failed_measurements_and_what_was_not_measured(bench):
 def test_bench_lists_each_figure_of_its_groups(bench):
     assert {f.group for f in bench.figures()} == set(bench.groups(True)) | {"memory"}
     assert len({f.name for f in bench.figures()}) == len(bench.figures())
+
+
+@pytest.mark.parametrize("shares,says", [([0.0, 0.04], "its own throughout"),
+                                         ([0.0, 0.5], "1 of 2 measurements were disturbed"), ([], "")])
+def test_bench_tells_when_others_used_the_core(bench, shares, says):
+    results = {("c10", "nginx"): [{"foreign": share} for share in shares], "memory": {}}
+    assert says in bench.disturbance(results)
+    assert bench.busy_seconds({0}) > 0

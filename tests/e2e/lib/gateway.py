@@ -414,10 +414,8 @@ class Gateway:
 
 
 def is_access_record(record):
-    """Whether a log line is an access record: one whole exchange, told by how it ended."""
-    return isinstance(record, dict) and "status" in record and (
-        "access" in (record.get("event"), record.get("msg"), record.get("kind"), record.get("type"))
-        or {"attempts", "ended"} <= record.keys())
+    """Whether a log line is an access record."""
+    return isinstance(record, dict) and record.get("event") == "access"
 
 
 def run_cli(*args, folder, env=None, timeout=20, input=None, binary=None):
