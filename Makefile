@@ -1,17 +1,99 @@
-# The commands of this project. `make help` lists them; docs/ says more.
-# Builds go to build/<preset>, downloads and the local engine to the cache (~/.cache/llm-gateway).
+# The commands of this project: `make help` lists them.
+#
+# Builds go to build/<preset> (CMakePresets.json); what is downloaded or takes long to build goes to the cache,
+# ~/.cache/llm-gateway, by version, so that a clean clone on the same machine finds it there.
+#
+#   ARGS="--config my.yaml"   passed to `llm-gateway serve` by `make run`
+#   ENGINE=none               without the local engine
+#   JOBS=2                    how many compilers at once
+#   FUZZ_SECONDS=60 FUZZ=sse  how long, and which target only
+#   TESTS="unit e2e"          steps of `make test` (tools/run-tests says which there are)
 
 JOBS ?= $(shell nproc)
+ENGINE ?= build
+FUZZ_SECONDS ?= 60
+PREFIX ?= /usr/local
+export JOBS
 
-all: build
+# Runs cmake where a build has not been configured yet; after that ninja does it whenever it must.
+configure = test -e build/$(1)/build.ninja || cmake --preset $(1) --log-level=WARNING
+NINJA_QUIET := $(shell test -t 1 || echo --quiet)
+# An engine that cannot be had is no reason not to serve the cloud providers, or not to run the other tests.
+ifeq ($(ENGINE),none)
+local_engine = echo "without the local engine (ENGINE=none); 'make engine' gets it" >&2
+else
+local_engine = tools/install-deps engine && tools/engine || echo "going on without a local model; 'make engine' tries again" >&2
+endif
 
-build: build/release/build.ninja                 ## the release binary, build/release/llm-gateway
-	@ninja -C build/release -j $(JOBS)
+build:  ## the release binary, build/release/llm-gateway (needs no local engine)
+	@tools/install-deps build
+	@$(call configure,release)
+	@ninja -C build/release -j $(JOBS) $(NINJA_QUIET)
 
-asan: build/asan/build.ninja                     ## the build with address, leak and undefined-behaviour sanitizers
-	@ninja -C build/asan -j $(JOBS)
+run:  ## everything that is missing, then llm-gateway on 127.0.0.1:8080 with a local model
+	@tools/install-deps build
+	@$(local_engine)
+	@$(call configure,release)
+	@ninja -C build/release -j $(JOBS) --quiet
+	@exec build/release/llm-gateway serve $(ARGS)
 
-build/%/build.ninja:
-	@cmake --preset $*
+engine:  ## the local engine (llama-server) and its default model only
+	@tools/install-deps build engine
+	@tools/engine
 
-.PHONY: all build asan
+test:  ## all tests; the last line is `N passed, N failed`
+	@tools/install-deps build test
+	@$(local_engine)
+	@tools/run-tests $(TESTS)
+
+lint:  ## layers, banned functions, layout, and the warnings of both compilers
+	@tools/install-deps build test
+	@tools/check-layers
+	@tools/check-banned
+	@tools/check-format
+	@$(MAKE) --no-print-directory build asan
+
+fmt:  ## lays out all C as .clang-format says
+	@tools/check-format --fix
+
+asan:  ## the build with address, leak and undefined-behaviour sanitizers, build/asan
+	@tools/install-deps build test
+	@$(call configure,asan)
+	@ninja -C build/asan -j $(JOBS) $(NINJA_QUIET)
+
+tsan:  ## the tests of parts that threads share, under the thread sanitizer
+	@tools/install-deps build test
+	@tools/run-tests threads
+
+fuzz:  ## every fuzz target for FUZZ_SECONDS
+	@tools/install-deps build test
+	@$(call configure,fuzz)
+	@ninja -C build/fuzz -j $(JOBS) $(NINJA_QUIET)
+	@tools/fuzz $(FUZZ_SECONDS) $(FUZZ)
+
+soak:  ## the long tests
+	@tools/install-deps build test
+	@$(local_engine)
+	@tools/run-tests soak
+
+traps:  ## which protocol traps have a test
+	@tools/traps
+
+bench: build  ## the side-by-side benchmark against nginx
+	@tools/install-deps bench
+	@ninja -C build/release -j $(JOBS) --quiet bench-tools
+	@bench/run $(ARGS)
+
+install: build  ## into PREFIX (/usr/local), under DESTDIR
+	@DESTDIR=$(DESTDIR) cmake --install build/release --prefix $(PREFIX)
+
+lock:  ## tests/requirements.txt anew from requirements.in
+	@tools/lock
+
+clean:  ## the build folders; the cache stays
+	@rm -rf build
+
+help:  ## this list
+	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build run engine test lint fmt asan tsan fuzz soak traps bench install lock clean help

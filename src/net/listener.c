@@ -254,6 +254,7 @@ static int open_inet(struct listener *l, const struct listener_options *o, struc
 	int rc, last = 0;
 
 	snprintf(host, sizeof(host), "%.*s", STR_ARG(o->host));
+	/* allowed here: at start-up no loop waits for it */
 	rc = getaddrinfo(host[0] ? host : NULL, "0", &hints, &found);
 	if (rc != 0)
 		return err_set(reterr, RC_IO, "cannot listen on \"%s\": %s", host, gai_strerror(rc));

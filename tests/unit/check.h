@@ -21,7 +21,8 @@
 /* Both absent, or the same bytes; shows both where they differ. */
 static inline void check_str(struct str got, struct str want, const char *file, int line)
 {
-	if (got.len == want.len && !got.ptr == !want.ptr && (!got.len || !memcmp(got.ptr, want.ptr, got.len)))
+	if (got.len == want.len && !got.ptr == !want.ptr &&
+	    (!got.len || !memcmp(got.ptr, want.ptr, got.len)))
 		return;
 	print_error("got  %s\"%.*s\"\nwant %s\"%.*s\"\n", got.ptr ? "" : "nothing ", STR_ARG(got),
 		    want.ptr ? "" : "nothing ", STR_ARG(want));
