@@ -16,6 +16,7 @@
 #include "base/str.h"
 #include "http/client.h"
 #include "http/server.h"
+#include "ir/request.h"
 #include "providers/provider.h"
 
 enum permission { PERMISSION_READ = 1u << 0, PERMISSION_WRITE = 1u << 1 };
@@ -70,6 +71,7 @@ struct snapshot {
 
 	struct account *accounts;
 	unsigned n_accounts;
+	struct str default_provider;           /* `default:` as written; absent */
 	const struct account *default_account; /* NULL: none */
 	struct model_alias *aliases;
 	unsigned n_aliases;
