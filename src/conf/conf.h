@@ -45,6 +45,10 @@ struct conf_sources {
  * `.env` values live in the snapshot only. */
 struct snapshot *conf_load(const struct conf_sources *src, struct conf_report *report);
 
+/* The same for a text that is at hand: no file and no `.env` is looked for. src->file (or "config.yaml") is what the
+ * report calls it, and paths in it are relative to its folder. For tests, fuzzing and configurations from elsewhere. */
+struct snapshot *conf_load_text(const struct conf_sources *src, struct str text, struct conf_report *report);
+
 /* Rules that concern the process, not the file: e.g. no key and an address that is not loopback
  * ("Who may call"). Part of conf_load(); here for tests. */
 bool conf_is_loopback(struct str host);

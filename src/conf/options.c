@@ -98,12 +98,14 @@ static void take_variable(struct loader *l, struct conf_var v)
 
 	if (str_eq(rest, STR("CONFIG")))
 		return;
-	if (str_starts(rest, STR("PROVIDERS_"))) {
+	if (str_starts(rest, STR("PROVIDERS_"))) { /* empty ones too: an empty secret is refused (R9) */
 		add_provider_var(l, v, str_from_offset(rest, 10));
 		return;
 	}
 	for (unsigned i = 0; i < N_OPTIONS; i++)
 		if (is_env_name(conf_options[i].path, rest)) {
+			if (!v.value.len) /* NAME= in a compose file means: not set */
+				return;
 			l->options[i] = (struct setting){
 				.text = v.value, .from = FROM_VARIABLE, .variable = v.name,
 				.path = conf_options[i].path,

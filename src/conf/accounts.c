@@ -1,0 +1,646 @@
+/* conf/accounts.c - `providers:` and the variables that stand for it, as accounts.
+ *
+ * The hard thing is where an account may come from: the file, LLM_GATEWAY_PROVIDERS_<NAME>_<KEY>, and, when the file
+ * names no provider at all, the variables that vendors' SDKs read (OPENAI_API_KEY). */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "conf/load.h"
+#include "conf/readfile.h"
+#include "wire/http1.h"
+
+enum { MAX_ACCOUNTS = 256, MAX_HEADERS = 12, MAX_KEY_FILE = 64 * 1024, MAX_NAME = 64 };
+
+/* An account before it is read. */
+struct draft {
+	struct str name;
+	const struct yaml_node *key, *map; /* NULL: not from the file */
+	bool automatic;                    /* from the variables of its kind alone */
+};
+
+struct drafts {
+	struct draft list[MAX_ACCOUNTS];
+	unsigned n;
+};
+
+/* --- which accounts there are --- */
+
+/* "my-vllm" as the "MY_VLLM" of a variable's name. */
+static bool var_name_eq(struct str name, struct str in_var)
+{
+	if (name.len != in_var.len)
+		return false;
+	for (size_t i = 0; i < name.len; i++) {
+		char c = name.ptr[i];
+
+		if (c >= 'a' && c <= 'z')
+			c = (char)(c - 'a' + 'A');
+		else if (!(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9'))
+			c = '_';
+		if (c != in_var.ptr[i])
+			return false;
+	}
+	return true;
+}
+
+/* The key of a provider that stands after NAME_ in `rest`; N_MEMBERS when it is none that a variable can give. */
+static enum conf_member var_member(struct str name, struct str rest)
+{
+	struct str head = { rest.ptr, name.len };
+
+	if (rest.len <= name.len + 1 || rest.ptr[name.len] != '_' || !var_name_eq(name, head))
+		return N_MEMBERS;
+	rest = str_from_offset(rest, name.len + 1);
+	for (unsigned m = 0; m < N_MEMBERS; m++)
+		if (conf_member_section[m] == SECTION_PROVIDER && conf_members[m].type < CONF_MAP &&
+		    var_name_eq(str_from(conf_members[m].path), rest))
+			return (enum conf_member)m;
+	return N_MEMBERS;
+}
+
+static void add_draft(struct loader *l, struct drafts *d, struct draft fresh)
+{
+	for (unsigned i = 0; i < d->n; i++)
+		if (str_eq(d->list[i].name, fresh.name))
+			return;
+	if (d->n == MAX_ACCOUNTS)
+		load_problem_at(l, fresh.key, "more than %d providers", MAX_ACCOUNTS);
+	else
+		d->list[d->n++] = fresh;
+}
+
+static bool name_ok(struct str s)
+{
+	if (!s.len || s.len > MAX_NAME)
+		return false;
+	for (size_t i = 0; i < s.len; i++) {
+		char c = s.ptr[i];
+
+		if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+		      c == '_' || c == '.'))
+			return false;
+	}
+	return true;
+}
+
+static void drafts_from_file(struct loader *l, struct drafts *d)
+{
+	const struct yaml_node *n = l->members[M_ROOT_PROVIDERS];
+
+	if (!n || yaml_is_null(n))
+		return;
+	if (n->kind != YAML_MAP) {
+		load_problem_at(l, n, "providers must be a map of names, not %s", yaml_kind_name(n));
+		return;
+	}
+	for (unsigned i = 0; i < n->n && d->n < MAX_ACCOUNTS; i++) {
+		if (!name_ok(n->keys[i]->text))
+			load_problem_at(l, n->keys[i], "a provider's name is made of letters, digits, '-', '_' and '.'");
+		else
+			add_draft(l, d, (struct draft){ n->keys[i]->text, n->keys[i], n->items[i], false });
+	}
+}
+
+static bool var_has_draft(const struct drafts *d, struct str rest)
+{
+	for (unsigned i = 0; i < d->n; i++)
+		if (var_member(d->list[i].name, rest) != N_MEMBERS)
+			return true;
+	return false;
+}
+
+/* A provider that only variables speak of is made when it has the name of a kind or a preset. */
+static void drafts_from_variables(struct loader *l, struct drafts *d)
+{
+	for (unsigned v = 0; v < l->n_provider_vars; v++) {
+		struct str rest = l->provider_vars[v].rest;
+
+		if (var_has_draft(d, rest))
+			continue;
+		for (size_t i = 0; providers[i]; i++)
+			if (var_member(str_from(providers[i]->name), rest) != N_MEMBERS)
+				add_draft(l, d, (struct draft){ .name = str_from(providers[i]->name) });
+		for (const struct provider_preset *p = provider_presets; p->name; p++)
+			if (var_member(str_from(p->name), rest) != N_MEMBERS)
+				add_draft(l, d, (struct draft){ .name = str_from(p->name) });
+	}
+}
+
+static void warn_later(struct loader *l)
+{
+	static const struct {
+		const char *variable, *kind;
+	} hints[] = {
+		{ "GEMINI_API_KEY", "google" },
+		{ "GOOGLE_API_KEY", "google" },
+		{ "AZURE_OPENAI_API_KEY", "azure" },
+		{ "OLLAMA_HOST", "ollama" },
+	};
+
+	for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++) {
+		if (!str_present(conf_env_set(&l->env, hints[i].variable)))
+			continue;
+		conf_report_add(l->report, true, STR("environment"), 0, 0,
+				"%s is set, but the provider kind %s is not in this version: %s", hints[i].variable,
+				hints[i].kind, provider_later(str_from(hints[i].kind)));
+		return;
+	}
+}
+
+static void drafts_automatic(struct loader *l, struct drafts *d)
+{
+	for (size_t i = 0; providers[i]; i++)
+		if (providers[i]->key_env && str_present(conf_env_set(&l->env, providers[i]->key_env)))
+			add_draft(l, d, (struct draft){ .name = str_from(providers[i]->name), .automatic = true });
+	for (const struct provider_preset *p = provider_presets; p->name; p++) {
+		/* One that needs no key is asked for by its address. */
+		const char *variable = p->key_required ? p->key_env : p->base_url_env;
+
+		if (variable && str_present(conf_env_set(&l->env, variable)))
+			add_draft(l, d, (struct draft){ .name = str_from(p->name), .automatic = true });
+	}
+	warn_later(l);
+}
+
+/* --- one account --- */
+
+struct reading {
+	struct loader *l;
+	const struct draft *draft;
+	struct account *acc;
+	struct section sec;
+	char where[MAX_NAME + 16]; /* "providers.openai" */
+};
+
+static void problem_here(struct reading *r, const char *what)
+{
+	struct setting v = { .from = r->draft->key ? FROM_FILE : FROM_VARIABLE, .node = r->draft->key };
+
+	load_problem(r->l, &v, "%s %s", r->where, what);
+}
+
+static const char *const *kind_names(struct loader *l)
+{
+	size_t n = 0, max = 64;
+	const char **names = arena_array(l->scratch, max, sizeof(*names));
+
+	if (!names)
+		return NULL;
+	for (size_t i = 0; providers[i] && n < max - 1; i++)
+		names[n++] = providers[i]->name;
+	for (const struct provider_preset *p = provider_presets; p->name && n < max - 1; p++)
+		names[n++] = p->name;
+	return names;
+}
+
+static bool kind_by_name(struct account *acc, struct str name)
+{
+	acc->kind = provider_find(name);
+	if (!acc->kind) {
+		acc->preset = provider_preset_find(name);
+		acc->kind = acc->preset ? &provider_openai_compatible : NULL;
+	}
+	return acc->kind != NULL;
+}
+
+static bool read_kind(struct reading *r)
+{
+	struct setting v = section_get(r->l, &r->sec, M_PROVIDER_TYPE);
+	struct str name = str_present(v.text) ? v.text : r->draft->name;
+	const char *const *names = kind_names(r->l);
+	const char *instead = provider_later(name);
+
+	if (section_has(&r->sec, M_PROVIDER_TYPE) && !str_present(v.text))
+		return false; /* said */
+	if (kind_by_name(r->acc, name))
+		return true;
+	if (!str_present(v.text))
+		v = (struct setting){ .from = FROM_FILE, .node = r->draft->key, .text = name };
+	if (instead)
+		load_problem(r->l, &v, "provider kind '%.*s' is not in this version: %s", STR_ARG(name), instead);
+	else if (section_has(&r->sec, M_PROVIDER_TYPE))
+		load_problem(r->l, &v, "type: %s is no kind of provider%s", load_shown(r->l, &v),
+			     names && !v.hidden ? load_suggest(r->l, name, names) : "");
+	else
+		load_problem(r->l, &v, "%s needs a type, its name being no known kind%s; for a server that speaks OpenAI's protocol: type: openai-compatible",
+			     r->where, names ? load_suggest(r->l, name, names) : "");
+	return false;
+}
+
+static void read_key_file(struct reading *r)
+{
+	struct loader *l = r->l;
+	struct setting v = section_get(l, &r->sec, M_PROVIDER_API_KEY_FILE);
+	struct str path, text;
+	struct err e;
+
+	if (!section_value(l, &r->sec, M_PROVIDER_API_KEY_FILE, &path))
+		return;
+	if (read_file(l->scratch, path, MAX_KEY_FILE, &text, &e)) {
+		load_problem(l, &v, "api_key_file: %s", e.msg);
+		return;
+	}
+	load_secret(l, text);
+	text = str_trim(text);
+	if (!text.len)
+		load_problem(l, &v, "api_key_file: the file is empty");
+	else
+		r->acc->api_key = load_keep(l, text);
+}
+
+static void read_key(struct reading *r)
+{
+	struct loader *l = r->l;
+	struct account *acc = r->acc;
+	const char *variable = acc->preset ? acc->preset->key_env : acc->kind->key_env;
+	bool required = acc->preset ? acc->preset->key_required : acc->kind->key_required;
+	bool given = section_has(&r->sec, M_PROVIDER_API_KEY);
+
+	if (given && section_has(&r->sec, M_PROVIDER_API_KEY_FILE))
+		problem_here(r, "has both api_key and api_key_file: keep one");
+	if (given)
+		section_value(l, &r->sec, M_PROVIDER_API_KEY, &acc->api_key);
+	else if (section_has(&r->sec, M_PROVIDER_API_KEY_FILE))
+		read_key_file(r);
+	else if (variable && str_present(conf_env_set(&l->env, variable)))
+		acc->api_key = load_keep(l, conf_env_set(&l->env, variable));
+	else if (required)
+		problem_here(r, arena_printf(l->scratch, "has no api_key: set %s, or write api_key: or api_key_file:",
+					     variable ? variable : "it").ptr);
+	acc->api_key = str_trim(acc->api_key);
+	if (str_present(acc->api_key) && !http_value_ok(acc->api_key))
+		problem_here(r, "has an api_key with a control character in it");
+	for (size_t i = 0; i < acc->api_key.len; i++)
+		if ((unsigned char)acc->api_key.ptr[i] >= 0x80 || acc->api_key.ptr[i] == ' ') {
+			problem_here(r, "has an api_key with a blank or a byte beyond ASCII in it");
+			break;
+		}
+}
+
+/* The variables that SDKs read for the base URL; only where no file speaks of providers. */
+static struct setting base_url_variable(struct reading *r)
+{
+	const struct account *acc = r->acc;
+	const char *names[3] = { acc->kind->base_url_env[0], acc->kind->base_url_env[1], NULL };
+
+	if (acc->preset) {
+		names[0] = acc->preset->base_url_env;
+		names[1] = NULL;
+	}
+	for (unsigned i = 0; r->draft->automatic && i < 2; i++)
+		if (names[i] && str_present(conf_env_set(&r->l->env, names[i])))
+			return (struct setting){ .text = conf_env_set(&r->l->env, names[i]), .from = FROM_PLAIN_VARIABLE,
+						 .variable = str_from(names[i]), .path = "base_url" };
+	return (struct setting){ .path = "base_url" };
+}
+
+/* Somebody who points SDKs at this gateway by OPENAI_BASE_URL must not make it talk to itself. */
+static bool is_ourselves(const struct loader *l, const struct origin *o)
+{
+	const struct http_listener_options *us = &l->s->listen;
+
+	if (str_present(o->unix_path) || str_present(us->unix_path))
+		return str_present(o->unix_path) && str_eq(o->unix_path, us->unix_path);
+	return o->port == us->port && us->port != 0 &&
+	       (str_ieq(o->host, us->host) ||
+		(conf_is_loopback(o->host) && (conf_is_loopback(us->host) || str_eq(us->host, STR("0.0.0.0")))));
+}
+
+static struct setting base_url(struct reading *r)
+{
+	struct loader *l = r->l;
+	const struct account *acc = r->acc;
+	const char *fallback = acc->preset ? acc->preset->base_url : acc->kind->default_base_url;
+	struct setting v = section_get(l, &r->sec, M_PROVIDER_BASE_URL);
+
+	if (section_has(&r->sec, M_PROVIDER_BASE_URL) && section_has(&r->sec, M_PROVIDER_ENDPOINT))
+		problem_here(r, "has both base_url and endpoint: they are the same, keep one");
+	if (!section_has(&r->sec, M_PROVIDER_BASE_URL))
+		v = section_get(l, &r->sec, M_PROVIDER_ENDPOINT);
+	if (section_has(&r->sec, M_PROVIDER_BASE_URL) || section_has(&r->sec, M_PROVIDER_ENDPOINT))
+		return v;
+	v = base_url_variable(r);
+	if (!str_present(v.text))
+		v.text = str_from(fallback);
+	if (!str_present(v.text))
+		problem_here(r, "needs a base_url, such as http://127.0.0.1:8000/v1");
+	return v;
+}
+
+static void check_origin(struct reading *r, const struct setting *v)
+{
+	struct loader *l = r->l;
+	struct account *acc = r->acc;
+	const char *fallback = acc->preset ? acc->preset->base_url : acc->kind->default_base_url;
+	struct err e;
+
+	if (is_ourselves(l, &acc->origin)) {
+		if (v->from != FROM_PLAIN_VARIABLE || !fallback) {
+			load_problem(l, v, "%s: base_url is this gateway's own address", r->where);
+			return;
+		}
+		load_warning(l, v, "is this gateway's own address; %s is used instead", fallback);
+		if (origin_parse(l->s->arena, str_from(fallback), acc->origin.ca_file, acc->origin.tls_verify,
+				 acc->api_key, &acc->origin, &e))
+			l->nomem = true;
+	}
+	if (!acc->origin.tls && !str_present(acc->origin.unix_path) && acc->api_key.len &&
+	    !conf_is_loopback(acc->origin.host))
+		load_warning(l, v, "%s: the api_key goes over the network in clear: use https", r->where);
+	if (!acc->origin.tls_verify)
+		load_warning(l, v, "%s: tls_verify is off: whoever sits in between can read the api_key", r->where);
+}
+
+static void read_origin(struct reading *r)
+{
+	struct loader *l = r->l;
+	struct setting v = base_url(r), ca = section_get(l, &r->sec, M_PROVIDER_CA_FILE);
+	struct str ca_file = STR_NONE, url;
+	bool verify = true;
+	struct err e;
+
+	if (section_value(l, &r->sec, M_PROVIDER_CA_FILE, &ca_file) && !file_readable(ca_file))
+		load_problem(l, &ca, "ca_file: cannot be read");
+	section_value(l, &r->sec, M_PROVIDER_TLS_VERIFY, &verify);
+	if (!str_present(v.text))
+		return;
+	url = provider_base_url(l->scratch, r->acc->kind, str_trim(v.text));
+	if (origin_parse(l->s->arena, url, ca_file, verify, r->acc->api_key, &r->acc->origin, &e)) {
+		load_problem(l, &v, "%s: base_url: %s", r->where,
+			     v.hidden ? "it is not a URL such as https://host[:port][/path]" : e.msg);
+		return;
+	}
+	check_origin(r, &v);
+}
+
+static bool header_ours(struct str name)
+{
+	static const char *const names[] = {
+		"host", "content-length", "content-type", "transfer-encoding", "connection", "te", "trailer",
+		"upgrade", "keep-alive", "expect", "accept-encoding", "proxy-authorization", "proxy-connection",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (str_ieq(name, str_from(names[i])))
+			return true;
+	return false;
+}
+
+static void read_headers(struct reading *r)
+{
+	struct loader *l = r->l;
+	const struct yaml_node *map = r->sec.nodes[M_PROVIDER_HEADERS];
+
+	if (!map || yaml_is_null(map))
+		return;
+	if (map->kind != YAML_MAP || map->n > MAX_HEADERS) {
+		load_problem_at(l, map, "headers must be a map of at most %d names and values", MAX_HEADERS);
+		return;
+	}
+	r->acc->headers = load_array(l, map->n, sizeof(*r->acc->headers));
+	for (unsigned i = 0; r->acc->headers && i < map->n; i++) {
+		struct setting v = load_node(l, map->items[i], "a header's value", true);
+
+		if (!http_token_ok(map->keys[i]->text))
+			load_problem_at(l, map->keys[i], "this is no name of a header field");
+		else if (header_ours(map->keys[i]->text))
+			load_problem_at(l, map->keys[i], "header %.*s is the gateway's own to send",
+					STR_ARG(map->keys[i]->text));
+		else if (str_present(v.text) && !http_value_ok(v.text))
+			load_problem_at(l, map->items[i], "a header's value may not hold control characters");
+		else if (str_present(v.text))
+			r->acc->headers[r->acc->n_headers++] = (struct http_field){
+				load_keep(l, map->keys[i]->text), load_keep(l, v.text),
+			};
+	}
+}
+
+static void read_quirks(struct reading *r)
+{
+	static const char *const names[] = {
+#define X(NAME, yaml, text) yaml,
+#include "protocols/quirks.def"
+#undef X
+		NULL,
+	};
+	const struct yaml_node *list = r->sec.nodes[M_PROVIDER_QUIRKS];
+	unsigned n = 0;
+	struct str *given = list ? load_strings(r->l, list, "quirks", &n) : NULL;
+
+	for (unsigned i = 0; i < n; i++) {
+		unsigned bit = 0;
+
+		for (unsigned q = 0; names[q]; q++)
+			if (str_eq(given[i], str_from(names[q])))
+				bit = 1u << q;
+		if (!bit)
+			load_problem_at(r->l, list->kind == YAML_LIST ? list->items[i] : list, "no such quirk: %s%s",
+					conf_shown(r->l->scratch, given[i]), load_suggest(r->l, given[i], names));
+		r->acc->quirks |= bit;
+	}
+}
+
+static void read_protocols(struct reading *r)
+{
+	const struct yaml_node *list = r->sec.nodes[M_PROVIDER_PROTOCOLS];
+	const char *names[8] = { NULL };
+	struct account *acc = r->acc;
+	unsigned n = 0, used = 0;
+	struct str *given;
+
+	for (unsigned i = 0; acc->kind->speaks[i] && i < PROVIDER_MAX_PROTOCOLS; i++)
+		acc->speaks[i] = acc->kind->speaks[i];
+	if (!list)
+		return;
+	if (acc->kind != &provider_openai_compatible) {
+		load_problem_at(r->l, list, "protocols is for providers of type openai-compatible only");
+		return;
+	}
+	for (unsigned i = 0; protocols[i] && i < 7; i++)
+		names[i] = protocols[i]->name;
+	given = load_strings(r->l, list, "protocols", &n);
+	memset(acc->speaks, 0, sizeof(acc->speaks));
+	for (unsigned i = 0; i < n; i++) {
+		const struct protocol *p = protocol_find(given[i]);
+
+		if (!p)
+			load_problem_at(r->l, list->kind == YAML_LIST ? list->items[i] : list, "no such protocol: %s%s",
+					conf_shown(r->l->scratch, given[i]), load_suggest(r->l, given[i], names));
+		else if (used < PROVIDER_MAX_PROTOCOLS)
+			acc->speaks[used++] = p;
+	}
+	if (!used)
+		load_problem_at(r->l, list, "protocols names none");
+}
+
+static void read_deadlines(struct reading *r)
+{
+	static const enum conf_member members[] = {
+		M_PROVIDER_CONNECT, M_PROVIDER_TLS, M_PROVIDER_FIRST_BYTE, M_PROVIDER_IDLE,
+	};
+	struct http_deadlines *d;
+	bool any = false;
+
+	for (unsigned i = 0; i < 4; i++)
+		any |= section_has(&r->sec, members[i]);
+	d = any ? load_array(r->l, 1, sizeof(*d)) : NULL;
+	if (!d)
+		return;
+	*d = r->l->s->deadlines;
+	section_value(r->l, &r->sec, M_PROVIDER_CONNECT, &d->connect_ms);
+	section_value(r->l, &r->sec, M_PROVIDER_TLS, &d->tls_ms);
+	section_value(r->l, &r->sec, M_PROVIDER_FIRST_BYTE, &d->first_byte_ms);
+	section_value(r->l, &r->sec, M_PROVIDER_IDLE, &d->idle_ms);
+	r->acc->deadlines = d;
+}
+
+/* Keys that mean nothing for this kind are mistakes, not decoration. */
+static void refuse_members(struct reading *r, const enum conf_member *members, unsigned n, const char *why)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (section_has(&r->sec, members[i]))
+			load_problem_at(r->l, r->sec.nodes[members[i]] ? r->sec.nodes[members[i]] : r->draft->key,
+					"%s: %s %s", r->where, conf_members[members[i]].path, why);
+}
+
+static void read_local(struct reading *r)
+{
+	static const enum conf_member remote_only[] = {
+		M_PROVIDER_API_KEY, M_PROVIDER_API_KEY_FILE, M_PROVIDER_BASE_URL, M_PROVIDER_ENDPOINT,
+		M_PROVIDER_HEADERS, M_PROVIDER_CA_FILE, M_PROVIDER_TLS_VERIFY, M_PROVIDER_DISCOVER,
+		M_PROVIDER_PROTOCOLS,
+	};
+	struct loader *l = r->l;
+	const struct yaml_node *list = r->sec.nodes[M_PROVIDER_MODELS];
+
+	refuse_members(r, remote_only, sizeof(remote_only) / sizeof(remote_only[0]), "means nothing for a local provider");
+	if (section_has(&r->sec, M_PROVIDER_ENGINE) && !str_present(l->s->engine_path))
+		section_value(l, &r->sec, M_PROVIDER_ENGINE, &l->s->engine_path);
+	if (list && !yaml_is_null(list))
+		local_read_models(l, r->acc, list);
+	else if (!local_default_models(l, r->acc))
+		problem_here(r, "has no models, and none is in the cache: write models: [ { path: FILE.gguf } ]");
+}
+
+static void read_remote(struct reading *r)
+{
+	static const enum conf_member local_only[] = { M_PROVIDER_ENGINE };
+	struct account *acc = r->acc;
+	const struct yaml_node *models = r->sec.nodes[M_PROVIDER_MODELS];
+
+	refuse_members(r, local_only, 1, "is for local providers only");
+	if (models)
+		acc->models = load_strings(r->l, models, "models", &acc->n_models);
+	acc->discover = acc->n_models == 0;
+	section_value(r->l, &r->sec, M_PROVIDER_DISCOVER, &acc->discover);
+	read_key(r);
+	read_origin(r);
+	read_headers(r);
+}
+
+static void read_account(struct loader *l, const struct draft *d, struct account *acc)
+{
+	struct reading r = { .l = l, .draft = d, .acc = acc };
+	bool is_default = false;
+
+	(void)snprintf(r.where, sizeof(r.where), "providers.%.*s", STR_ARG(d->name));
+	acc->name = load_keep(l, d->name);
+	load_section(l, &r.sec, SECTION_PROVIDER, d->map, r.where);
+	for (unsigned v = 0; v < l->n_provider_vars; v++) {
+		enum conf_member m = var_member(d->name, l->provider_vars[v].rest);
+
+		if (m != N_MEMBERS)
+			r.sec.vars[m] = &l->provider_vars[v];
+	}
+	if (!read_kind(&r))
+		return;
+	acc->quirks = acc->kind->quirks | (acc->preset ? acc->preset->quirks : 0);
+	read_quirks(&r);
+	read_protocols(&r);
+	read_deadlines(&r);
+	if (acc->kind == &provider_local)
+		read_local(&r);
+	else
+		read_remote(&r);
+	if (section_value(l, &r.sec, M_PROVIDER_DEFAULT, &is_default) && is_default) {
+		if (l->s->default_account || str_present(l->s->default_provider))
+			problem_here(&r, "is not the only one marked as default");
+		l->s->default_account = acc;
+	}
+}
+
+static void warn_unused_variables(struct loader *l, const struct drafts *d)
+{
+	for (unsigned v = 0; v < l->n_provider_vars; v++)
+		if (!var_has_draft(d, l->provider_vars[v].rest))
+			conf_report_add(l->report, true, STR("environment"), 0, 0,
+					"%.*s names no provider of the configuration, or no key of one",
+					STR_ARG(l->provider_vars[v].variable));
+}
+
+static void find_default(struct loader *l)
+{
+	static const char *const path = "default";
+	const char **names = arena_array(l->scratch, l->s->n_accounts + 1, sizeof(*names));
+
+	if (!str_present(l->s->default_provider))
+		return;
+	l->s->default_account = snapshot_account(l->s, l->s->default_provider);
+	for (unsigned i = 0; names && i < l->s->n_accounts; i++)
+		names[i] = l->s->accounts[i].name.ptr;
+	for (unsigned i = 0; i < N_OPTIONS && !l->s->default_account; i++)
+		if (!strcmp(conf_options[i].path, path))
+			load_problem(l, &l->options[i], "default: there is no provider %s%s", load_shown(l, &l->options[i]),
+				     names && !l->options[i].hidden ?
+					     load_suggest(l, l->s->default_provider, names) : "");
+}
+
+/* Without a word about providers: what the cache and the engine allow. */
+static void add_automatic_local(struct loader *l)
+{
+	struct account *acc = &l->s->accounts[l->s->n_accounts];
+	bool asked = str_present(conf_env_set(&l->env, "MODEL_PATH"));
+
+	if (snapshot_account(l->s, STR("local")))
+		return;
+	if (!str_present(local_find_engine(l))) {
+		if (asked)
+			conf_report_add(l->report, true, STR("environment"), 0, 0,
+					"MODEL_PATH is set, but no llama-server was found: `make engine` gets one");
+		return;
+	}
+	*acc = (struct account){ .name = STR("local"), .kind = &provider_local, .quirks = provider_local.quirks };
+	acc->speaks[0] = provider_local.speaks[0];
+	acc->id = l->s->n_accounts;
+	if (local_default_models(l, acc))
+		l->s->n_accounts++;
+}
+
+void load_accounts(struct loader *l)
+{
+	struct drafts *d = arena_alloc(l->scratch, sizeof(*d));
+	bool silent = !l->members[M_ROOT_PROVIDERS];
+
+	if (!d) {
+		l->nomem = true;
+		return;
+	}
+	drafts_from_file(l, d);
+	drafts_from_variables(l, d);
+	if (silent)
+		drafts_automatic(l, d);
+	l->s->accounts = load_array(l, d->n + 1, sizeof(*l->s->accounts));
+	for (unsigned i = 0; l->s->accounts && i < d->n; i++) {
+		struct account *acc = &l->s->accounts[l->s->n_accounts];
+
+		acc->id = l->s->n_accounts++;
+		read_account(l, &d->list[i], acc);
+	}
+	if (!l->s->accounts)
+		return;
+	warn_unused_variables(l, d);
+	if (silent)
+		add_automatic_local(l);
+	find_default(l);
+}
