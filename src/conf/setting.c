@@ -292,13 +292,15 @@ static bool read_word(struct loader *l, const struct setting *v, const char *con
 
 static bool read_level(struct loader *l, const struct setting *v, enum log_level *ret)
 {
-	static const char *const words[] = { "debug", "info", "warn", "error", "warning", "critical", "trace", NULL };
-	static const enum log_level levels[] = { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_WARN, LOG_ERROR, LOG_DEBUG };
-	unsigned i;
+	static const char *const words[] = { "debug", "info", "warn", "error", NULL };
+	unsigned i = LOG_WARN;
 
-	if (!read_word(l, v, words, &i))
+	/* Python's names, since LOG_LEVEL is a variable of its programs too. */
+	if (str_ieq(v->text, STR("critical")))
+		i = LOG_ERROR;
+	else if (!str_ieq(v->text, STR("warning")) && !read_word(l, v, words, &i))
 		return false;
-	*ret = levels[i];
+	*ret = (enum log_level)i;
 	return true;
 }
 

@@ -271,30 +271,39 @@ static void report_syntax(struct builder *b, struct fy_diag *diag)
 		complain(b, 0, 0, "not YAML");
 }
 
-static void run(struct builder *b, struct str text)
+static void read_events(struct builder *b, struct fy_parser *p, struct str text)
 {
-	const struct fy_parse_cfg cfg = { .flags = FYPCF_QUIET | FYPCF_JSON_NONE };
-	const struct fy_diag_cfg dcfg = { .level = FYET_ERROR, .module_mask = ~0u };
-	struct fy_diag *diag = fy_diag_create(&dcfg);
-	struct fy_parser *p = fy_parser_create(&cfg);
 	struct fy_event *ev;
 
-	if (!diag || !p)
+	if (fy_parser_set_string(p, text.ptr, text.len)) {
 		b->failed = true;
-	if (diag)
+		return;
+	}
+	while (!b->failed && (ev = fy_parser_parse(p)) != NULL) {
+		on_event(b, ev);
+		fy_parser_event_free(p, ev);
+	}
+}
+
+static void run(struct builder *b, struct str text)
+{
+	const struct fy_diag_cfg dcfg = { .level = FYET_ERROR, .module_mask = ~0u };
+	struct fy_diag *diag = fy_diag_create(&dcfg);
+	/* Given here and not by fy_parser_set_diag(): 0.7.12's reader would go on with the one that call frees. */
+	const struct fy_parse_cfg cfg = { .flags = FYPCF_QUIET | FYPCF_JSON_NONE, .diag = diag };
+	struct fy_parser *p = NULL;
+
+	if (diag) {
 		fy_diag_set_collect_errors(diag, true);
-	if (diag && p) {
-		fy_parser_set_diag(p, diag);
-		if (fy_parser_set_string(p, text.ptr, text.len))
-			b->failed = true;
-		while (!b->failed && (ev = fy_parser_parse(p)) != NULL) {
-			on_event(b, ev);
-			fy_parser_event_free(p, ev);
-		}
-		if (!b->failed && (fy_parser_get_stream_error(p) || b->depth)) {
-			report_syntax(b, diag);
-			b->failed = true;
-		}
+		p = fy_parser_create(&cfg);
+	}
+	if (p)
+		read_events(b, p, text);
+	else
+		b->failed = true;
+	if (p && !b->failed && (fy_parser_get_stream_error(p) || b->depth)) {
+		report_syntax(b, diag);
+		b->failed = true;
 	}
 	if (p)
 		fy_parser_destroy(p);
