@@ -1,0 +1,426 @@
+/* routing/routing.c - from the name of a model to the places that may answer.
+ *
+ * One function a rule, tried in order; each says how many targets it found. The hard thing is names that
+ * fit two rules: "openai/gpt-4o" is the model gpt-4o of the provider openai, unless openrouter was pinned or no
+ * provider is called openai, and then it is what openrouter lists under that very name. */
+#include "routing/routing.h"
+
+#include "base/buf.h"
+
+struct work {
+	const struct snapshot *s;
+	const struct catalog *catalog;
+	const struct route_facts *f;
+	struct arena *arena;
+	struct route *ret;
+	unsigned cap;
+	bool nomem;
+};
+
+const char *route_rule_name(enum route_rule r)
+{
+	switch (r) {
+	case ROUTE_BY_PIN:
+		return "pin";
+	case ROUTE_BY_ALIAS:
+		return "alias";
+	case ROUTE_BY_PROVIDER_NAME:
+		return "provider_name";
+	case ROUTE_BY_LIST:
+		return "list";
+	case ROUTE_BY_PREFIX:
+		return "prefix";
+	case ROUTE_BY_DEFAULT:
+		return "default";
+	}
+	return "";
+}
+
+/* --- what an account has --- */
+
+static const struct local_model *local_by_name(const struct account *acc, struct str model)
+{
+	for (unsigned i = 0; i < acc->n_local; i++)
+		if (str_eq(acc->local[i].name, model))
+			return &acc->local[i];
+	return NULL;
+}
+
+static const struct catalog_list *list_of(const struct catalog *c, const struct account *acc)
+{
+	for (unsigned i = 0; c && i < c->n_lists; i++)
+		if (str_eq(c->lists[i].account, acc->name))
+			return &c->lists[i];
+	return NULL;
+}
+
+static bool lists(const struct work *w, const struct account *acc, struct str model)
+{
+	const struct catalog_list *found = list_of(w->catalog, acc);
+
+	if (local_by_name(acc, model))
+		return true;
+	for (unsigned i = 0; i < acc->n_models; i++)
+		if (str_eq(acc->models[i], model))
+			return true;
+	for (unsigned i = 0; found && i < found->n_ids; i++)
+		if (str_eq(found->ids[i], model))
+			return true;
+	return false;
+}
+
+static bool speaks(const struct account *acc, const struct protocol *p)
+{
+	for (unsigned i = 0; i < PROVIDER_MAX_PROTOCOLS && acc->speaks[i]; i++)
+		if (acc->speaks[i] == p)
+			return true;
+	return false;
+}
+
+/* Can the account do what the request needs? Only where that is known for certain. */
+static bool fits(const struct work *w, const struct account *acc)
+{
+	return !(w->f->needs & IR_NEED_SCHEMA) || !(acc->quirks & QUIRK_NO_JSON_SCHEMA);
+}
+
+/* --- targets --- */
+
+static void add(struct work *w, const struct account *acc, struct str model)
+{
+	struct route *r = w->ret;
+	unsigned cap = w->cap ? w->cap * 2 : 4;
+	struct target *t = r->targets;
+	bool local = acc->kind == &provider_local;
+	const struct local_model *m = local ? local_by_name(acc, model) : NULL;
+
+	if (local && !m)
+		return;
+	if (r->n_targets == w->cap) {
+		t = arena_grow(w->arena, t, w->cap * sizeof(*t), cap * sizeof(*t));
+		if (!t) {
+			w->nomem = true;
+			return;
+		}
+		r->targets = t;
+		w->cap = cap;
+	}
+	r->targets[r->n_targets++] = (struct target){
+		.account = acc,
+		.local = m,
+		.model = model,
+		.relay = speaks(acc, w->f->protocol),
+		.protocol = speaks(acc, w->f->protocol) ? w->f->protocol : acc->speaks[0],
+	};
+}
+
+static unsigned rank(const struct work *w, const struct target *t)
+{
+	return (fits(w, t->account) ? 0 : 2) + (t->relay ? 0 : 1);
+}
+
+/* Equal targets: the ones that can, then those that allow relay, then as configured. Few: insertion sort, stable. */
+static void order(struct work *w)
+{
+	struct target *t = w->ret->targets;
+
+	for (unsigned i = 1; i < w->ret->n_targets; i++) {
+		struct target x = t[i];
+		unsigned at = i;
+
+		for (; at > 0 && rank(w, &t[at - 1]) > rank(w, &x); at--)
+			t[at] = t[at - 1];
+		t[at] = x;
+	}
+}
+
+/* --- the rules --- */
+
+static void by_alias(struct work *w, const struct model_alias *alias, const struct account *only)
+{
+	for (unsigned i = 0; i < alias->n_targets; i++)
+		if (!only || alias->targets[i].account == only)
+			add(w, alias->targets[i].account, alias->targets[i].model);
+}
+
+/* "name/rest" with the account's own name, unless it lists the whole as a model. */
+static struct str without_own_name(const struct work *w, const struct account *acc, struct str model)
+{
+	struct str rest = str_from_offset(model, acc->name.len + 1);
+
+	if (model.len <= acc->name.len + 1 || !str_starts(model, acc->name) || model.ptr[acc->name.len] != '/' ||
+	    lists(w, acc, model))
+		return model;
+	return rest;
+}
+
+static void by_pin(struct work *w, const struct account *acc)
+{
+	const struct model_alias *alias = snapshot_alias(w->s, w->f->model);
+
+	if (alias)
+		by_alias(w, alias, acc);
+	if (!w->ret->n_targets)
+		add(w, acc, without_own_name(w, acc, w->f->model));
+}
+
+static void by_provider_name(struct work *w)
+{
+	struct str rest = w->f->model, name = str_cut(&rest, '/');
+	const struct account *acc = str_present(rest) && rest.len ? snapshot_account(w->s, name) : NULL;
+
+	if (acc)
+		add(w, acc, without_own_name(w, acc, w->f->model));
+}
+
+static void by_list(struct work *w)
+{
+	for (unsigned i = 0; i < w->s->n_accounts; i++)
+		if (lists(w, &w->s->accounts[i], w->f->model))
+			add(w, &w->s->accounts[i], w->f->model);
+	order(w);
+}
+
+static void by_prefix(struct work *w)
+{
+	for (unsigned i = 0; i < w->s->n_accounts; i++)
+		if (account_has_prefix(&w->s->accounts[i], w->f->model))
+			add(w, &w->s->accounts[i], w->f->model);
+	order(w);
+}
+
+/* A local provider serves any name with its first model: that is what being the default means for it. */
+static void by_default(struct work *w)
+{
+	const struct account *acc = w->s->default_account;
+
+	if (acc && acc->kind == &provider_local && acc->n_local)
+		add(w, acc, acc->local[0].name);
+	else if (acc)
+		add(w, acc, w->f->model);
+}
+
+static void try_rules(struct work *w)
+{
+	const struct model_alias *alias = snapshot_alias(w->s, w->f->model);
+
+	for (int r = ROUTE_BY_ALIAS; r <= ROUTE_BY_DEFAULT && !w->ret->n_targets; r++) {
+		w->ret->rule = (enum route_rule)r;
+		switch ((enum route_rule)r) {
+		case ROUTE_BY_PIN:
+			break;
+		case ROUTE_BY_ALIAS:
+			if (alias)
+				by_alias(w, alias, NULL);
+			break;
+		case ROUTE_BY_PROVIDER_NAME:
+			by_provider_name(w);
+			break;
+		case ROUTE_BY_LIST:
+			by_list(w);
+			break;
+		case ROUTE_BY_PREFIX:
+			by_prefix(w);
+			break;
+		case ROUTE_BY_DEFAULT:
+			by_default(w);
+			break;
+		}
+	}
+}
+
+/* --- saying no --- */
+
+static int refuse(struct work *w, int rc, struct ir_error *reterr, enum ir_error_kind kind, struct str code,
+		  struct str param, struct str message)
+{
+	*reterr = (struct ir_error){
+		.kind = kind,
+		.code = code,
+		.param = param,
+		.message = message.ptr ? message : STR("The request cannot be routed."),
+		.retry_after_ms = -1,
+	};
+	return rc;
+}
+
+/* At most so much of a name that a client made up is repeated to it. */
+static struct str clip(struct str s)
+{
+	return s.len > 120 ? (struct str){ s.ptr, 120 } : s;
+}
+
+static int unknown_pin(struct work *w, struct ir_error *reterr)
+{
+	struct str pin = clip(w->f->pin);
+	struct buf b;
+	int rc;
+
+	buf_init(&b, 4096);
+	buf_printf(&b, "There is no provider '%.*s' here.", STR_ARG(pin));
+	for (unsigned i = 0; i < w->s->n_accounts && i < 20; i++)
+		buf_printf(&b, "%s'%.*s'", i ? ", " : " Configured: ", STR_ARG(w->s->accounts[i].name));
+	rc = refuse(w, RC_INVALID, reterr, IR_ERR_INVALID_REQUEST, STR("unknown_provider"), STR("provider"),
+		    arena_dup(w->arena, buf_str(&b)));
+	buf_done(&b);
+	return rc;
+}
+
+enum { N_NEAR = 3 };
+
+struct near {
+	struct str name;
+	unsigned distance;
+};
+
+/* Distance for the purpose of guessing what was meant: names that hold the other count as near. */
+static unsigned guess(struct str asked, struct str name)
+{
+	unsigned d = str_distance(asked, name, 8);
+
+	if (asked.len >= 3 && (str_find(name, asked) >= 0 || (name.len >= 3 && str_find(asked, name) >= 0)))
+		d = d < 4 ? d : 4;
+	return d;
+}
+
+static unsigned nearest(struct work *w, struct near near[N_NEAR])
+{
+	struct model_info *models;
+	unsigned n_models, n = 0;
+
+	if (routing_models(w->s, w->catalog, w->f->principal, w->arena, &models, &n_models))
+		return 0;
+	for (unsigned i = 0; i < n_models; i++) {
+		unsigned d = guess(clip(w->f->model), models[i].id), at = n;
+
+		if (d >= 8 || d > w->f->model.len)
+			continue;
+		while (at > 0 && near[at - 1].distance > d)
+			at--;
+		if (at == N_NEAR)
+			continue;
+		if (n < N_NEAR)
+			n++;
+		for (unsigned k = n - 1; k > at; k--)
+			near[k] = near[k - 1];
+		near[at] = (struct near){ models[i].id, d };
+	}
+	return n;
+}
+
+static int not_found(struct work *w, struct ir_error *reterr)
+{
+	struct near near[N_NEAR];
+	unsigned n = nearest(w, near);
+	struct str model = clip(w->f->model);
+	struct buf b;
+	int rc;
+
+	buf_init(&b, 4096);
+	buf_printf(&b, "The model '%.*s' does not exist here.", STR_ARG(model));
+	for (unsigned i = 0; i < n; i++)
+		buf_printf(&b, "%s'%.*s'", i == 0 ? " Did you mean " : i + 1 == n ? " or " : ", ",
+			   STR_ARG(near[i].name));
+	buf_puts(&b, n ? "? GET /v1/models lists all." : " GET /v1/models lists what does.");
+	rc = refuse(w, RC_NOTFOUND, reterr, IR_ERR_MODEL_NOT_FOUND, STR("model_not_found"), STR("model"),
+		    arena_dup(w->arena, buf_str(&b)));
+	buf_done(&b);
+	return rc;
+}
+
+int routing_resolve(const struct snapshot *s, const struct catalog *catalog, const struct route_facts *f,
+		    struct arena *a, struct route *ret, struct ir_error *reterr)
+{
+	struct work w = { .s = s, .catalog = catalog, .f = f, .arena = a, .ret = ret };
+	const struct account *pinned = f->pin.len ? snapshot_account(s, f->pin) : NULL;
+
+	*ret = (struct route){ .rule = ROUTE_BY_PIN };
+	if (f->pin.len && !pinned)
+		return unknown_pin(&w, reterr);
+	if (!f->model.len)
+		return refuse(&w, RC_INVALID, reterr, IR_ERR_INVALID_REQUEST, STR("missing_model"), STR("model"),
+			      STR("The request names no model. GET /v1/models lists what there is."));
+	if (pinned)
+		by_pin(&w, pinned);
+	else
+		try_rules(&w);
+	if (w.nomem)
+		return refuse(&w, RC_NOMEM, reterr, IR_ERR_UNAVAILABLE, STR_NONE, STR_NONE,
+			      STR("The gateway is out of memory. Try again."));
+	return ret->n_targets ? RC_OK : not_found(&w, reterr);
+}
+
+/* --- listing --- */
+
+struct listing {
+	struct work w;
+	struct model_info *models;
+	unsigned n, cap;
+	/* Open addressing over the ids, so that a catalog of thousands stays cheap. */
+	unsigned *slots;
+	unsigned n_slots;
+};
+
+/* True when `id` was not there yet. */
+static bool first_of_its_name(struct listing *l, struct str id)
+{
+	unsigned at = (unsigned)hash_fnv(id) & (l->n_slots - 1);
+
+	for (; l->slots[at]; at = (at + 1) & (l->n_slots - 1))
+		if (str_eq(l->models[l->slots[at] - 1].id, id))
+			return false;
+	l->slots[at] = l->n + 1;
+	return true;
+}
+
+static void list_one(struct listing *l, const struct principal *p, struct str id, struct str owner, int64_t context)
+{
+	if ((p && !auth_model_allowed(p, id)) || l->n == l->cap || !first_of_its_name(l, id))
+		return;
+	l->models[l->n++] = (struct model_info){ .id = id, .owner = owner, .context = context };
+}
+
+static void list_account(struct listing *l, const struct principal *p, const struct account *acc)
+{
+	const struct catalog_list *found = list_of(l->w.catalog, acc);
+
+	for (unsigned i = 0; i < acc->n_local; i++)
+		list_one(l, p, acc->local[i].name, acc->name, acc->local[i].context);
+	for (unsigned i = 0; i < acc->n_models; i++)
+		list_one(l, p, acc->models[i], acc->name, 0);
+	for (unsigned i = 0; found && i < found->n_ids; i++)
+		list_one(l, p, found->ids[i], acc->name, 0);
+}
+
+static bool listing_init(struct listing *l, struct arena *a)
+{
+	const struct snapshot *s = l->w.s;
+
+	l->cap = s->n_aliases;
+	for (unsigned i = 0; i < s->n_accounts; i++) {
+		const struct catalog_list *found = list_of(l->w.catalog, &s->accounts[i]);
+
+		l->cap += s->accounts[i].n_local + s->accounts[i].n_models + (found ? found->n_ids : 0);
+	}
+	for (l->n_slots = 16; l->n_slots < l->cap * 2;)
+		l->n_slots *= 2;
+	l->models = arena_array(a, l->cap ? l->cap : 1, sizeof(*l->models));
+	l->slots = arena_array(a, l->n_slots, sizeof(*l->slots));
+	return l->models && l->slots;
+}
+
+int routing_models(const struct snapshot *s, const struct catalog *catalog, const struct principal *principal,
+		   struct arena *a, struct model_info **ret, unsigned *ret_n)
+{
+	struct listing l = { .w = { .s = s, .catalog = catalog } };
+
+	if (!listing_init(&l, a))
+		return RC_NOMEM;
+	for (unsigned i = 0; i < s->n_aliases; i++)
+		list_one(&l, principal, s->aliases[i].name,
+			 s->aliases[i].n_targets ? s->aliases[i].targets[0].account->name : STR("llm-gateway"), 0);
+	for (unsigned i = 0; i < s->n_accounts; i++)
+		list_account(&l, principal, &s->accounts[i]);
+	*ret = l.models;
+	*ret_n = l.n;
+	return RC_OK;
+}
