@@ -30,6 +30,7 @@ struct http_client_limits {
 	uint64_t dns_ttl_ms;
 };
 
+/* 0: none. */
 struct http_deadlines {
 	uint64_t connect_ms, tls_ms;
 	uint64_t first_byte_ms; /* from the request's last byte to the answer's first */

@@ -116,11 +116,12 @@ void loop_done(struct loop *l)
 		uv_run(&l->uv, UV_RUN_NOWAIT);
 		bury_dead(l);
 	}
-	uv_walk(&l->uv, close_left, NULL);
-	while (uv_run(&l->uv, UV_RUN_DEFAULT) != 0)
-		;
-	bury_dead(l);
-	run_posted(l); /* a post from another thread may have raced with the close */
+	do {
+		bury_dead(l);
+		run_posted(l);
+		uv_walk(&l->uv, close_left, NULL);
+		uv_run(&l->uv, UV_RUN_DEFAULT);
+	} while (!list_empty(&l->dead_) || uv_loop_alive(&l->uv));
 	int rc = uv_loop_close(&l->uv);
 
 	assert(rc == 0);

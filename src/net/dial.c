@@ -233,7 +233,8 @@ struct dial *dial_start(struct loop *l, struct dns *dns, const struct origin *o,
 	list_init(&d->query.node);
 	deadline_init(&d->head_start, l, on_head_start);
 	deadline_init(&d->whole, l, on_whole);
-	deadline_set(&d->whole, timeout_ms);
+	if (timeout_ms)
+		deadline_set(&d->whole, timeout_ms);
 	loop_free_later(l, &d->first, first_step);
 	return d;
 }

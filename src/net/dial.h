@@ -24,7 +24,8 @@ struct dial_events {
 	void (*on_fail)(void *user, enum dial_failure f, struct str detail);
 };
 
-/* No callback runs inside. `o` and `ev` are borrowed until the end. NULL when memory is out. */
+/* No callback runs inside. `o` and `ev` are borrowed until the end. `timeout_ms` 0: none. NULL when memory is
+ * out. */
 struct dial *dial_start(struct loop *l, struct dns *dns, const struct origin *o, uint64_t timeout_ms,
 			const struct dial_events *ev, void *user);
 /* Ends it without callback; everything is closed when it returns. NULL is a no-op. */
