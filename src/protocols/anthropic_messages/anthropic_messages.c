@@ -23,6 +23,7 @@ const struct protocol protocol_anthropic_messages = {
 	.request_id_header = "request-id",
 	.routes = routes,
 	.error_content_type = "application/json",
+	.end_required = true,
 	.peek = am_peek,
 	.patch = am_patch,
 	.decode_request = am_decode_request,
@@ -45,4 +46,5 @@ const struct protocol protocol_anthropic_messages = {
 	.encode_model = am_encode_model,
 	.decode_models = am_decode_models,
 	.encode_token_count = am_encode_token_count,
+	.decode_token_count = am_decode_token_count,
 };

@@ -62,6 +62,7 @@ void am_encode_models(const struct model_info *models, unsigned n, struct buf *o
 void am_encode_model(const struct model_info *model, struct buf *out);
 int am_decode_models(struct arena *a, struct str body, struct str **ret_ids, unsigned *ret_n, struct err *reterr);
 void am_encode_token_count(int64_t input_tokens, struct buf *out);
+int64_t am_decode_token_count(struct arena *scratch, struct str body);
 
 /* --- request_decode.c --- */
 

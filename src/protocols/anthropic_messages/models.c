@@ -92,3 +92,10 @@ void am_encode_token_count(int64_t input_tokens, struct buf *out)
 	jw_ki64(&w, "input_tokens", input_tokens);
 	jw_end_obj(&w);
 }
+
+int64_t am_decode_token_count(struct arena *scratch, struct str body)
+{
+	int64_t n;
+
+	return json_i64(JSON_GET(json_parse(scratch, body, NULL), "input_tokens"), &n) ? n : -1;
+}
