@@ -123,6 +123,7 @@ struct decoder_options {
 	struct arena *scratch; /* emptied by the pump after each frame (arena_reset) */
 	struct ir_sink *sink;
 	unsigned quirks;
+	const struct ir_request *request; /* what was asked, to give tools back the names the client knows; MAY be NULL */
 };
 
 struct encoder_options {

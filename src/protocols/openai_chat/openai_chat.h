@@ -47,6 +47,19 @@ void oc_encode_stream_error(const struct ir_error *e, struct str request_id, str
 bool oc_decode_error(struct arena *a, int status, struct str body, struct ir_error *ret);
 void oc_encode_ping(bool started, struct buf *out);
 
+/* --- names.c --- */
+
+/* A call's id and a function's name within 64 characters of [A-Za-z0-9_-] (traps 57, 61): itself where it fits, else a
+ * digest of it: the same in the call and in its result. Absent when memory is out. */
+struct str oc_call_id(struct arena *a, struct str id);
+struct str oc_tool_name(struct arena *a, struct str name);
+/* The client's own name for a tool that an upstream calls by the name we gave it. `r` may be NULL. */
+struct str oc_tool_name_restore(const struct ir_request *r, struct str name);
+
+/* OpenRouter's `format` of a reasoning detail <-> the protocol that minted its signature. */
+const char *oc_format_origin(struct str format);
+const char *oc_origin_format(const char *origin);
+
 /* --- relay.c --- */
 
 int oc_peek(struct arena *a, struct str body, struct request_peek *ret, struct err *reterr);
@@ -59,5 +72,118 @@ unsigned oc_tap_body(struct relay_tap *t, struct arena *scratch, struct str body
 void oc_encode_models(const struct model_info *models, unsigned n, struct buf *out);
 void oc_encode_model(const struct model_info *model, struct buf *out);
 int oc_decode_models(struct arena *a, struct str body, struct str **ret_ids, unsigned *ret_n, struct err *reterr);
+
+/* --- request_decode.c, request_messages.c --- */
+
+int oc_decode_request(struct arena *a, struct str body, struct ir_request **ret, struct err *reterr);
+
+/* Where in the request the decoder stands, as OpenAI writes it: "messages[1].content". */
+struct oc_path {
+	char text[64];
+};
+
+struct oc_reader {
+	struct arena *arena;
+	struct err *reterr;
+};
+
+struct oc_path oc_path_member(const struct oc_path *at, const char *member);
+struct oc_path oc_path_index(const struct oc_path *at, unsigned index);
+/* RC_INVALID: "Invalid type for 'messages[1].content': expected a string, but got a number instead." */
+int oc_refuse_type(const struct oc_reader *r, const struct oc_path *at, const char *expected, const json *got) MUST_CHECK;
+int oc_refuse(const struct oc_reader *r, const struct oc_path *at, const char *what) MUST_CHECK;
+int oc_nomem(const struct oc_reader *r) MUST_CHECK;
+/* A cache_control extension (trap 93); absent and null are IR_CACHE_NONE. */
+enum ir_cache oc_read_cache(const json *holder);
+int oc_read_messages(const struct oc_reader *r, const json *messages, struct ir_request *q) MUST_CHECK;
+
+/* --- request_encode.c, request_turns.c --- */
+
+int oc_encode_request(struct arena *a, const struct ir_request *r, const struct request_target *t, struct buf *out,
+		      struct ir_losses *losses, struct err *reterr);
+
+struct oc_writer {
+	struct arena *arena;
+	const struct ir_request *r;
+	const struct request_target *t;
+	struct ir_losses *losses;
+	struct err *reterr;
+	struct jw w;
+	bool lent_schema; /* the schema goes out as a system message, for the target takes only json_object */
+	bool failed;      /* memory ran out */
+};
+
+void oc_write_messages(struct oc_writer *w);
+
+/* --- blocks.c --- */
+
+/* One block of the answer, from its first sign to its end. */
+struct oc_block {
+	struct oc_block *next;   /* in the order of arrival */
+	enum ir_block_kind kind;
+	const char *origin;
+	int64_t vendor_index;    /* tool call, reasoning detail: as the vendor counts; -1 not said */
+	struct str vendor_id;    /* tool call: as the vendor has it; may be empty */
+	struct str name;         /* tool call; empty until it is known */
+	struct str held;         /* content that waits for its turn */
+	size_t held_cap;
+	struct str signature, redacted;
+	struct oc_nesting {
+		int depth;
+		bool in_string, escaped, whole;
+	} nesting;               /* tool call: is the arguments' object whole? */
+	bool open, closed, sealed;
+};
+
+/* Puts blocks that a vendor mixes into the order of the grammar: one open at a time, none reopened (trap 1).
+ *
+ *	closed ... | head (open, passes at once) | next (held) | ... | tail (held)
+ *
+ * The head gives way when it is whole and another waits. Text is whole as soon as something else comes; the arguments of a
+ * call when their bracket closes. */
+struct oc_blocks {
+	struct arena *arena;
+	struct ir_sink *sink;
+	const struct ir_request *request; /* to give tools their own names back; may be NULL */
+	struct str seed;                  /* of ids for calls that come without: the answer's id */
+	struct oc_block *head, *tail;
+	struct oc_block **calls;          /* all of them, closed ones too */
+	unsigned n_calls, cap_calls;
+	unsigned next_index;
+	int64_t next_detail;              /* reasoning details with a lower index were there */
+	bool refused;                     /* a refusal block was there */
+};
+
+/* TEXT, REASONING (plain, vendor_index -1) or REFUSAL. Empty text does nothing (traps 13, 14). */
+int oc_blocks_text(struct oc_blocks *b, enum ir_block_kind kind, struct str text) MUST_CHECK;
+int oc_blocks_citation(struct oc_blocks *b, const struct ir_citation *c) MUST_CHECK;
+
+struct oc_detail {
+	int64_t index;
+	const char *origin;
+	struct str text, signature, redacted;
+};
+int oc_blocks_detail(struct oc_blocks *b, const struct oc_detail *d) MUST_CHECK;
+
+struct oc_call_delta {
+	int64_t index; /* -1: not said */
+	struct str id, name, arguments;
+};
+int oc_blocks_call(struct oc_blocks *b, const struct oc_call_delta *d) MUST_CHECK;
+/* The answer is over: everything held goes out and is closed. */
+int oc_blocks_end(struct oc_blocks *b) MUST_CHECK;
+
+/* --- response_decode.c --- */
+
+struct protocol_decoder *oc_decoder_new(const struct decoder_options *o);
+int oc_decode_event(struct protocol_decoder *d, const struct sse_event *ev, struct err *reterr);
+int oc_decode_end(struct protocol_decoder *d, struct err *reterr);
+int oc_decode_body(const struct decoder_options *o, struct str body, struct err *reterr);
+
+/* --- response_encode.c --- */
+
+struct protocol_encoder *oc_encoder_new(const struct encoder_options *o);
+int oc_encode_event(struct protocol_encoder *e, const struct ir_event *ev, struct buf *out);
+int oc_encode_response(const struct encoder_options *o, const struct ir_response *r, struct buf *out);
 
 #endif

@@ -1,0 +1,446 @@
+/* protocols/openai_chat/request_encode.c - the canonical request as a Chat Completions body: everything but the messages.
+ *
+ * The rule: a field is mapped, or dropped and named (ir_loss), or the request is refused; nothing vanishes. */
+#include "protocols/openai_chat/openai_chat.h"
+
+/* --- strict schemas --- */
+
+/* Trap 83: OpenAI takes `strict` only where every object lists all its properties as required and allows
+ * no others; elsewhere it answers 400. Anthropic's own strict is less demanding. */
+static bool strict_object(const json *schema)
+{
+	const json *properties = json_get(schema, STR("properties")), *required = json_get(schema, STR("required"));
+	const json *more = json_get(schema, STR("additionalProperties"));
+
+	return json_is_bool(more) && !json_bool(more, true) && json_len(properties) == json_len(required);
+}
+
+static bool strict_fits(const json *schema, unsigned depth)
+{
+	struct json_iter it = json_iter(schema);
+	bool is_object = str_eq(json_str(json_get(schema, STR("type"))), STR("object"));
+
+	if (depth == 0 || (is_object && !strict_object(schema)))
+		return false;
+	while (json_next(&it)) {
+		if ((json_is_obj(it.val) || json_is_arr(it.val)) && !strict_fits(it.val, depth - 1))
+			return false;
+	}
+	return true;
+}
+
+static bool may_be_strict(const struct oc_writer *w, struct str schema)
+{
+	return str_present(schema) && strict_fits(json_parse(w->arena, schema, NULL), 32);
+}
+
+/* --- tools --- */
+
+static bool is_allowed(const struct ir_request *r, struct str name)
+{
+	if (!r->choice.allowed)
+		return true;
+	for (unsigned i = 0; i < r->choice.n_allowed; i++) {
+		if (str_eq(r->choice.allowed[i], name))
+			return true;
+	}
+	return false;
+}
+
+/* A custom tool's name, which stands inside its raw JSON. */
+static struct str raw_name(struct arena *a, const struct ir_tool *t)
+{
+	const json *v = json_parse(a, t->server_raw, NULL);
+	const json *inner = json_get(v, json_str(json_get(v, STR("type"))));
+
+	return json_str(json_get(json_is_obj(inner) ? inner : v, STR("name")));
+}
+
+/* Goes this tool out? Where the target does not know allowed_tools, the list itself is the
+ * constraint (trap 76); vendors' own tools go to nobody else (trap 94). */
+static bool goes_out(const struct oc_writer *w, const struct ir_tool *t)
+{
+	if (!str_present(t->name))
+		return oc_minted(t->origin);
+	return (w->t->quirks & QUIRK_ALLOWED_TOOLS) || is_allowed(w->r, t->name);
+}
+
+static void lose_tool(struct oc_writer *w, const struct ir_tool *t)
+{
+	struct str type = json_str(json_get(json_parse(w->arena, t->server_raw, NULL), STR("type")));
+
+	ir_loss(w->losses, type.len ? type : STR("tools"));
+}
+
+static void write_tool(struct oc_writer *w, const struct ir_tool *t)
+{
+	struct jw *j = &w->w;
+	struct str name = oc_tool_name(w->arena, t->name);
+	bool strict_ok = t->strict != IR_TRUE || oc_minted(w->r->origin) || may_be_strict(w, t->parameters);
+
+	w->failed = w->failed || !name.ptr;
+	jw_obj(j);
+	jw_kcstr(j, "type", "function");
+	jw_key(j, "function");
+	jw_obj(j);
+	jw_kstr(j, "name", name);
+	if (str_present(t->description))
+		jw_kstr(j, "description", t->description);
+	/* Not left out even when empty: some servers insist on it. */
+	jw_kraw(j, "parameters", str_present(t->parameters) ? t->parameters
+							    : STR("{\"type\":\"object\",\"properties\":{}}"));
+	if (t->strict != IR_TRI_UNSET && strict_ok)
+		jw_kbool(j, "strict", t->strict == IR_TRUE);
+	jw_end_obj(j);
+	jw_end_obj(j);
+	if (!strict_ok)
+		ir_loss(w->losses, STR("strict"));
+	if (t->cache != IR_CACHE_NONE)
+		ir_loss(w->losses, STR("cache_control"));
+}
+
+/* Returns how many went out. */
+static unsigned write_tools(struct oc_writer *w)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < w->r->n_tools; i++) {
+		const struct ir_tool *t = &w->r->tools[i];
+
+		if (!goes_out(w, t)) {
+			if (!str_present(t->name))
+				lose_tool(w, t);
+			continue;
+		}
+		if (n++ == 0) {
+			jw_key(&w->w, "tools");
+			jw_arr(&w->w);
+		}
+		if (str_present(t->name))
+			write_tool(w, t);
+		else
+			jw_raw(&w->w, t->server_raw);
+	}
+	if (n)
+		jw_end_arr(&w->w);
+	return n;
+}
+
+static void write_named(struct oc_writer *w, struct str name)
+{
+	bool function = ir_request_tool(w->r, name) != NULL;
+	const char *kind = function ? "function" : "custom";
+	struct str out = function ? oc_tool_name(w->arena, name) : name;
+
+	w->failed = w->failed || !out.ptr;
+	jw_obj(&w->w);
+	jw_kcstr(&w->w, "type", kind);
+	jw_key(&w->w, kind);
+	jw_obj(&w->w);
+	jw_kstr(&w->w, "name", out);
+	jw_end_obj(&w->w);
+	jw_end_obj(&w->w);
+}
+
+static void write_allowed(struct oc_writer *w)
+{
+	const struct ir_tool_choice *c = &w->r->choice;
+
+	jw_obj(&w->w);
+	jw_kcstr(&w->w, "type", "allowed_tools");
+	jw_key(&w->w, "allowed_tools");
+	jw_obj(&w->w);
+	jw_kcstr(&w->w, "mode", c->mode == IR_CHOICE_REQUIRED ? "required" : "auto");
+	jw_key(&w->w, "tools");
+	jw_arr(&w->w);
+	for (unsigned i = 0; i < c->n_allowed; i++)
+		write_named(w, c->allowed[i]);
+	jw_end_arr(&w->w);
+	jw_end_obj(&w->w);
+	jw_end_obj(&w->w);
+}
+
+static bool names_sent_tool(const struct oc_writer *w, struct str name)
+{
+	if (ir_request_tool(w->r, name))
+		return true;
+	for (unsigned i = 0; i < w->r->n_tools; i++) {
+		const struct ir_tool *t = &w->r->tools[i];
+
+		if (!str_present(t->name) && goes_out(w, t) && str_eq(raw_name(w->arena, t), name))
+			return true;
+	}
+	return false;
+}
+
+static int write_choice(struct oc_writer *w, unsigned n_tools)
+{
+	const struct ir_tool_choice *c = &w->r->choice;
+
+	if (c->mode == IR_CHOICE_NAMED && !names_sent_tool(w, c->name))
+		return err_param(w->reterr, RC_UNSUPPORTED, "tool_choice",
+				 "tool_choice names '%.*s', which this model's provider does not offer",
+				 (int)(c->name.len < 64 ? c->name.len : 64), c->name.ptr);
+	if (c->mode == IR_CHOICE_REQUIRED && n_tools == 0)
+		return err_param(w->reterr, RC_UNSUPPORTED, "tool_choice",
+				 "tool_choice demands a call, but none of the tools exists at this model's provider");
+	if (n_tools == 0) /* OpenAI refuses a choice among nothing */
+		return RC_OK;
+	if (c->allowed && (w->t->quirks & QUIRK_ALLOWED_TOOLS)) {
+		jw_key(&w->w, "tool_choice");
+		write_allowed(w);
+		return RC_OK;
+	}
+	switch (c->mode) {
+	case IR_CHOICE_UNSET:
+		break;
+	case IR_CHOICE_AUTO:
+		jw_kcstr(&w->w, "tool_choice", "auto");
+		break;
+	case IR_CHOICE_NONE:
+		jw_kcstr(&w->w, "tool_choice", "none");
+		break;
+	case IR_CHOICE_REQUIRED:
+		jw_kcstr(&w->w, "tool_choice", "required");
+		break;
+	case IR_CHOICE_NAMED:
+		jw_key(&w->w, "tool_choice");
+		write_named(w, c->name);
+		break;
+	}
+	return RC_OK;
+}
+
+static void write_parallel(struct oc_writer *w, unsigned n_tools)
+{
+	enum ir_tri parallel = w->r->choice.parallel;
+
+	if (parallel == IR_TRI_UNSET || n_tools == 0)
+		return;
+	if (!(w->t->quirks & QUIRK_NO_PARALLEL_TOOL_CALLS))
+		jw_kbool(&w->w, "parallel_tool_calls", parallel == IR_TRUE);
+	else if (parallel == IR_FALSE)
+		ir_loss(w->losses, STR("parallel_tool_calls"));
+}
+
+/* --- format and reasoning --- */
+
+static void write_schema(struct oc_writer *w)
+{
+	const struct ir_format *f = &w->r->format;
+	struct jw *j = &w->w;
+	enum ir_tri strict = f->strict;
+
+	/* Elsewhere a schema always binds; here only a strict one does. */
+	if (strict == IR_TRI_UNSET && !oc_minted(w->r->origin) && may_be_strict(w, f->schema))
+		strict = IR_TRUE;
+	jw_obj(j);
+	jw_kcstr(j, "type", "json_schema");
+	jw_key(j, "json_schema");
+	jw_obj(j);
+	jw_kstr(j, "name", f->name.len ? f->name : STR("response"));
+	if (str_present(f->description))
+		jw_kstr(j, "description", f->description);
+	if (str_present(f->schema))
+		jw_kraw(j, "schema", f->schema);
+	if (strict != IR_TRI_UNSET)
+		jw_kbool(j, "strict", strict == IR_TRUE);
+	jw_end_obj(j);
+	jw_end_obj(j);
+}
+
+static void write_format(struct oc_writer *w)
+{
+	enum ir_format_kind kind = w->r->format.kind;
+
+	if (kind == IR_FORMAT_UNSET)
+		return;
+	jw_key(&w->w, "response_format");
+	if (kind == IR_FORMAT_JSON_SCHEMA && !w->lent_schema) {
+		write_schema(w);
+		return;
+	}
+	jw_obj(&w->w);
+	jw_kcstr(&w->w, "type", kind == IR_FORMAT_TEXT ? "text" : "json_object");
+	jw_end_obj(&w->w);
+	if (w->lent_schema)
+		ir_loss(w->losses, STR("response_format"));
+}
+
+/* OpenAI's models from before reasoning answer 400 to reasoning_effort. */
+static bool may_reason(const struct oc_writer *w)
+{
+	static const struct str older[] = { STR_INIT("gpt-3.5"), STR_INIT("gpt-4"), STR_INIT("chatgpt-4o") };
+
+	if (w->t->quirks & QUIRK_NO_REASONING_EFFORT)
+		return false;
+	for (size_t i = 0; i < sizeof(older) / sizeof(*older); i++) {
+		if (str_starts(w->t->model, older[i]))
+			return false;
+	}
+	return true;
+}
+
+/* The effort whose budget in the target's table is nearest (trap 84). */
+static enum ir_effort nearest_effort(const struct request_target *t, int64_t budget)
+{
+	enum ir_effort best = IR_EFFORT_MEDIUM;
+	int64_t best_off = INT64_MAX;
+
+	for (unsigned e = IR_EFFORT_MINIMAL; e <= IR_EFFORT_MAX; e++) {
+		int64_t off = t->budget[e] > budget ? t->budget[e] - budget : budget - t->budget[e];
+
+		if (t->budget[e] > 0 && off < best_off) {
+			best = (enum ir_effort)e;
+			best_off = off;
+		}
+	}
+	return best;
+}
+
+static void write_effort(struct oc_writer *w)
+{
+	const struct ir_reasoning *g = &w->r->reasoning;
+	enum ir_effort effort = g->effort;
+
+	if (effort == IR_EFFORT_UNSET && g->budget != IR_UNSET)
+		effort = nearest_effort(w->t, g->budget);
+	else if (effort == IR_EFFORT_UNSET && g->thinking == IR_THINKING_ENABLED)
+		effort = IR_EFFORT_MEDIUM;
+	/* Disabled, and adaptive without an effort: what a model does that is not told anything. */
+	if (effort == IR_EFFORT_UNSET)
+		return;
+	if (may_reason(w))
+		jw_kcstr(&w->w, "reasoning_effort", ir_effort_name(effort));
+	else if (effort != IR_EFFORT_NONE)
+		ir_loss(w->losses, STR("reasoning_effort"));
+}
+
+/* --- the plain parameters --- */
+
+static void write_number(struct oc_writer *w, const char *key, struct str text)
+{
+	if (str_present(text))
+		jw_kraw(&w->w, key, text);
+}
+
+static void write_integer(struct oc_writer *w, const char *key, int64_t n)
+{
+	if (n != IR_UNSET)
+		jw_ki64(&w->w, key, n);
+}
+
+static void write_string(struct oc_writer *w, const char *key, struct str s)
+{
+	if (str_present(s))
+		jw_kstr(&w->w, key, s);
+}
+
+static void write_bool(struct oc_writer *w, const char *key, enum ir_tri v)
+{
+	if (v != IR_TRI_UNSET)
+		jw_kbool(&w->w, key, v == IR_TRUE);
+}
+
+static void write_stop(struct oc_writer *w)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < w->r->n_stop; i++) {
+		if (w->r->stop[i].len == 0) /* trap 72: means nothing, and is refused */
+			continue;
+		if (n++ == 0) {
+			jw_key(&w->w, "stop");
+			jw_arr(&w->w);
+		}
+		jw_str(&w->w, w->r->stop[i]);
+	}
+	if (n)
+		jw_end_arr(&w->w);
+}
+
+static void write_sampling(struct oc_writer *w)
+{
+	const struct ir_request *r = w->r;
+
+	write_integer(w, w->t->quirks & QUIRK_MAX_TOKENS ? "max_tokens" : "max_completion_tokens", r->max_tokens);
+	write_number(w, "temperature", r->temperature);
+	write_number(w, "top_p", r->top_p);
+	write_number(w, "frequency_penalty", r->frequency_penalty);
+	write_number(w, "presence_penalty", r->presence_penalty);
+	if (r->top_k != IR_UNSET && !(w->t->quirks & QUIRK_TOP_K)) /* trap 90 */
+		ir_loss(w->losses, STR("top_k"));
+	else
+		write_integer(w, "top_k", r->top_k);
+	write_integer(w, "seed", r->seed);
+	write_integer(w, "n", r->n);
+	write_bool(w, "logprobs", r->logprobs);
+	write_integer(w, "top_logprobs", r->top_logprobs);
+	write_stop(w);
+}
+
+static void write_the_rest(struct oc_writer *w)
+{
+	const struct ir_request *r = w->r;
+
+	write_bool(w, "store", r->store);
+	write_string(w, "user", r->user);
+	/* Trap 88: Anthropic's word for the same thing. */
+	write_string(w, "service_tier", str_eq(r->service_tier, STR("standard_only")) ? STR("default") : r->service_tier);
+	write_string(w, "verbosity", r->verbosity);
+	write_string(w, "prompt_cache_key", r->prompt_cache_key);
+	write_string(w, "safety_identifier", r->safety_identifier);
+	write_number(w, "metadata", r->metadata);
+	write_number(w, "logit_bias", r->logit_bias);
+	write_number(w, "prediction", r->prediction);
+	write_number(w, "modalities", r->modalities);
+	write_number(w, "audio", r->audio);
+	if (r->cache != IR_CACHE_NONE)
+		ir_loss(w->losses, STR("cache_control"));
+	for (unsigned i = 0; i < r->n_extras; i++) { /* trap 91 */
+		if (!oc_minted(r->origin)) {
+			ir_loss(w->losses, r->extras[i].name);
+			continue;
+		}
+		jw_key_str(&w->w, r->extras[i].name);
+		jw_raw(&w->w, r->extras[i].raw);
+	}
+}
+
+static void write_stream(struct oc_writer *w)
+{
+	if (!w->r->stream)
+		return;
+	jw_kbool(&w->w, "stream", true);
+	if (w->t->quirks & QUIRK_NO_STREAM_OPTIONS)
+		return;
+	jw_kraw(&w->w, "stream_options", STR("{\"include_usage\":true}")); /* trap 10 */
+}
+
+int oc_encode_request(struct arena *a, const struct ir_request *r, const struct request_target *t, struct buf *out,
+		      struct ir_losses *losses, struct err *reterr)
+{
+	struct oc_writer w = { .arena = a, .r = r, .t = t, .losses = losses, .reterr = reterr, .w = jw_on(out) };
+	unsigned n_tools;
+	int rc;
+
+	w.lent_schema = r->format.kind == IR_FORMAT_JSON_SCHEMA && (t->quirks & QUIRK_NO_JSON_SCHEMA);
+	jw_obj(&w.w);
+	jw_kstr(&w.w, "model", t->model);
+	jw_key(&w.w, "messages");
+	oc_write_messages(&w);
+	n_tools = write_tools(&w);
+	rc = write_choice(&w, n_tools);
+	if (rc)
+		return rc;
+	write_parallel(&w, n_tools);
+	write_format(&w);
+	write_effort(&w);
+	write_sampling(&w);
+	write_stream(&w);
+	write_the_rest(&w);
+	jw_end_obj(&w.w);
+	return buf_ok(out) && !w.failed && !losses->failed
+		       ? RC_OK
+		       : err_set(reterr, RC_NOMEM, "the request needs more memory than it may use");
+}

@@ -1,0 +1,563 @@
+/* protocols/openai_chat/request_turns.c - the canonical conversation as Chat messages.
+ *
+ * The hard thing is the user's turn: each of its tool results is a message of its own, which
+ * holds text alone; what else a result held (an image) and what the user said beside goes into a user message
+ * behind all the results, for nothing may stand between a call and its results (traps 39, 40, 42). */
+#include "protocols/openai_chat/openai_chat.h"
+
+#include "base/base64.h"
+
+/* --- parts --- */
+
+static void lose(struct oc_writer *w, const char *name)
+{
+	ir_loss(w->losses, str_from(name));
+}
+
+static void begin_part(struct oc_writer *w, const char *type)
+{
+	jw_obj(&w->w);
+	jw_kcstr(&w->w, "type", type);
+}
+
+static void write_text_part(struct oc_writer *w, struct str text)
+{
+	begin_part(w, "text");
+	jw_kstr(&w->w, "text", text);
+	jw_end_obj(&w->w);
+}
+
+/* "data:MIME;base64,DATA", or the URL as it is (trap 52). */
+static void write_url(struct oc_writer *w, const char *key, const struct ir_media *m, struct str mime)
+{
+	if (m->source == IR_MEDIA_URL) {
+		jw_kstr(&w->w, key, m->data);
+		return;
+	}
+	jw_key(&w->w, key);
+	jw_raw(&w->w, STR("\"data:"));
+	json_escape(w->w.out, str_present(m->mime) ? m->mime : mime);
+	buf_puts(w->w.out, ";base64,");
+	json_escape(w->w.out, m->data);
+	buf_putc(w->w.out, '"');
+}
+
+static void write_image(struct oc_writer *w, const struct ir_media *m)
+{
+	begin_part(w, "image_url");
+	jw_key(&w->w, "image_url");
+	jw_obj(&w->w);
+	write_url(w, "url", m, STR("image/png"));
+	if (str_present(m->detail))
+		jw_kstr(&w->w, "detail", m->detail);
+	jw_end_obj(&w->w);
+	jw_end_obj(&w->w);
+}
+
+/* A text document is text, with its title in front. */
+static void write_document_text(struct oc_writer *w, const struct ir_media *m)
+{
+	struct str text = m->data;
+
+	if (m->name.len)
+		text = arena_printf(w->arena, "%.*s\n\n%.*s", STR_ARG(m->name), STR_ARG(m->data));
+	w->failed = w->failed || !text.ptr;
+	write_text_part(w, text);
+}
+
+static void write_file(struct oc_writer *w, const struct ir_media *m)
+{
+	begin_part(w, "file");
+	jw_key(&w->w, "file");
+	jw_obj(&w->w);
+	if (m->source == IR_MEDIA_FILE_ID) {
+		jw_kstr(&w->w, "file_id", m->data);
+	} else {
+		/* OpenAI insists on a name. */
+		jw_kstr(&w->w, "filename", m->name.len ? m->name : STR("document.pdf"));
+		write_url(w, "file_data", m, STR("application/pdf"));
+	}
+	jw_end_obj(&w->w);
+	jw_end_obj(&w->w);
+}
+
+static void write_audio(struct oc_writer *w, const struct ir_media *m)
+{
+	begin_part(w, "input_audio");
+	jw_key(&w->w, "input_audio");
+	jw_obj(&w->w);
+	jw_kstr(&w->w, "data", m->data);
+	jw_kstr(&w->w, "format", m->detail.len ? m->detail : str_starts(m->mime, STR("audio/"))
+							     ? str_from_offset(m->mime, 6)
+							     : STR("wav"));
+	jw_end_obj(&w->w);
+	jw_end_obj(&w->w);
+}
+
+/* Why a part of the user's cannot go out; NULL when it can. */
+static const char *part_loss(const struct oc_writer *w, const struct ir_part *p)
+{
+	enum ir_media_source source = p->media.source;
+
+	switch (p->kind) {
+	case IR_PART_TEXT:
+		return NULL;
+	case IR_PART_IMAGE:
+		return source == IR_MEDIA_BASE64 || source == IR_MEDIA_URL ? NULL : "image";
+	case IR_PART_FILE:
+		if (source == IR_MEDIA_BASE64 || source == IR_MEDIA_TEXT)
+			return NULL;
+		return source == IR_MEDIA_FILE_ID && oc_minted(w->r->origin) ? NULL : "document";
+	case IR_PART_AUDIO:
+		return source == IR_MEDIA_BASE64 ? NULL : "audio";
+	case IR_PART_OPAQUE:
+		return oc_minted(p->origin) ? NULL : "content";
+	case IR_PART_REFUSAL:
+	case IR_PART_REASONING:
+	case IR_PART_TOOL_CALL:
+	case IR_PART_TOOL_RESULT:
+		return "content"; /* not a thing of the user's content */
+	}
+	return "content";
+}
+
+static void write_part(struct oc_writer *w, const struct ir_part *p)
+{
+	switch (p->kind) {
+	case IR_PART_TEXT:
+	case IR_PART_REFUSAL:
+		write_text_part(w, p->text);
+		break;
+	case IR_PART_IMAGE:
+		write_image(w, &p->media);
+		break;
+	case IR_PART_FILE:
+		if (p->media.source == IR_MEDIA_TEXT)
+			write_document_text(w, &p->media);
+		else
+			write_file(w, &p->media);
+		break;
+	case IR_PART_AUDIO:
+		write_audio(w, &p->media);
+		break;
+	case IR_PART_OPAQUE:
+		jw_raw(&w->w, p->raw);
+		break;
+	case IR_PART_REASONING:
+	case IR_PART_TOOL_CALL:
+	case IR_PART_TOOL_RESULT:
+		break;
+	}
+}
+
+/* What a part says besides its content and Chat has no place for (trap 93). */
+static void note_losses(struct oc_writer *w, const struct ir_part *p)
+{
+	if (p->cache != IR_CACHE_NONE)
+		lose(w, "cache_control");
+	if (p->kind == IR_PART_FILE && str_present(p->citations))
+		lose(w, "citations");
+	if (p->kind == IR_PART_FILE && str_present(p->media.context))
+		lose(w, "document.context");
+}
+
+/* --- content --- */
+
+static bool is_text(const struct ir_part *p)
+{
+	return p->kind == IR_PART_TEXT;
+}
+
+static unsigned count_text(const struct ir_part *parts, unsigned n)
+{
+	unsigned texts = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		texts += is_text(&parts[i]) && parts[i].text.len > 0;
+	return texts;
+}
+
+/* Texts alone: one is a string, several are a list, or are joined where the target takes no list. */
+static void write_texts(struct oc_writer *w, const struct ir_part *parts, unsigned n, struct str separator, bool join)
+{
+	struct str joined;
+
+	if (count_text(parts, n) < 2 || join || (w->t->quirks & QUIRK_TEXT_CONTENT)) {
+		joined = ir_parts_text(w->arena, parts, n, separator);
+		w->failed = w->failed || !joined.ptr;
+		jw_str(&w->w, joined);
+		return;
+	}
+	jw_arr(&w->w);
+	for (unsigned i = 0; i < n; i++) {
+		if (is_text(&parts[i]) && parts[i].text.len) /* trap 43: an empty one is refused */
+			write_text_part(w, parts[i].text);
+	}
+	jw_end_arr(&w->w);
+}
+
+/* The user's own parts, and behind `lead` what the results could not hold. */
+static void write_parts(struct oc_writer *w, const struct ir_part *parts, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		const struct ir_part *p = &parts[i];
+		const char *loss = part_loss(w, p);
+
+		if (p->kind == IR_PART_TOOL_RESULT || (is_text(p) && p->text.len == 0))
+			continue;
+		note_losses(w, p);
+		if (loss)
+			lose(w, loss);
+		else
+			write_part(w, p);
+	}
+}
+
+static void begin_message(struct oc_writer *w, const char *role, const struct ir_message *m)
+{
+	jw_obj(&w->w);
+	jw_kcstr(&w->w, "role", role);
+	if (m && str_present(m->name))
+		jw_kstr(&w->w, "name", m->name);
+}
+
+/* --- system --- */
+
+static void write_system(struct oc_writer *w, const struct ir_message *m)
+{
+	bool developer = m->role == IR_ROLE_DEVELOPER && !(w->t->quirks & QUIRK_NO_DEVELOPER_ROLE);
+
+	begin_message(w, developer ? "developer" : "system", m);
+	jw_key(&w->w, "content");
+	/* Joined with a blank line: many servers' templates take a system text only as a string. */
+	write_texts(w, m->parts, m->n_parts, STR("\n\n"), true);
+	jw_end_obj(&w->w);
+	for (unsigned i = 0; i < m->n_parts; i++) {
+		note_losses(w, &m->parts[i]);
+		if (!is_text(&m->parts[i]))
+			lose(w, "content");
+	}
+}
+
+/* The schema as words, for a target that holds an answer only to being JSON. */
+static void write_lent_schema(struct oc_writer *w)
+{
+	struct str text = arena_printf(w->arena, "Answer with a JSON object that follows this JSON schema:\n%.*s",
+				       STR_ARG(w->r->format.schema));
+
+	w->failed = w->failed || !text.ptr;
+	begin_message(w, "system", NULL);
+	jw_kstr(&w->w, "content", text);
+	jw_end_obj(&w->w);
+}
+
+/* --- user --- */
+
+static bool goes_behind(const struct oc_writer *w, const struct ir_part *p)
+{
+	return !is_text(p) && !part_loss(w, p) && !(p->kind == IR_PART_FILE && p->media.source == IR_MEDIA_TEXT);
+}
+
+static unsigned count_behind(const struct oc_writer *w, const struct ir_part *result)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < result->n_content; i++)
+		n += goes_behind(w, &result->content[i]);
+	return n;
+}
+
+/* The texts of a result; a text document is one of them. */
+static void write_result_text(struct oc_writer *w, const struct ir_part *result)
+{
+	struct ir_part *texts = arena_array(w->arena, result->n_content + 1, sizeof(*texts));
+	unsigned n = 0;
+
+	if (!texts) {
+		w->failed = true;
+		jw_str(&w->w, STR(""));
+		return;
+	}
+	for (unsigned i = 0; i < result->n_content; i++) {
+		const struct ir_part *p = &result->content[i];
+		const char *loss = part_loss(w, p);
+
+		if (is_text(p))
+			texts[n++] = *p;
+		else if (p->kind == IR_PART_FILE && p->media.source == IR_MEDIA_TEXT)
+			texts[n++] = (struct ir_part){ .kind = IR_PART_TEXT, .text = p->media.data };
+		else if (loss)
+			lose(w, loss);
+	}
+	if (count_text(texts, n) == 0 && count_behind(w, result))
+		texts[n++] = (struct ir_part){ .kind = IR_PART_TEXT,
+					       .text = STR("(The result is attached to the next user message.)") };
+	write_texts(w, texts, n, STR("\n\n"), false);
+}
+
+static void write_result(struct oc_writer *w, const struct ir_part *p)
+{
+	struct str id = oc_call_id(w->arena, p->id);
+
+	w->failed = w->failed || !id.ptr;
+	begin_message(w, "tool", NULL);
+	jw_kstr(&w->w, "tool_call_id", id);
+	jw_key(&w->w, "content");
+	write_result_text(w, p);
+	jw_end_obj(&w->w);
+	note_losses(w, p);
+	for (unsigned i = 0; i < p->n_content; i++)
+		note_losses(w, &p->content[i]);
+	if (p->is_error) /* trap 41: the content says it, the flag has no place */
+		lose(w, "is_error");
+}
+
+static void write_behind(struct oc_writer *w, const struct ir_part *result)
+{
+	struct str lead;
+
+	if (!count_behind(w, result))
+		return;
+	lead = arena_printf(w->arena, "Attached to the result of %.*s (%.*s):",
+			    STR_ARG(str_present(result->name) ? result->name : STR("the tool call")), STR_ARG(result->id));
+	w->failed = w->failed || !lead.ptr;
+	write_text_part(w, lead);
+	for (unsigned i = 0; i < result->n_content; i++) {
+		if (goes_behind(w, &result->content[i]))
+			write_part(w, &result->content[i]);
+	}
+}
+
+static void write_user(struct oc_writer *w, const struct ir_message *m)
+{
+	unsigned results = 0, behind = 0, others = 0;
+	bool only_text = true;
+
+	for (unsigned i = 0; i < m->n_parts; i++) {
+		const struct ir_part *p = &m->parts[i];
+
+		if (p->kind == IR_PART_TOOL_RESULT) {
+			write_result(w, p);
+			results++;
+			behind += count_behind(w, p);
+			continue;
+		}
+		others++;
+		only_text = only_text && is_text(p);
+	}
+	if (results && !behind && !others)
+		return;
+	begin_message(w, "user", m);
+	jw_key(&w->w, "content");
+	if (only_text && !behind) {
+		for (unsigned i = 0; i < m->n_parts; i++)
+			if (is_text(&m->parts[i]))
+				note_losses(w, &m->parts[i]);
+		write_texts(w, m->parts, m->n_parts, STR("\n\n"), false);
+	} else {
+		jw_arr(&w->w);
+		for (unsigned i = 0; i < m->n_parts; i++)
+			if (m->parts[i].kind == IR_PART_TOOL_RESULT)
+				write_behind(w, &m->parts[i]);
+		write_parts(w, m->parts, m->n_parts);
+		jw_end_arr(&w->w);
+	}
+	jw_end_obj(&w->w);
+}
+
+/* --- assistant --- */
+
+static unsigned count_kind(const struct ir_message *m, enum ir_part_kind kind)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < m->n_parts; i++)
+		n += m->parts[i].kind == kind;
+	return n;
+}
+
+static bool has_seal(const struct ir_part *p)
+{
+	return p->kind == IR_PART_REASONING && (p->signature.len || str_present(p->redacted));
+}
+
+static void write_details(struct oc_writer *w, const struct ir_message *m)
+{
+	unsigned n = 0;
+	struct jw *j = &w->w;
+
+	for (unsigned i = 0; i < m->n_parts; i++) {
+		const struct ir_part *p = &m->parts[i];
+
+		if (!has_seal(p))
+			continue;
+		if (n == 0) {
+			jw_key(j, "reasoning_details");
+			jw_arr(j);
+		}
+		begin_part(w, str_present(p->redacted) ? "reasoning.encrypted" : "reasoning.text");
+		if (str_present(p->redacted)) {
+			jw_kstr(j, "data", p->redacted);
+		} else {
+			jw_kstr(j, "text", p->text);
+			jw_kstr(j, "signature", p->signature);
+		}
+		jw_kcstr(j, "format", oc_origin_format(p->origin));
+		jw_ki64(j, "index", n++);
+		jw_end_obj(j);
+	}
+	if (n)
+		jw_end_arr(j);
+}
+
+/* Trap 46: only some want their reasoning back; most answer 400 to it. */
+static void write_reasoning(struct oc_writer *w, const struct ir_message *m)
+{
+	bool first = true;
+
+	if (!count_kind(m, IR_PART_REASONING))
+		return;
+	if (!(w->t->quirks & QUIRK_SEND_REASONING)) {
+		lose(w, "reasoning_content");
+		return;
+	}
+	for (unsigned i = 0; i < m->n_parts; i++) {
+		const struct ir_part *p = &m->parts[i];
+
+		if (p->kind != IR_PART_REASONING || !p->text.len)
+			continue;
+		if (first) {
+			jw_key(&w->w, w->t->quirks & QUIRK_REASONING_FIELD ? "reasoning" : "reasoning_content");
+			jw_raw(&w->w, STR("\""));
+		}
+		first = false;
+		json_escape(w->w.out, p->text);
+	}
+	if (!first)
+		buf_putc(w->w.out, '"');
+	write_details(w, m);
+}
+
+static void write_call(struct oc_writer *w, const struct ir_part *p)
+{
+	struct str id = oc_call_id(w->arena, p->id), name = oc_tool_name(w->arena, p->name);
+	struct jw *j = &w->w;
+
+	w->failed = w->failed || !id.ptr || !name.ptr;
+	jw_obj(j);
+	jw_kstr(j, "id", id);
+	jw_kcstr(j, "type", "function");
+	jw_key(j, "function");
+	jw_obj(j);
+	jw_kstr(j, "name", name);
+	jw_kstr(j, "arguments", p->arguments.len ? p->arguments : STR("{}"));
+	jw_end_obj(j);
+	jw_end_obj(j);
+}
+
+/* A custom tool's call, kept raw: told from other opaque parts by its id. */
+static bool is_raw_call(const struct ir_part *p)
+{
+	return p->kind == IR_PART_OPAQUE && oc_minted(p->origin) && p->id.len;
+}
+
+static unsigned write_calls(struct oc_writer *w, const struct ir_message *m)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < m->n_parts; i++) {
+		const struct ir_part *p = &m->parts[i];
+
+		if (p->kind != IR_PART_TOOL_CALL && !is_raw_call(p))
+			continue;
+		if (n++ == 0) {
+			jw_key(&w->w, "tool_calls");
+			jw_arr(&w->w);
+		}
+		if (p->kind == IR_PART_TOOL_CALL)
+			write_call(w, p);
+		else
+			jw_raw(&w->w, p->raw);
+	}
+	if (n)
+		jw_end_arr(&w->w);
+	return n;
+}
+
+static bool has_calls(const struct ir_message *m)
+{
+	for (unsigned i = 0; i < m->n_parts; i++) {
+		if (m->parts[i].kind == IR_PART_TOOL_CALL || is_raw_call(&m->parts[i]))
+			return true;
+	}
+	return false;
+}
+
+static void note_assistant_losses(struct oc_writer *w, const struct ir_message *m)
+{
+	for (unsigned i = 0; i < m->n_parts; i++) {
+		const struct ir_part *p = &m->parts[i];
+
+		note_losses(w, p);
+		if (p->kind == IR_PART_TEXT && str_present(p->citations))
+			lose(w, "citations");
+		if (p->kind == IR_PART_IMAGE || p->kind == IR_PART_FILE || p->kind == IR_PART_TOOL_RESULT ||
+		    (p->kind == IR_PART_OPAQUE && !oc_minted(p->origin)))
+			lose(w, "content");
+	}
+}
+
+static void write_assistant(struct oc_writer *w, const struct ir_message *m)
+{
+	bool silent = count_text(m->parts, m->n_parts) == 0;
+	bool null = silent && (has_calls(m) || count_kind(m, IR_PART_REFUSAL));
+
+	begin_message(w, "assistant", m);
+	jw_key(&w->w, "content");
+	if (null && !(w->t->quirks & QUIRK_NO_NULL_CONTENT)) /* trap 44 */
+		jw_null(&w->w);
+	else
+		write_texts(w, m->parts, m->n_parts, STR(""), false);
+	write_reasoning(w, m);
+	for (unsigned i = 0; i < m->n_parts; i++) {
+		const struct ir_part *p = &m->parts[i];
+
+		if (p->kind == IR_PART_REFUSAL && p->text.len) {
+			jw_kstr(&w->w, "refusal", p->text);
+			break;
+		}
+		if (p->kind == IR_PART_AUDIO && p->media.source == IR_MEDIA_FILE_ID) {
+			jw_key(&w->w, "audio");
+			jw_obj(&w->w);
+			jw_kstr(&w->w, "id", p->media.data);
+			jw_end_obj(&w->w);
+		}
+	}
+	(void)write_calls(w, m);
+	jw_end_obj(&w->w);
+	note_assistant_losses(w, m);
+}
+
+void oc_write_messages(struct oc_writer *w)
+{
+	jw_arr(&w->w);
+	if (w->lent_schema)
+		write_lent_schema(w);
+	for (unsigned i = 0; i < w->r->n_messages; i++) {
+		const struct ir_message *m = &w->r->messages[i];
+
+		switch (m->role) {
+		case IR_ROLE_SYSTEM:
+		case IR_ROLE_DEVELOPER:
+			write_system(w, m);
+			break;
+		case IR_ROLE_USER:
+			write_user(w, m);
+			break;
+		case IR_ROLE_ASSISTANT:
+			write_assistant(w, m);
+			break;
+		}
+	}
+	jw_end_arr(&w->w);
+}

@@ -1,0 +1,411 @@
+/* protocols/openai_chat/response_decode.c - OpenAI's answers, and those of everybody who says to be compatible, as events.
+ *
+ * The hard thing is the end: finish_reason comes before the usage, on several chunks, or never, and
+ * [DONE] may be missing too. So FINISH is held until usage has come after a finish_reason, or [DONE], or the end of the bytes
+ * (traps 7, 8, 9, 11); an end without any of them is a cut, and said to be one (trap 113).
+ * Only choice 0 is read: an answer with several passes in a relay alone. */
+#include "protocols/openai_chat/openai_chat.h"
+
+struct protocol_decoder {
+	struct decoder_options o;
+	struct oc_blocks blocks;
+	struct ir_usage usage;
+	struct str id, model;
+	struct str stop_sequence;
+	enum ir_stop stop;
+	bool started, ended, done;
+	bool finish_seen;
+	bool usage_seen, usage_after_finish;
+};
+
+struct protocol_decoder *oc_decoder_new(const struct decoder_options *o)
+{
+	struct protocol_decoder *d = arena_alloc(o->arena, sizeof(*d));
+
+	if (!d)
+		return NULL;
+	d->o = *o;
+	d->blocks = (struct oc_blocks){ .arena = o->arena, .sink = o->sink, .request = o->request, .seed = STR("") };
+	d->usage = IR_USAGE_NONE;
+	d->id = d->model = STR("");
+	return d;
+}
+
+static int start(struct protocol_decoder *d)
+{
+	struct ir_event ev = { .kind = IR_START, .id = d->id, .name = d->model, .usage = d->usage };
+
+	if (d->started)
+		return RC_OK;
+	d->started = true;
+	return ir_emit(d->o.sink, &ev);
+}
+
+/* Azure's first chunk has neither id nor model: the first real ones count, and stay (trap 28). */
+static int learn_head(struct protocol_decoder *d, const json *root)
+{
+	struct str id = json_str(json_get(root, STR("id"))), model = json_str(json_get(root, STR("model")));
+
+	if (d->started)
+		return RC_OK;
+	if (id.len) {
+		d->id = arena_dup(d->o.arena, id);
+		d->blocks.seed = d->id;
+	}
+	if (model.len)
+		d->model = arena_dup(d->o.arena, model);
+	return d->id.ptr && d->model.ptr ? RC_OK : RC_NOMEM;
+}
+
+/* --- one delta, or one whole message: they have the same members --- */
+
+static int read_details(struct protocol_decoder *d, const json *details, bool *ret_any)
+{
+	struct json_iter it = json_iter(details);
+	int rc = RC_OK;
+
+	while (!rc && json_next(&it)) {
+		struct str type = json_str(json_get(it.val, STR("type")));
+		struct oc_detail detail = { .index = -1 };
+
+		if (!json_i64(json_get(it.val, STR("index")), &detail.index) || detail.index < 0)
+			detail.index = 0;
+		detail.origin = oc_format_origin(json_str(json_get(it.val, STR("format"))));
+		if (str_eq(type, STR("reasoning.text"))) {
+			detail.text = json_str(json_get(it.val, STR("text")));
+			detail.signature = json_str(json_get(it.val, STR("signature")));
+		} else if (str_eq(type, STR("reasoning.summary"))) {
+			detail.text = json_str(json_get(it.val, STR("summary")));
+		} else if (str_eq(type, STR("reasoning.encrypted"))) {
+			detail.redacted = json_str(json_get(it.val, STR("data")));
+		} else {
+			continue;
+		}
+		*ret_any = true;
+		rc = oc_blocks_detail(&d->blocks, &detail);
+	}
+	return rc;
+}
+
+/* Trap 49: everybody's names for it. OpenRouter says all twice, as text and as details with signatures. */
+static int read_reasoning(struct protocol_decoder *d, const json *delta)
+{
+	static const struct str names[] = { STR_INIT("reasoning_content"), STR_INIT("reasoning") };
+	bool any = false;
+	int rc = read_details(d, json_get(delta, STR("reasoning_details")), &any);
+
+	for (size_t i = 0; !rc && !any && i < sizeof(names) / sizeof(*names); i++) {
+		struct str text = json_str(json_get(delta, names[i]));
+
+		if (!text.len)
+			continue;
+		any = true;
+		rc = oc_blocks_text(&d->blocks, IR_BLOCK_REASONING, text);
+	}
+	return rc;
+}
+
+/* A string, or Mistral's list of parts: text, and thinking with a list of its own. */
+static int read_content(struct protocol_decoder *d, const json *content, enum ir_block_kind kind, unsigned depth)
+{
+	struct json_iter it = json_iter(content);
+	int rc = RC_OK;
+
+	if (json_is_str(content))
+		return oc_blocks_text(&d->blocks, kind, json_str(content));
+	if (!json_is_arr(content) || depth == 0)
+		return RC_OK;
+	while (!rc && json_next(&it)) {
+		struct str type = json_str(json_get(it.val, STR("type")));
+
+		if (str_eq(type, STR("thinking")))
+			rc = read_content(d, json_get(it.val, STR("thinking")), IR_BLOCK_REASONING, depth - 1);
+		else if (str_eq(type, STR("refusal")))
+			rc = read_content(d, json_get(it.val, STR("refusal")), IR_BLOCK_REFUSAL, depth - 1);
+		else
+			rc = read_content(d, json_get(it.val, STR("text")), kind, depth - 1);
+	}
+	return rc;
+}
+
+static int read_annotations(struct protocol_decoder *d, const json *annotations)
+{
+	struct json_iter it = json_iter(annotations);
+	int rc = RC_OK;
+
+	while (!rc && json_next(&it)) {
+		const json *u = json_get(it.val, STR("url_citation"));
+		struct ir_citation c = { .start = -1, .end = -1, .origin = OC_NAME };
+
+		if (!json_is_obj(u))
+			continue;
+		c.url = json_str(json_get(u, STR("url")));
+		c.title = json_str(json_get(u, STR("title")));
+		c.cited_text = json_str(json_get(u, STR("content")));
+		(void)json_i64(json_get(u, STR("start_index")), &c.start);
+		(void)json_i64(json_get(u, STR("end_index")), &c.end);
+		c.raw = json_text(d->o.scratch, it.val);
+		if (!c.raw.ptr)
+			return RC_NOMEM;
+		rc = oc_blocks_citation(&d->blocks, &c);
+	}
+	return rc;
+}
+
+static int read_function(struct protocol_decoder *d, const json *function, struct oc_call_delta call)
+{
+	const json *arguments = json_get(function, STR("arguments"));
+
+	call.name = json_str(json_get(function, STR("name")));
+	if (json_is_str(arguments)) {
+		call.arguments = json_str(arguments);
+	} else if (json_is_obj(arguments)) { /* Ollama's own form leaks through some proxies */
+		call.arguments = json_text(d->o.scratch, arguments);
+		if (!call.arguments.ptr)
+			return RC_NOMEM;
+	}
+	return oc_blocks_call(&d->blocks, &call);
+}
+
+static int read_calls(struct protocol_decoder *d, const json *delta)
+{
+	const json *legacy = json_get(delta, STR("function_call"));
+	struct json_iter it = json_iter(json_get(delta, STR("tool_calls")));
+	int rc = RC_OK;
+
+	while (!rc && json_next(&it)) {
+		struct oc_call_delta call = { .index = -1, .id = json_str(json_get(it.val, STR("id"))) };
+
+		if (!json_i64(json_get(it.val, STR("index")), &call.index) || call.index < 0)
+			call.index = -1;
+		rc = read_function(d, json_get(it.val, STR("function")), call);
+	}
+	if (!rc && json_is_obj(legacy))
+		rc = read_function(d, legacy, (struct oc_call_delta){ .index = INT32_MAX });
+	return rc;
+}
+
+/* Reasoning before text before calls, as a model writes them (traps 3, 4). */
+static int read_delta(struct protocol_decoder *d, const json *delta)
+{
+	const json *content = json_get(delta, STR("content"));
+	int rc = read_reasoning(d, delta);
+
+	if (!rc && json_str(content).len == 0 && !json_is_arr(content))
+		content = json_get(json_get(delta, STR("audio")), STR("transcript"));
+	if (!rc)
+		rc = read_content(d, content, IR_BLOCK_TEXT, 3);
+	if (!rc)
+		rc = oc_blocks_text(&d->blocks, IR_BLOCK_REFUSAL, json_str(json_get(delta, STR("refusal"))));
+	if (!rc)
+		rc = read_annotations(d, json_get(delta, STR("annotations")));
+	return rc ? rc : read_calls(d, delta);
+}
+
+/* --- the end --- */
+
+static int fail(struct protocol_decoder *d, const struct ir_error *e)
+{
+	struct ir_event ev = { .kind = IR_ERROR, .error = e, .usage = IR_USAGE_NONE };
+
+	d->ended = true;
+	return ir_emit(d->o.sink, &ev);
+}
+
+static int fail_with(struct protocol_decoder *d, const json *root)
+{
+	struct ir_error e;
+
+	(void)oc_error_read(d->o.arena, root, 200, &e);
+	return fail(d, &e);
+}
+
+/* Trap 74: vLLM's stop_reason and SGLang's matched_stop name the sequence; elsewhere stop_reason is a reason. */
+static int read_stop_sequence(struct protocol_decoder *d, const json *choice)
+{
+	struct str text = json_str(json_get(choice, STR("stop_reason")));
+	const struct ir_request *r = d->o.request;
+	bool is_one;
+
+	if (!text.len)
+		text = json_str(json_get(choice, STR("matched_stop")));
+	is_one = !r && !str_eq(text, STR("stop")) && !str_eq(text, STR("end_turn")) && !str_eq(text, STR("eos"));
+	for (unsigned i = 0; r && i < r->n_stop; i++)
+		is_one = is_one || str_eq(r->stop[i], text);
+	if (!text.len || !is_one)
+		return RC_OK;
+	d->stop = IR_STOP_SEQUENCE;
+	d->stop_sequence = arena_dup(d->o.arena, text);
+	return d->stop_sequence.ptr ? RC_OK : RC_NOMEM;
+}
+
+static int read_finish(struct protocol_decoder *d, const json *choice)
+{
+	struct str reason = json_str(json_get(choice, STR("finish_reason")));
+	bool failed;
+
+	if (!reason.len) /* null, or "" on every chunk */
+		return RC_OK;
+	d->finish_seen = true;
+	d->usage_after_finish = false;
+	d->stop = oc_stop_parse(reason, &failed);
+	if (failed)
+		return fail(d, &(struct ir_error){ .kind = IR_ERR_UPSTREAM, .retry_after_ms = -1,
+						   .message = STR("The provider ended the answer with an error.") });
+	return d->stop == IR_STOP_END || d->stop == IR_STOP_SEQUENCE ? read_stop_sequence(d, choice) : RC_OK;
+}
+
+/* Traps 18, 105, 106: calls make it a turn of calls unless it was cut; no calls, no such turn. */
+static enum ir_stop final_stop(const struct protocol_decoder *d)
+{
+	bool ended_well = d->stop == IR_STOP_END || d->stop == IR_STOP_SEQUENCE || d->stop == IR_STOP_TOOL_CALLS;
+
+	if (d->blocks.n_calls && ended_well)
+		return IR_STOP_TOOL_CALLS;
+	if (d->stop == IR_STOP_TOOL_CALLS)
+		return IR_STOP_END;
+	if (d->blocks.refused && d->stop == IR_STOP_END)
+		return IR_STOP_REFUSAL;
+	return d->stop;
+}
+
+static int finish(struct protocol_decoder *d)
+{
+	struct ir_event usage = { .kind = IR_USAGE, .usage = d->usage };
+	struct ir_event ev = { .kind = IR_FINISH, .usage = IR_USAGE_NONE, .stop = final_stop(d) };
+	int rc = start(d);
+
+	if (!rc)
+		rc = oc_blocks_end(&d->blocks);
+	if (!rc && d->usage_seen)
+		rc = ir_emit(d->o.sink, &usage);
+	if (rc)
+		return rc;
+	if (ev.stop == IR_STOP_SEQUENCE)
+		ev.stop_sequence = d->stop_sequence;
+	d->ended = true;
+	return ir_emit(d->o.sink, &ev);
+}
+
+/* --- chunks --- */
+
+/* Choice 0 of a chunk or body, NULL when there is none. */
+static const json *first_choice(const json *root)
+{
+	struct json_iter it = json_iter(json_get(root, STR("choices")));
+	int64_t index;
+
+	while (json_next(&it)) {
+		if (!json_i64(json_get(it.val, STR("index")), &index) || index == 0)
+			return it.val;
+	}
+	return NULL;
+}
+
+static void read_usage(struct protocol_decoder *d, const json *root)
+{
+	const json *usage = json_get(root, STR("usage"));
+
+	if (!json_is_obj(usage))
+		usage = json_get(json_get(root, STR("x_groq")), STR("usage"));
+	if (!json_is_obj(usage))
+		return;
+	oc_usage_read(usage, &d->usage);
+	d->usage_seen = true;
+	d->usage_after_finish = d->finish_seen;
+}
+
+static int read_chunk(struct protocol_decoder *d, const json *root)
+{
+	const json *choice = first_choice(root);
+	int rc = learn_head(d, root);
+
+	if (!rc && json_is_obj(choice)) {
+		const json *delta = json_get(choice, STR("delta"));
+
+		rc = start(d);
+		if (!rc)
+			rc = read_delta(d, json_is_obj(delta) ? delta : json_get(choice, STR("message")));
+		if (!rc)
+			rc = read_finish(d, choice);
+	}
+	if (rc || d->ended)
+		return rc;
+	read_usage(d, root);
+	return d->finish_seen && d->usage_after_finish ? finish(d) : RC_OK;
+}
+
+/* What went wrong, in words, where the code alone does not say it. */
+static int explain(int rc, struct err *reterr)
+{
+	switch (rc) {
+	case RC_SYNTAX:
+		return err_set(reterr, rc, "the provider's tool calls make no sense: a call without a name, or "
+					   "arguments after their end");
+	case RC_TOOBIG:
+		return err_set(reterr, rc, "the provider's answer holds too many tool calls");
+	case RC_NOMEM:
+		return err_set(reterr, rc, "the provider's answer needs more memory than it may use");
+	}
+	return rc;
+}
+
+int oc_decode_event(struct protocol_decoder *d, const struct sse_event *ev, struct err *reterr)
+{
+	struct str data = str_trim(ev->data);
+	const json *root;
+
+	if (data.len == 0 || d->ended)
+		return RC_OK;
+	if (str_eq(data, STR("[DONE]"))) {
+		d->done = true;
+		return d->started ? explain(finish(d), reterr) : RC_OK;
+	}
+	root = json_parse(d->o.scratch, data, reterr);
+	if (!root)
+		return RC_SYNTAX;
+	if (oc_error_is(root) || str_eq(ev->name, STR("error")))
+		return fail_with(d, root);
+	if (!json_is_obj(root))
+		return err_set(reterr, RC_SYNTAX, "the provider sent a chunk that is no object");
+	return explain(read_chunk(d, root), reterr);
+}
+
+int oc_decode_end(struct protocol_decoder *d, struct err *reterr)
+{
+	if (d->ended)
+		return RC_OK;
+	if (d->finish_seen)
+		return explain(finish(d), reterr);
+	return err_set(reterr, RC_CLOSED, d->done ? "the provider's answer was empty"
+						  : "the provider's answer was cut off");
+}
+
+int oc_decode_body(const struct decoder_options *o, struct str body, struct err *reterr)
+{
+	struct protocol_decoder *d = oc_decoder_new(o);
+	const json *root = json_parse(o->scratch, body, reterr), *choice, *message;
+	int rc;
+
+	if (!d)
+		return explain(RC_NOMEM, reterr);
+	if (!root)
+		return RC_SYNTAX;
+	choice = first_choice(root);
+	message = json_get(choice, STR("message"));
+	if (oc_error_is(root))
+		return fail_with(d, root);
+	if (!json_is_obj(message))
+		return err_set(reterr, RC_SYNTAX, "the provider's answer holds no message");
+	read_usage(d, root);
+	rc = learn_head(d, root);
+	if (!rc)
+		rc = start(d);
+	if (!rc)
+		rc = read_delta(d, message);
+	if (!rc)
+		rc = read_finish(d, choice);
+	if (!rc && !d->ended)
+		rc = finish(d);
+	return explain(rc, reterr);
+}

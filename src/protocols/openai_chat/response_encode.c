@@ -1,0 +1,443 @@
+/* protocols/openai_chat/response_encode.c - events as chat.completion.chunk, and a whole answer as chat.completion.
+ *
+ * The hard thing is to be cheap per delta: all that stays the same over a stream (id, created, model, the
+ * empty usage) is written once, and a chunk is that prefix, the delta's own few bytes, and the suffix. */
+#include "protocols/openai_chat/openai_chat.h"
+
+enum { HEAD_MAX = 1 << 20 };
+
+struct protocol_encoder {
+	struct str head;   /* `data: {"id":...,"choices":[{"index":0,"delta":` */
+	struct str usage_head; /* the same up to `"choices":[],"usage":` */
+	struct str tail;   /* from `,"logprobs":null,"finish_reason":null}]` to the blank line */
+	bool include_usage;
+	struct ir_usage usage;
+	unsigned n_calls;  /* calls opened so far: the open one has the index n_calls - 1 */
+	bool has_arguments;
+	unsigned n_details;
+	const char *origin; /* of the open reasoning block, where its signature is not ours */
+	bool format_said;
+};
+
+static void put_envelope(struct jw *w, const struct encoder_options *o, const char *object)
+{
+	jw_kstr(w, "id", o->id);
+	jw_kcstr(w, "object", object);
+	jw_ki64(w, "created", o->created_s);
+	jw_kstr(w, "model", o->model);
+}
+
+static struct str prefix(const struct encoder_options *o, const char *rest)
+{
+	struct buf b;
+	struct jw w;
+	struct str head;
+
+	buf_init(&b, HEAD_MAX);
+	sse_put_head(&b, NULL);
+	w = jw_on(&b);
+	jw_obj(&w);
+	put_envelope(&w, o, "chat.completion.chunk");
+	buf_puts(&b, rest);
+	head = buf_ok(&b) ? arena_dup(o->arena, buf_str(&b)) : STR_NONE;
+	buf_done(&b);
+	return head;
+}
+
+struct protocol_encoder *oc_encoder_new(const struct encoder_options *o)
+{
+	struct protocol_encoder *e = arena_alloc(o->arena, sizeof(*e));
+
+	if (!e)
+		return NULL;
+	e->include_usage = o->include_usage;
+	e->usage = IR_USAGE_NONE;
+	e->head = prefix(o, ",\"choices\":[{\"index\":0,\"delta\":");
+	e->usage_head = prefix(o, ",\"choices\":[],\"usage\":");
+	e->tail = o->include_usage ? STR(",\"logprobs\":null,\"finish_reason\":null}],\"usage\":null}\n\n")
+				   : STR(",\"logprobs\":null,\"finish_reason\":null}]}\n\n");
+	return e->head.ptr && e->usage_head.ptr ? e : NULL;
+}
+
+/* A chunk whose delta is `before`, the escaped `text`, `after`. */
+static void put_text_chunk(struct protocol_encoder *e, struct buf *out, struct str before, struct str text,
+			   struct str after)
+{
+	buf_put(out, e->head);
+	buf_put(out, before);
+	json_escape(out, text);
+	buf_put(out, after);
+	buf_put(out, e->tail);
+}
+
+static void put_role(struct protocol_encoder *e, struct buf *out)
+{
+	buf_put(out, e->head);
+	buf_put(out, STR("{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null}"));
+	buf_put(out, e->tail);
+}
+
+/* --- reasoning details --- */
+
+/* OpenRouter's form: the only one in which a signature survives a trip through an OpenAI client. In a stream the text
+ * comes piece by piece beside reasoning_content, the signature last; `format` stands in the first piece
+ * only, for the SDKs join the strings of pieces with the same index. */
+static void put_detail_piece(struct protocol_encoder *e, struct buf *out, const char *key, struct str value)
+{
+	buf_puts(out, "\"reasoning_details\":[{\"type\":\"");
+	buf_puts(out, strcmp(key, "data") == 0 ? "reasoning.encrypted" : "reasoning.text");
+	buf_puts(out, "\",\"");
+	buf_puts(out, key);
+	buf_puts(out, "\":\"");
+	json_escape(out, value);
+	if (!e->format_said) {
+		buf_puts(out, "\",\"format\":\"");
+		buf_puts(out, oc_origin_format(e->origin));
+	}
+	e->format_said = true;
+	buf_puts(out, "\",\"index\":");
+	buf_put_u64(out, e->n_details - 1);
+	buf_puts(out, "}]}");
+}
+
+static void put_reasoning_chunk(struct protocol_encoder *e, struct buf *out, struct str text)
+{
+	if (!e->origin) {
+		put_text_chunk(e, out, STR("{\"reasoning_content\":\""), text, STR("\"}"));
+		return;
+	}
+	buf_put(out, e->head);
+	buf_puts(out, "{\"reasoning_content\":\"");
+	json_escape(out, text);
+	buf_puts(out, "\",");
+	put_detail_piece(e, out, "text", text);
+	buf_put(out, e->tail);
+}
+
+static void put_seal_chunk(struct protocol_encoder *e, struct buf *out, const char *key, struct str value)
+{
+	buf_put(out, e->head);
+	buf_putc(out, '{');
+	put_detail_piece(e, out, key, value);
+	buf_put(out, e->tail);
+}
+
+/* The same in a whole answer: one entry a block. */
+static void put_detail(struct jw *w, unsigned index, const struct ir_block *b)
+{
+	jw_obj(w);
+	if (str_present(b->redacted)) {
+		jw_kcstr(w, "type", "reasoning.encrypted");
+		jw_kstr(w, "data", b->redacted);
+	} else {
+		jw_kcstr(w, "type", "reasoning.text");
+		jw_kstr(w, "text", b->text);
+		jw_kstr(w, "signature", b->signature);
+	}
+	jw_kcstr(w, "format", oc_origin_format(b->origin));
+	jw_ki64(w, "index", index);
+	jw_end_obj(w);
+}
+
+/* --- citations --- */
+
+/* Chat knows citations of pages only; one of a document without a URL has no form here. */
+static bool can_cite(const struct ir_citation *c)
+{
+	return c && c->url.len > 0;
+}
+
+static void put_citation(struct jw *w, const struct ir_citation *c)
+{
+	jw_obj(w);
+	jw_kcstr(w, "type", "url_citation");
+	jw_key(w, "url_citation");
+	jw_obj(w);
+	jw_ki64(w, "start_index", c->start < 0 ? 0 : c->start);
+	jw_ki64(w, "end_index", c->end < 0 ? 0 : c->end);
+	jw_kstr(w, "url", c->url);
+	jw_kstr(w, "title", str_present(c->title) ? c->title : STR(""));
+	jw_end_obj(w);
+	jw_end_obj(w);
+}
+
+static void put_citation_chunk(struct protocol_encoder *e, struct buf *out, const struct ir_citation *c)
+{
+	struct jw w = jw_on(out);
+
+	if (!can_cite(c))
+		return;
+	buf_put(out, e->head);
+	jw_obj(&w);
+	jw_key(&w, "annotations");
+	jw_arr(&w);
+	put_citation(&w, c);
+	jw_end_arr(&w);
+	jw_end_obj(&w);
+	buf_put(out, e->tail);
+}
+
+/* --- events --- */
+
+static int put_open(struct protocol_encoder *e, const struct ir_event *ev, struct buf *out)
+{
+	if (ev->block == IR_BLOCK_REASONING) {
+		e->origin = ev->origin && !oc_minted(ev->origin) ? ev->origin : NULL;
+		e->n_details++;
+		e->format_said = false;
+	}
+	if (ev->block != IR_BLOCK_TOOL_CALL)
+		return RC_OK;
+	e->has_arguments = false;
+	buf_put(out, e->head);
+	buf_puts(out, "{\"tool_calls\":[{\"index\":");
+	buf_put_u64(out, e->n_calls++);
+	buf_puts(out, ",\"id\":\"");
+	json_escape(out, ev->id);
+	buf_puts(out, "\",\"type\":\"function\",\"function\":{\"name\":\"");
+	json_escape(out, ev->name);
+	buf_puts(out, "\",\"arguments\":\"\"}}]}");
+	buf_put(out, e->tail);
+	return RC_OK;
+}
+
+static void put_arguments(struct protocol_encoder *e, struct buf *out, struct str text)
+{
+	if (text.len == 0)
+		return;
+	e->has_arguments = true;
+	buf_put(out, e->head);
+	buf_put(out, STR("{\"tool_calls\":[{\"index\":"));
+	buf_put_u64(out, e->n_calls - 1);
+	buf_put(out, STR(",\"function\":{\"arguments\":\""));
+	json_escape(out, text);
+	buf_put(out, STR("\"}}]}"));
+	buf_put(out, e->tail);
+}
+
+static int put_delta(struct protocol_encoder *e, const struct ir_event *ev, struct buf *out)
+{
+	const struct str end = STR("\"}");
+
+	switch (ev->delta) {
+	case IR_DELTA_TEXT:
+		if (ev->text.len == 0)
+			return RC_OK;
+		if (ev->block == IR_BLOCK_REASONING)
+			put_reasoning_chunk(e, out, ev->text);
+		else if (ev->block == IR_BLOCK_REFUSAL)
+			put_text_chunk(e, out, STR("{\"refusal\":\""), ev->text, end);
+		else
+			put_text_chunk(e, out, STR("{\"content\":\""), ev->text, end);
+		return RC_OK;
+	case IR_DELTA_ARGUMENTS:
+		put_arguments(e, out, ev->text);
+		return RC_OK;
+	case IR_DELTA_SIGNATURE:
+		if (ev->text.len)
+			put_seal_chunk(e, out, "signature", ev->text);
+		return RC_OK;
+	case IR_DELTA_REDACTED:
+		put_seal_chunk(e, out, "data", ev->text);
+		return RC_OK;
+	case IR_DELTA_CITATION:
+		put_citation_chunk(e, out, ev->citation);
+		return RC_OK;
+	case IR_DELTA_RAW: /* a block that only its own protocol understands */
+		return RC_OK;
+	}
+	return RC_INVALID;
+}
+
+static void put_finish(struct protocol_encoder *e, enum ir_stop stop, struct buf *out)
+{
+	struct jw w = jw_on(out);
+
+	buf_put(out, e->head);
+	buf_puts(out, "{},\"logprobs\":null,\"finish_reason\":\"");
+	buf_puts(out, oc_stop_name(stop));
+	buf_puts(out, e->include_usage ? "\"}],\"usage\":null}\n\n" : "\"}]}\n\n");
+	if (e->include_usage) {
+		buf_put(out, e->usage_head);
+		oc_usage_write(&w, &e->usage);
+		buf_puts(out, "}\n\n");
+	}
+	buf_puts(out, "data: [DONE]\n\n");
+}
+
+int oc_encode_event(struct protocol_encoder *e, const struct ir_event *ev, struct buf *out)
+{
+	int rc = RC_OK;
+
+	switch (ev->kind) {
+	case IR_START:
+		ir_usage_merge(&e->usage, &ev->usage);
+		put_role(e, out);
+		break;
+	case IR_OPEN:
+		rc = put_open(e, ev, out);
+		break;
+	case IR_DELTA:
+		rc = put_delta(e, ev, out);
+		break;
+	case IR_CLOSE:
+		/* Trap 16: clients parse the arguments, and "" is no JSON. */
+		if (ev->block == IR_BLOCK_TOOL_CALL && !e->has_arguments)
+			put_arguments(e, out, STR("{}"));
+		break;
+	case IR_USAGE:
+		ir_usage_merge(&e->usage, &ev->usage);
+		break;
+	case IR_FINISH:
+		put_finish(e, ev->stop, out);
+		break;
+	case IR_ERROR:
+		oc_encode_stream_error(ev->error, STR_NONE, out);
+		break;
+	case IR_PING: /* trap 21: not known here */
+		break;
+	}
+	if (rc)
+		return rc;
+	return buf_ok(out) ? RC_OK : RC_NOMEM;
+}
+
+/* --- the whole answer --- */
+
+static bool has_text(const struct ir_response *r, enum ir_block_kind kind)
+{
+	for (unsigned i = 0; i < r->n_blocks; i++) {
+		if (r->blocks[i].kind == kind && r->blocks[i].text.len > 0)
+			return true;
+	}
+	return false;
+}
+
+/* The texts of all blocks of a kind as one string; null when there is none. */
+static void put_joined(struct jw *w, const struct ir_response *r, enum ir_block_kind kind)
+{
+	if (!has_text(r, kind)) {
+		jw_null(w);
+		return;
+	}
+	jw_raw(w, STR("\""));
+	for (unsigned i = 0; i < r->n_blocks; i++) {
+		if (r->blocks[i].kind == kind)
+			json_escape(w->out, r->blocks[i].text);
+	}
+	buf_putc(w->out, '"');
+}
+
+static unsigned count_kind(const struct ir_response *r, enum ir_block_kind kind)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < r->n_blocks; i++)
+		n += r->blocks[i].kind == kind;
+	return n;
+}
+
+static bool has_details(const struct ir_block *b)
+{
+	return b->kind == IR_BLOCK_REASONING && (b->signature.len || str_present(b->redacted));
+}
+
+static void put_reasoning(struct jw *w, const struct ir_response *r)
+{
+	unsigned n = 0;
+
+	if (!count_kind(r, IR_BLOCK_REASONING))
+		return;
+	jw_key(w, "reasoning_content");
+	put_joined(w, r, IR_BLOCK_REASONING);
+	for (unsigned i = 0; i < r->n_blocks; i++) {
+		const struct ir_block *b = &r->blocks[i];
+
+		if (!has_details(b))
+			continue;
+		if (n == 0) {
+			jw_key(w, "reasoning_details");
+			jw_arr(w);
+		}
+		put_detail(w, n++, b);
+	}
+	if (n)
+		jw_end_arr(w);
+}
+
+static void put_annotations(struct jw *w, const struct ir_response *r)
+{
+	jw_key(w, "annotations");
+	jw_arr(w);
+	for (unsigned i = 0; i < r->n_blocks; i++) {
+		for (unsigned k = 0; k < r->blocks[i].n_citations; k++) {
+			if (can_cite(&r->blocks[i].citations[k]))
+				put_citation(w, &r->blocks[i].citations[k]);
+		}
+	}
+	jw_end_arr(w);
+}
+
+static void put_calls(struct jw *w, const struct ir_response *r)
+{
+	if (!count_kind(r, IR_BLOCK_TOOL_CALL))
+		return;
+	jw_key(w, "tool_calls");
+	jw_arr(w);
+	for (unsigned i = 0; i < r->n_blocks; i++) {
+		const struct ir_block *b = &r->blocks[i];
+
+		if (b->kind != IR_BLOCK_TOOL_CALL)
+			continue;
+		jw_obj(w);
+		jw_kstr(w, "id", b->id);
+		jw_kcstr(w, "type", "function");
+		jw_key(w, "function");
+		jw_obj(w);
+		jw_kstr(w, "name", b->name);
+		jw_kstr(w, "arguments", b->text.len ? b->text : STR("{}"));
+		jw_end_obj(w);
+		jw_end_obj(w);
+	}
+	jw_end_arr(w);
+}
+
+static void put_message(struct jw *w, const struct ir_response *r)
+{
+	jw_obj(w);
+	jw_kcstr(w, "role", "assistant");
+	jw_key(w, "content");
+	/* Trap 44: null beside calls or a refusal, else a string, be it empty. */
+	if (!has_text(r, IR_BLOCK_TEXT) && !count_kind(r, IR_BLOCK_TOOL_CALL) && !count_kind(r, IR_BLOCK_REFUSAL))
+		jw_str(w, STR(""));
+	else
+		put_joined(w, r, IR_BLOCK_TEXT);
+	put_reasoning(w, r);
+	jw_key(w, "refusal");
+	put_joined(w, r, IR_BLOCK_REFUSAL);
+	put_annotations(w, r);
+	put_calls(w, r);
+	jw_end_obj(w);
+}
+
+int oc_encode_response(const struct encoder_options *o, const struct ir_response *r, struct buf *out)
+{
+	struct jw w = jw_on(out);
+
+	jw_obj(&w);
+	put_envelope(&w, o, "chat.completion");
+	jw_key(&w, "choices");
+	jw_arr(&w);
+	jw_obj(&w);
+	jw_ki64(&w, "index", 0);
+	jw_key(&w, "message");
+	put_message(&w, r);
+	jw_knull(&w, "logprobs");
+	jw_kcstr(&w, "finish_reason", oc_stop_name(r->stop));
+	jw_end_obj(&w);
+	jw_end_arr(&w);
+	jw_key(&w, "usage");
+	oc_usage_write(&w, &r->usage);
+	jw_end_obj(&w);
+	return buf_ok(out) ? RC_OK : RC_NOMEM;
+}
