@@ -1,0 +1,292 @@
+/* http/server_write.c - answers on their way out.
+ *
+ *	try_write: head, chunk frame, data  ->  what the kernel did not take: out  ->  fly (with the stream)
+ *
+ * The hard thing is a client that goes while its answer is being written: the writer above is on the stack then. So a
+ * failed write only marks the connection; on_gone comes when the stack is empty, and what is written until then is
+ * dropped.
+ */
+#include <assert.h>
+
+#include "http/server_parts.h"
+
+/* --- bytes --- */
+
+static void break_off(struct server_conn *c, const char *why)
+{
+	c->broken = why;
+	buf_done(&c->out);
+	server_conn_kick(c);
+}
+
+static void fly(struct server_conn *c)
+{
+	struct buf b = c->fly;
+	struct str bytes;
+
+	c->fly = c->out;
+	c->out = b;
+	bytes = buf_str(&c->fly);
+	int rc = stream_write(c->stream, &bytes, 1);
+
+	if (rc < 0) {
+		break_off(c, uv_strerror(rc));
+		return;
+	}
+	c->flying = true;
+	c->unsent = stream_pending(c->stream);
+	deadline_set(&c->write_deadline, c->server->limits.write_timeout_ms);
+}
+
+void server_write(struct server_conn *c, const struct str *v, unsigned n)
+{
+	ssize_t taken = 0;
+
+	if (c->broken || c->state == CONN_CLOSED)
+		return;
+	if (!c->flying && !buf_len(&c->out)) {
+		taken = stream_try_write(c->stream, v, n);
+		if (taken < 0) {
+			break_off(c, uv_strerror((int)taken));
+			return;
+		}
+	}
+	for (unsigned i = 0; i < n; i++) {
+		size_t k = (size_t)taken < v[i].len ? (size_t)taken : v[i].len;
+
+		taken -= (ssize_t)k;
+		if (k < v[i].len)
+			buf_put(&c->out, str_from_offset(v[i], k));
+	}
+	if (!buf_ok(&c->out))
+		break_off(c, "no memory for what the client does not take");
+	else if (!c->flying && buf_len(&c->out))
+		fly(c);
+}
+
+size_t server_pending(const struct server_conn *c)
+{
+	return buf_len(&c->out) + (c->flying ? stream_pending(c->stream) : 0);
+}
+
+void server_written(struct server_conn *c, int status)
+{
+	struct http_request *r;
+
+	c->flying = false;
+	buf_done(&c->fly); /* idle connections hold no buffers */
+	deadline_clear(&c->write_deadline);
+	if (status < 0) {
+		server_conn_gone(c, uv_strerror(status));
+		return;
+	}
+	if (buf_len(&c->out))
+		fly(c);
+	if (c->broken)
+		return;
+	r = c->req;
+	if (!c->flying)
+		server_conn_flushed(c);
+	if (r && c->req == r && r->over_low && server_pending(c) < c->server->limits.write_low) {
+		r->over_low = false;
+		if (r->ev.on_drain)
+			r->ev.on_drain(r->user);
+	}
+}
+
+void server_write_deadline(struct server_conn *c)
+{
+	size_t unsent = stream_pending(c->stream);
+
+	if (unsent < c->unsent) {
+		c->unsent = unsent;
+		deadline_set(&c->write_deadline, c->server->limits.write_timeout_ms);
+		return;
+	}
+	c->reset = true; /* nobody reads what is queued */
+	server_conn_gone(c, "the client stopped reading");
+}
+
+/* --- heads --- */
+
+/* The connection may carry a further request after this answer. */
+static bool may_keep(const struct http_request *r)
+{
+	const struct server_conn *c = r->conn;
+
+	if (!r->keep_alive || c->last || c->server->draining)
+		return false;
+	if (c->message_ended)
+		return true;
+	/* A short rest of the body is read and dropped; unless the client still waits to be told to send it. */
+	return r->head.content_length >= 0 && r->head.content_length - (int64_t)r->body_got <= DRAIN_MAX &&
+	       (!r->head.expect_continue || r->continued);
+}
+
+static bool status_without_body(int status)
+{
+	return status < 200 || status == 204 || status == 304;
+}
+
+/* Everything but the framing and the empty line. */
+static struct buf *begin_head(struct http_request *r, int status, const struct http_field *fields, unsigned n)
+{
+	struct server_conn *c = r->conn;
+	struct buf *b = &c->server->head;
+
+	if (!may_keep(r)) {
+		c->last = true;
+		c->linger |= !c->message_ended || buf_len(&c->in) > 0;
+	}
+	buf_reset(b);
+	http1_put_status(b, status);
+	for (unsigned i = 0; i < n; i++)
+		http1_put_field(b, fields[i].name, fields[i].value);
+	buf_put(b, server_date(c->server));
+	if (c->last)
+		buf_put(b, STR("Connection: close\r\n"));
+	else if (r->head.minor == 0)
+		buf_put(b, STR("Connection: keep-alive\r\n"));
+	r->head_out = true;
+	return b;
+}
+
+static void over(struct http_request *r)
+{
+	struct server_conn *c = r->conn;
+
+	request_over(r);
+	server_conn_answered(c);
+}
+
+/* --- whole answers --- */
+
+void http_respond(struct http_request *r, int status, const struct http_field *fields, unsigned n, struct str body)
+{
+	if (!r->conn)
+		return;
+	assert(!r->head_out);
+	struct buf *b = begin_head(r, status, fields, n);
+
+	if (!status_without_body(status)) {
+		buf_put(b, STR("Content-Length: "));
+		buf_put_u64(b, body.len);
+		buf_put(b, STR("\r\n"));
+	}
+	buf_put(b, STR("\r\n"));
+	if (status_without_body(status) || r->head.method == HTTP_HEAD)
+		body.len = 0;
+	struct str v[2] = { buf_str(b), body };
+
+	if (buf_ok(b))
+		server_write(r->conn, v, 2);
+	else
+		break_off(r->conn, "no memory for the answer's head");
+	over(r);
+}
+
+/* --- streamed answers --- */
+
+void http_respond_head(struct http_request *r, int status, const struct http_field *fields, unsigned n)
+{
+	if (!r->conn)
+		return;
+	assert(!r->head_out);
+	r->no_content = status_without_body(status) || r->head.method == HTTP_HEAD;
+	r->chunked = r->head.minor > 0 && !status_without_body(status);
+	if (r->head.minor == 0)
+		r->keep_alive = false; /* the end of the connection is the end of the body */
+	struct buf *b = begin_head(r, status, fields, n);
+
+	if (r->chunked)
+		buf_put(b, STR("Transfer-Encoding: chunked\r\n"));
+	buf_put(b, STR("\r\n"));
+	r->answer_head = buf_ok(b) ? arena_dup(r->arena, buf_str(b)) : STR_NONE;
+	if (!r->answer_head.ptr)
+		break_off(r->conn, "no memory for the answer's head");
+}
+
+struct buf *http_respond_buf(struct http_request *r)
+{
+	if (!r->data.max) {
+		if (r->conn)
+			r->data = server_spare_buf(r->conn->server);
+		else
+			buf_init(&r->data, ANSWER_DATA_MAX);
+	}
+	return &r->data;
+}
+
+void http_respond_write(struct http_request *r, struct str bytes)
+{
+	buf_put(http_respond_buf(r), bytes);
+}
+
+static void put_out(struct http_request *r, bool end)
+{
+	struct server_conn *c = r->conn;
+	struct str data = r->data.max ? buf_str(&r->data) : STR("");
+	char frame[24];
+	struct buf size = { .ptr = frame, .cap = sizeof(frame), .max = sizeof(frame) };
+	struct str v[5] = { r->answer_head };
+	unsigned n = 1;
+
+	if (r->data.failed) {
+		break_off(c, "no memory for the answer");
+		return;
+	}
+	if (data.len && !r->no_content) {
+		if (r->chunked) {
+			http1_put_chunk_head(&size, data.len);
+			v[n++] = buf_str(&size);
+		}
+		v[n++] = data;
+		if (r->chunked)
+			v[n++] = STR("\r\n");
+	}
+	if (end && r->chunked && !r->no_content)
+		v[n++] = http1_last_chunk;
+	server_write(c, v, n);
+	r->answer_head = STR("");
+	if (r->data.max)
+		buf_reset(&r->data);
+	r->over_low |= server_pending(c) >= c->server->limits.write_low;
+}
+
+void http_respond_flush(struct http_request *r)
+{
+	assert(r->head_out || !r->conn);
+	if (r->conn && !r->conn->broken)
+		put_out(r, false);
+}
+
+size_t http_respond_pending(const struct http_request *r)
+{
+	if (!r->conn || r->conn->broken)
+		return 0;
+	return server_pending(r->conn) + r->answer_head.len + (r->data.max ? buf_len(&r->data) : 0);
+}
+
+void http_respond_end(struct http_request *r)
+{
+	if (!r->conn)
+		return;
+	assert(r->head_out);
+	if (!r->conn->broken)
+		put_out(r, true);
+	over(r);
+}
+
+void http_respond_abort(struct http_request *r)
+{
+	struct server_conn *c = r->conn;
+
+	if (!c)
+		return;
+	if (!c->broken && r->head_out)
+		put_out(r, false);
+	c->last = true;
+	c->linger = false;
+	c->reset = r->head_out && !r->chunked && !r->no_content; /* or the end would look like the body's */
+	over(r);
+}
