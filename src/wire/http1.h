@@ -7,9 +7,8 @@
  * NUL, whitespace before a colon, two Host fields or none (1.1), absolute-form or authority-form targets,
  * targets with anything but VCHAR, are refused; the connection cannot be used further after a refusal.
  *
- * Slices handed out point into the fed bytes or into the parser's own head
- * buffer and are valid until http1_head_release() (head) or the end of the
- * callback (body).
+ * Slices handed out (heads and bodies) point into the fed bytes or into memory of
+ * the parser's and are valid during the callback only: the owner copies what it keeps.
  */
 #ifndef GW_WIRE_HTTP1_H
 #define GW_WIRE_HTTP1_H
@@ -54,8 +53,8 @@ enum http1_side { HTTP1_REQUESTS, HTTP1_RESPONSES };
 
 struct http1_limits {
 	size_t max_target; /* -> HTTP1_E_TARGET */
-	size_t max_head;   /* all of the head's bytes -> HTTP1_E_HEAD */
-	unsigned max_fields;
+	size_t max_head;   /* all of the head's bytes; all of the trailers' -> HTTP1_E_HEAD */
+	unsigned max_fields; /* -> HTTP1_E_HEAD */
 	size_t max_chunk_ext; /* per message, extension bytes together */
 };
 
@@ -76,21 +75,24 @@ enum http1_error {
 
 /* What the parser tells its owner. A callback must not feed or free the parser.
  * on_head and on_body may ask to stop by returning HTTP1_PAUSE: http1_feed() then
- * returns after the bytes consumed so far. */
+ * returns after the bytes consumed so far. To go on, feed what follows; when nothing does,
+ * feed an empty slice, as the end of the message may be due. */
 enum http1_next { HTTP1_GO, HTTP1_PAUSE };
 
 struct http1_parser; /* opaque */
 
 struct http1_callbacks {
-	/* The head is whole. 1xx responses are reported too (status < 200, no body; 101 is refused). */
+	/* The head is whole. 1xx responses are reported too (status < 200; at most 8 in a row; 101 is refused):
+	 * after one no on_end comes, but the next head. */
 	enum http1_next (*on_head)(void *user, const struct http_head *head);
 	enum http1_next (*on_body)(void *user, struct str bytes);
 	/* The message is whole. After it the parser pauses by itself, so that
-	 * http1_feed() returns with pipelined bytes unconsumed. */
+	 * http1_feed() returns with pipelined bytes unconsumed. Trailers were checked and dropped. */
 	void (*on_end)(void *user);
 };
 
-/* `limits` and `callbacks` are borrowed and must outlive the parser. Small (< 1 KiB) while between messages. */
+/* `limits` and `cb` are borrowed and must outlive the parser. Small (< 600 bytes) while between messages.
+ * NULL when memory is out. */
 struct http1_parser *http1_new(enum http1_side side, const struct http1_limits *limits,
 			       const struct http1_callbacks *cb, void *user);
 struct http1_parser *http1_free(struct http1_parser *p); /* NULL is a no-op; returns NULL */
@@ -105,10 +107,8 @@ const char *http1_error_text(enum http1_error e); /* a sentence for the caller *
 int http1_error_status(enum http1_error e);
 /* Responses only: what the request was (HEAD has no body; GET/POST otherwise). Call before the head arrives. */
 void http1_expect(struct http1_parser *p, enum http_method of_request);
-/* True while inside a message (some byte of a head has come, the end has not). */
+/* True while inside a message (some byte of a head has come, the end has not; also after a 1xx response). */
 bool http1_in_message(const struct http1_parser *p);
-/* Frees the memory of the last head; its slices die. Done by itself when the next message starts. */
-void http1_head_release(struct http1_parser *p);
 
 /* --- writing --- */
 

@@ -19,24 +19,26 @@
 #include "base/str.h"
 
 struct sse_event {
-	struct str name; /* the `event:` field; absent when there is none */
+	struct str name; /* the `event:` field; absent when there is none or it is empty (both mean "message") */
 	struct str data; /* data lines joined by LF; absent when there is none (a comment block) */
-	struct str raw;  /* all bytes of the block, its blank line included */
+	struct str raw;  /* all bytes of the block, its blank line included: the blocks' raws are the stream */
 	bool comment;    /* the block has only comment lines (or nothing) */
 };
 
 struct sse_parser {
-	size_t max_event; /* longest block in bytes */
-	struct buf joined; /* several data lines, joined; unused for one line */
+	size_t max_event; /* longest block in bytes, its line ends included */
 	/* private */
+	struct buf joined; /* several data lines, joined; unused for one line */
 	size_t seen_;      /* bytes of the window already searched for the block's end */
 	size_t line_;      /* start of the current line, relative to the window */
-	bool skip_lf_, started_;
+	bool skip_lf_;     /* the last block ended in CR: an LF at the front belongs to it */
+	bool started_;     /* no BOM any more */
 };
 
 void sse_init(struct sse_parser *p, size_t max_event);
 void sse_done(struct sse_parser *p);
 
+/* After SSE_TOOBIG and SSE_NOMEM the stream cannot be read further. */
 enum sse_result { SSE_MORE, SSE_EVENT, SSE_TOOBIG, SSE_NOMEM };
 
 /* Looks for one whole block at the front of `window`. SSE_EVENT: *ret filled (slices
