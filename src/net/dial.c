@@ -230,6 +230,7 @@ struct dial *dial_start(struct loop *l, struct dns *dns, const struct origin *o,
 	d->ev = ev;
 	d->user = user;
 	d->n_timers = 2;
+	d->query.fn = on_addrs;
 	list_init(&d->query.node);
 	deadline_init(&d->head_start, l, on_head_start);
 	deadline_init(&d->whole, l, on_whole);
