@@ -51,6 +51,7 @@ const char *conf_type_name(enum conf_type t)
 
 /* --- saying what is wrong --- */
 
+__attribute__((format(printf, 4, 0))) /* fmt is a literal of a caller below */
 static void say(struct loader *l, bool warning, const struct setting *v, const char *fmt, va_list ap)
 {
 	struct str file = STR("configuration"), s;
