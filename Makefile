@@ -7,6 +7,7 @@
 #   ENGINE=none               without the local engine
 #   JOBS=2                    how many compilers at once
 #   FUZZ_SECONDS=60 FUZZ=sse  how long, and which target only
+#   T=NAME                    which tests only, in `make unit` and `make e2e`
 #   TESTS="unit e2e"          steps of `make test` (tools/run-tests says which there are)
 
 JOBS ?= $(shell nproc)
@@ -16,8 +17,9 @@ PREFIX ?= /usr/local
 export JOBS
 
 # Runs cmake where a build has not been configured yet; after that ninja does it whenever it must.
-configure = test -e build/$(1)/build.ninja || cmake --preset $(1) --log-level=WARNING
-NINJA_QUIET := $(shell test -t 1 || echo --quiet)
+configure = test -e build/$(1)/build.ninja || { echo "configuring build/$(1)"; cmake --preset $(1) --log-level=WARNING; }
+# $(call compile,PRESET[,TARGETS]): on a terminal ninja shows how far it is; in a log only what goes wrong.
+compile = ninja -C build/$(1) -j $(JOBS) $(if $(MAKE_TERMOUT),,--quiet) $(2)
 # An engine that cannot be had is no reason not to serve the cloud providers, or not to run the other tests.
 ifeq ($(ENGINE),none)
 local_engine = echo "without the local engine (ENGINE=none); 'make engine' gets it" >&2
@@ -28,13 +30,13 @@ endif
 build:  ## the release binary, build/release/llm-gateway (needs no local engine)
 	@tools/install-deps build
 	@$(call configure,release)
-	@ninja -C build/release -j $(JOBS) $(NINJA_QUIET)
+	@$(call compile,release)
 
 run:  ## everything that is missing, then llm-gateway on 127.0.0.1:8080 with a local model
 	@tools/install-deps build
 	@$(local_engine)
 	@$(call configure,release)
-	@ninja -C build/release -j $(JOBS) --quiet
+	@$(call compile,release)
 	@exec build/release/llm-gateway serve $(ARGS)
 
 engine:  ## the local engine (llama-server) and its default model only
@@ -45,6 +47,13 @@ test:  ## all tests; the last line is `N passed, N failed`
 	@tools/install-deps build test
 	@$(local_engine)
 	@tools/run-tests $(TESTS)
+
+unit: asan  ## the unit tests and the fuzz corpora; T=wire/sse: only those whose name matches
+	@ctest --test-dir build/asan -j $(JOBS) --output-on-failure $(if $(T),-R '$(T)')
+
+e2e:  ## the end-to-end tests; T=name: only those whose name matches (pytest -k)
+	@tools/install-deps build test
+	@PYTEST_ARGS="$(if $(T),-k '$(T)')" tools/run-tests e2e
 
 lint:  ## layers, banned functions, layout, and the warnings of both compilers
 	@tools/install-deps build test
@@ -59,7 +68,7 @@ fmt:  ## lays out all C as .clang-format says
 asan:  ## the build with address, leak and undefined-behaviour sanitizers, build/asan
 	@tools/install-deps build test
 	@$(call configure,asan)
-	@ninja -C build/asan -j $(JOBS) $(NINJA_QUIET)
+	@$(call compile,asan)
 
 tsan:  ## the tests of parts that threads share, under the thread sanitizer
 	@tools/install-deps build test
@@ -68,7 +77,7 @@ tsan:  ## the tests of parts that threads share, under the thread sanitizer
 fuzz:  ## every fuzz target for FUZZ_SECONDS
 	@tools/install-deps build test
 	@$(call configure,fuzz)
-	@ninja -C build/fuzz -j $(JOBS) $(NINJA_QUIET)
+	@$(call compile,fuzz)
 	@tools/fuzz $(FUZZ_SECONDS) $(FUZZ)
 
 soak:  ## the long tests
@@ -81,7 +90,7 @@ traps:  ## which protocol traps have a test
 
 bench: build  ## the side-by-side benchmark against nginx
 	@tools/install-deps bench
-	@ninja -C build/release -j $(JOBS) --quiet bench-tools
+	@$(call compile,release,bench-tools)
 	@bench/run $(ARGS)
 
 install: build  ## into PREFIX (/usr/local), under DESTDIR
@@ -94,6 +103,6 @@ clean:  ## the build folders; the cache stays
 	@rm -rf build
 
 help:  ## this list
-	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: build run engine test lint fmt asan tsan fuzz soak traps bench install lock clean help
+.PHONY: build run engine test unit e2e lint fmt asan tsan fuzz soak traps bench install lock clean help
