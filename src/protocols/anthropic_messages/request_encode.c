@@ -200,13 +200,13 @@ static int put_schema(struct am_writer *w, struct str schema, unsigned index)
 	const json *s = str_present(schema) ? json_parse(w->arena, schema, NULL) : NULL;
 	struct json_iter it = json_iter(s);
 
+	if (str_present(schema) && !json_is_obj(s) && !json_is_null(s))
+		return err_param(w->reterr, RC_INVALID, "tools", "tools[%u]: parameters should be a JSON schema object", index);
 	jw_key(&w->w, "input_schema");
-	if (!str_present(schema) || json_is_null(s)) {
+	if (!json_is_obj(s)) {
 		jw_raw(&w->w, STR("{\"type\":\"object\"}"));
 		return RC_OK;
 	}
-	if (!json_is_obj(s))
-		return err_param(w->reterr, RC_INVALID, "tools", "tools[%u]: parameters should be a JSON schema object", index);
 	if (JSON_GET(s, "type")) {
 		jw_raw(&w->w, schema);
 		return RC_OK;
@@ -237,11 +237,13 @@ static int put_tool(struct am_writer *w, const struct ir_tool *t, unsigned index
 	if (str_present(t->description))
 		jw_kstr(&w->w, "description", t->description);
 	rc = put_schema(w, t->parameters, index);
+	if (rc)
+		return rc;
 	if (t->strict == IR_TRUE || (t->strict == IR_FALSE && am_minted(w->r->origin)))
 		jw_kbool(&w->w, "strict", t->strict == IR_TRUE);
 	am_write_cache(&w->w, t->cache);
 	jw_end_obj(&w->w);
-	return rc;
+	return RC_OK;
 }
 
 /* Names of the calls in the history, each once; for a request that brings no tools (trap 79). */
@@ -378,9 +380,11 @@ static int put_tools(struct am_writer *w)
 		if (tool_passes(w, &r->tools[i]))
 			rc = put_tool(w, &r->tools[i], i);
 	}
+	if (rc)
+		return rc;
 	jw_end_arr(&w->w);
 	put_choice(w);
-	return rc;
+	return RC_OK;
 }
 
 /* --- sampling and limits --- */

@@ -292,12 +292,14 @@ static int put_result(struct am_writer *w, const struct ir_part *p, unsigned mes
 		else if (!am_part_vanishes(w, &p->content[i]))
 			rc = am_write_part(w, &p->content[i], message);
 	}
+	if (rc)
+		return rc;
 	jw_end_arr(&w->w);
 	if (p->is_error)
 		jw_kbool(&w->w, "is_error", true);
 	am_write_cache(&w->w, p->cache);
 	jw_end_obj(&w->w);
-	return rc;
+	return RC_OK;
 }
 
 /* Unchanged, or the vendor says no (traps 46, 48). */
@@ -353,9 +355,11 @@ int am_write_part(struct am_writer *w, const struct ir_part *p, unsigned message
 		jw_obj(&w->w);
 		jw_kcstr(&w->w, "type", "image");
 		rc = put_image(w, p, message);
+		if (rc)
+			return rc;
 		am_write_cache(&w->w, p->cache);
 		jw_end_obj(&w->w);
-		return rc;
+		return RC_OK;
 	case IR_PART_FILE:
 		return put_file(w, p, message);
 	case IR_PART_AUDIO:

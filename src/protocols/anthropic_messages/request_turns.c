@@ -239,9 +239,11 @@ static int put_turn(struct am_writer *w, const struct turn *t, const struct part
 	}
 	if (!rc)
 		rc = put_others(w, t, last);
+	if (rc)
+		return rc;
 	jw_end_arr(&w->w);
 	jw_end_obj(&w->w);
-	return rc;
+	return RC_OK;
 }
 
 /* What no turn will show: names of participants, reasoning nobody here can check. */
@@ -299,8 +301,10 @@ int am_write_messages(struct am_writer *w)
 	jw_key(&w->w, "messages");
 	jw_arr(&w->w);
 	rc = put_turns(w);
+	if (rc)
+		return rc;
 	jw_end_arr(&w->w);
-	return rc;
+	return RC_OK;
 }
 
 bool am_history_allows_thinking(const struct am_writer *w)
