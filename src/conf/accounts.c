@@ -434,9 +434,8 @@ static void read_quirks(struct reading *r)
 		for (unsigned q = 0; names[q]; q++)
 			if (str_eq(given[i], str_from(names[q])))
 				bit = 1u << q;
-		if (!bit)
-			load_problem_at(r->l, list->kind == YAML_LIST ? list->items[i] : list, "no such quirk: %s%s",
-					conf_shown(r->l->scratch, given[i]), load_suggest(r->l, given[i], names));
+		if (!bit && given[i].len)
+			load_no_such(r->l, list, i, "quirk", names);
 		r->acc->quirks |= bit;
 	}
 }
@@ -465,8 +464,7 @@ static void read_protocols(struct reading *r)
 		const struct protocol *p = protocol_find(given[i]);
 
 		if (!p)
-			load_problem_at(r->l, list->kind == YAML_LIST ? list->items[i] : list, "no such protocol: %s%s",
-					conf_shown(r->l->scratch, given[i]), load_suggest(r->l, given[i], names));
+			load_no_such(r->l, list, i, "protocol", names);
 		else if (used < PROVIDER_MAX_PROTOCOLS)
 			acc->speaks[used++] = p;
 	}

@@ -131,7 +131,8 @@ static const struct setting *address_setting(const struct loader *l)
 static void check_callers(struct loader *l)
 {
 	struct snapshot *s = l->s;
-	bool loopback = str_present(s->listen.unix_path) || conf_is_loopback(s->listen.host);
+	/* An address that was refused left none. */
+	bool loopback = !str_present(s->listen.host) || conf_is_loopback(s->listen.host);
 
 	if (s->auth == AUTH_KEYS && !s->n_keys)
 		load_problem(l, option(l, "auth.mode"), "auth.mode is keys, but auth.keys defines none");

@@ -133,8 +133,11 @@ bool load_value(struct loader *l, const struct conf_row *row, const struct setti
  * map for messages ("" for the root). Null maps count as empty. */
 void load_rows(struct loader *l, const struct yaml_node *map, const struct conf_row *rows, unsigned n,
 	       const struct yaml_node **nodes, const char *where);
-/* Every string of a list (or the one of a scalar), expanded, into the snapshot. */
+/* Every string of a list (or the one of a scalar), expanded, into the snapshot; "" for one that was refused. */
 struct str *load_strings(struct loader *l, const struct yaml_node *n, const char *path, unsigned *ret_n);
+/* "no such <what>: 'text': did you mean ...?" at entry `i` of such a list. */
+void load_no_such(struct loader *l, const struct yaml_node *list, unsigned i, const char *what,
+		  const char *const *names);
 
 /* A map read against a section: its nodes, and texts that the environment put over them. */
 struct section {

@@ -168,9 +168,7 @@ static void read_permissions(struct loader *l, struct gateway_key *key, const st
 			else if (str_eq(word, STR("write")))
 				key->permissions |= PERMISSION_WRITE;
 			else
-				load_problem_at(l, list->kind == YAML_LIST ? list->items[i] : list,
-						"no such permission: %s%s", conf_shown(l->scratch, word),
-						load_suggest(l, word, words));
+				load_no_such(l, list, i, "permission", words);
 		}
 	}
 	if (!n)

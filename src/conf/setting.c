@@ -230,10 +230,19 @@ struct str *load_strings(struct loader *l, const struct yaml_node *n, const char
 
 		if (str_present(v.text) && !v.text.len)
 			load_problem(l, &v, "%s: an empty entry", path);
-		else if (str_present(v.text))
-			list[(*ret_n)++] = load_keep(l, v.text);
+		list[(*ret_n)++] = v.text.len ? load_keep(l, v.text) : STR("");
 	}
 	return list;
+}
+
+void load_no_such(struct loader *l, const struct yaml_node *list, unsigned i, const char *what,
+		  const char *const *names)
+{
+	const struct yaml_node *item = list->kind == YAML_LIST ? list->items[i] : list;
+
+	/* As it was written: what ${NAME} stands for is not repeated. */
+	load_problem_at(l, item, "no such %s: %s%s", what, conf_shown(l->scratch, item->text),
+			load_suggest(l, item->text, names));
 }
 
 /* --- types --- */
@@ -418,6 +427,10 @@ static bool read_path(struct loader *l, const struct setting *v, struct str *ret
 	if (!s.len)
 		return bad(l, v, "a path");
 	if (s.ptr[0] == '~' && (s.len == 1 || s.ptr[1] == '/')) {
+		if (!l->home.len && v->from == FROM_DEFAULT) { /* a service without a home */
+			*ret = STR("/var/lib/llm-gateway");
+			return true;
+		}
 		if (!l->home.len) {
 			load_problem(l, v, "%s: ~ needs the variable HOME", v->path);
 			return false;

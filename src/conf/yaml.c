@@ -173,6 +173,9 @@ static void on_scalar(struct builder *b, struct fy_event *ev)
 		return;
 	n->text = token_text(b, value);
 	n->plain = !value || fy_token_scalar_style(value) == FYSS_PLAIN;
+	if (value && (fy_token_scalar_style(value) == FYSS_SINGLE_QUOTED ||
+		      fy_token_scalar_style(value) == FYSS_DOUBLE_QUOTED) && n->column > 1)
+		n->column--; /* libfyaml points behind the quote */
 	if (n->text.len && memchr(n->text.ptr, 0, n->text.len))
 		complain(b, n->line, n->column, "a value may not hold a NUL");
 	if (ev->scalar.anchor)
@@ -213,7 +216,7 @@ static void on_alias(struct builder *b, struct fy_event *ev)
 			place(b, b->anchors[i].node);
 			return;
 		}
-	give_up(b, at ? (unsigned)at->line + 1 : 0, at ? (unsigned)at->column + 1 : 0,
+	give_up(b, at ? (unsigned)at->line + 1 : 0, at ? (unsigned)at->column : 0, /* points behind the * */
 		"an alias (*) of an anchor (&) that was not given before it");
 }
 
