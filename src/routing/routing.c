@@ -272,14 +272,17 @@ struct near {
 	unsigned distance;
 };
 
-/* Distance for the purpose of guessing what was meant: names that hold the other count as near. */
+enum { FAR = 8 };
+
+/* Distance for the purpose of guessing what was meant: FAR when half of it would have to change, small for names
+ * that hold the other. */
 static unsigned guess(struct str asked, struct str name)
 {
-	unsigned d = str_distance(asked, name, 8);
+	unsigned d = str_distance(asked, name, FAR);
 
-	if (asked.len >= 3 && (str_find(name, asked) >= 0 || (name.len >= 3 && str_find(asked, name) >= 0)))
-		d = d < 4 ? d : 4;
-	return d;
+	if (asked.len >= 3 && name.len >= 3 && (str_find(name, asked) >= 0 || str_find(asked, name) >= 0))
+		return d < 3 ? d : 3;
+	return d * 2 > asked.len + 1 ? FAR : d;
 }
 
 static unsigned nearest(struct work *w, struct near near[N_NEAR])
@@ -292,7 +295,7 @@ static unsigned nearest(struct work *w, struct near near[N_NEAR])
 	for (unsigned i = 0; i < n_models; i++) {
 		unsigned d = guess(clip(w->f->model), models[i].id), at = n;
 
-		if (d >= 8 || d > w->f->model.len)
+		if (d >= FAR)
 			continue;
 		while (at > 0 && near[at - 1].distance > d)
 			at--;
