@@ -77,8 +77,8 @@ static bool name_ok(struct str s)
 	for (size_t i = 0; i < s.len; i++) {
 		char c = s.ptr[i];
 
-		if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
-		      c == '_' || c == '.'))
+		if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+		      c == '-' || c == '_' || c == '.'))
 			return false;
 	}
 	return true;
@@ -91,14 +91,19 @@ static void drafts_from_file(struct loader *l, struct drafts *d)
 	if (!n || yaml_is_null(n))
 		return;
 	if (n->kind != YAML_MAP) {
-		load_problem_at(l, n, "providers must be a map of names, not %s", yaml_kind_name(n));
+		load_problem_at(l, n, "providers must be a map of names, not %s",
+				yaml_kind_name(n));
 		return;
 	}
 	for (unsigned i = 0; i < n->n && d->n < MAX_ACCOUNTS; i++) {
 		if (!name_ok(n->keys[i]->text))
-			load_problem_at(l, n->keys[i], "a provider's name is made of letters, digits, '-', '_' and '.'");
+			load_problem_at(
+				l, n->keys[i],
+				"a provider's name is made of letters, digits, '-', '_' and '.'");
 		else
-			add_draft(l, d, (struct draft){ n->keys[i]->text, n->keys[i], n->items[i], false });
+			add_draft(l, d,
+				  (struct draft){ n->keys[i]->text, n->keys[i], n->items[i],
+						  false });
 	}
 }
 
@@ -120,7 +125,8 @@ static void drafts_from_variables(struct loader *l, struct drafts *d)
 			continue;
 		for (size_t i = 0; providers[i]; i++)
 			if (var_member(str_from(providers[i]->name), rest) != N_MEMBERS)
-				add_draft(l, d, (struct draft){ .name = str_from(providers[i]->name) });
+				add_draft(l, d,
+					  (struct draft){ .name = str_from(providers[i]->name) });
 		for (const struct provider_preset *p = provider_presets; p->name; p++)
 			if (var_member(str_from(p->name), rest) != N_MEMBERS)
 				add_draft(l, d, (struct draft){ .name = str_from(p->name) });
@@ -142,8 +148,9 @@ static void warn_later(struct loader *l)
 		if (!str_present(conf_env_set(&l->env, hints[i].variable)))
 			continue;
 		conf_report_add(l->report, true, STR("environment"), 0, 0,
-				"%s is set, but the provider kind %s is not in this version: %s", hints[i].variable,
-				hints[i].kind, provider_later(str_from(hints[i].kind)));
+				"%s is set, but the provider kind %s is not in this version: %s",
+				hints[i].variable, hints[i].kind,
+				provider_later(str_from(hints[i].kind)));
 		return;
 	}
 }
@@ -151,14 +158,18 @@ static void warn_later(struct loader *l)
 static void drafts_automatic(struct loader *l, struct drafts *d)
 {
 	for (size_t i = 0; providers[i]; i++)
-		if (providers[i]->key_env && str_present(conf_env_set(&l->env, providers[i]->key_env)))
-			add_draft(l, d, (struct draft){ .name = str_from(providers[i]->name), .automatic = true });
+		if (providers[i]->key_env &&
+		    str_present(conf_env_set(&l->env, providers[i]->key_env)))
+			add_draft(l, d,
+				  (struct draft){ .name = str_from(providers[i]->name),
+						  .automatic = true });
 	for (const struct provider_preset *p = provider_presets; p->name; p++) {
 		/* One that needs no key is asked for by its address. */
 		const char *variable = p->key_required ? p->key_env : p->base_url_env;
 
 		if (variable && str_present(conf_env_set(&l->env, variable)))
-			add_draft(l, d, (struct draft){ .name = str_from(p->name), .automatic = true });
+			add_draft(l, d,
+				  (struct draft){ .name = str_from(p->name), .automatic = true });
 	}
 	warn_later(l);
 }
@@ -175,7 +186,8 @@ struct reading {
 
 static void problem_here(struct reading *r, const char *what)
 {
-	struct setting v = { .from = r->draft->key ? FROM_FILE : FROM_VARIABLE, .node = r->draft->key };
+	struct setting v = { .from = r->draft->key ? FROM_FILE : FROM_VARIABLE,
+			     .node = r->draft->key };
 
 	load_problem(r->l, &v, "%s %s", r->where, what);
 }
@@ -218,12 +230,15 @@ static bool read_kind(struct reading *r)
 	if (!str_present(v.text))
 		v = (struct setting){ .from = FROM_FILE, .node = r->draft->key, .text = name };
 	if (instead)
-		load_problem(r->l, &v, "provider kind '%.*s' is not in this version: %s", STR_ARG(name), instead);
+		load_problem(r->l, &v, "provider kind '%.*s' is not in this version: %s",
+			     STR_ARG(name), instead);
 	else if (section_has(&r->sec, M_PROVIDER_TYPE))
 		load_problem(r->l, &v, "type: %s is no kind of provider%s", load_shown(r->l, &v),
 			     names && !v.hidden ? load_suggest(r->l, name, names) : "");
 	else
-		load_problem(r->l, &v, "%s needs a type, its name being no known kind%s; for a server that speaks OpenAI's protocol: type: openai-compatible",
+		load_problem(r->l, &v,
+			     "%s needs a type, its name being no known kind%s; for a server that "
+			     "speaks OpenAI's protocol: type: openai-compatible",
 			     r->where, names ? load_suggest(r->l, name, names) : "");
 	return false;
 }
@@ -266,8 +281,12 @@ static void read_key(struct reading *r)
 	else if (variable && str_present(conf_env_set(&l->env, variable)))
 		acc->api_key = load_keep(l, conf_env_set(&l->env, variable));
 	else if (required)
-		problem_here(r, arena_printf(l->scratch, "has no api_key: set %s, or write api_key: or api_key_file:",
-					     variable ? variable : "it").ptr);
+		problem_here(
+			r,
+			arena_printf(l->scratch,
+				     "has no api_key: set %s, or write api_key: or api_key_file:",
+				     variable ? variable : "it")
+				.ptr);
 	acc->api_key = str_trim(acc->api_key);
 	if (str_present(acc->api_key) && !http_value_ok(acc->api_key))
 		problem_here(r, "has an api_key with a control character in it");
@@ -290,8 +309,10 @@ static struct setting base_url_variable(struct reading *r)
 	}
 	for (unsigned i = 0; r->draft->automatic && i < 2; i++)
 		if (names[i] && str_present(conf_env_set(&r->l->env, names[i])))
-			return (struct setting){ .text = conf_env_set(&r->l->env, names[i]), .from = FROM_PLAIN_VARIABLE,
-						 .variable = str_from(names[i]), .path = "base_url" };
+			return (struct setting){ .text = conf_env_set(&r->l->env, names[i]),
+						 .from = FROM_PLAIN_VARIABLE,
+						 .variable = str_from(names[i]),
+						 .path = "base_url" };
 	return (struct setting){ .path = "base_url" };
 }
 
@@ -304,7 +325,8 @@ static bool is_ourselves(const struct loader *l, const struct origin *o)
 		return str_present(o->unix_path) && str_eq(o->unix_path, us->unix_path);
 	return o->port == us->port && us->port != 0 &&
 	       (str_ieq(o->host, us->host) ||
-		(conf_is_loopback(o->host) && (conf_is_loopback(us->host) || str_eq(us->host, STR("0.0.0.0")))));
+		(conf_is_loopback(o->host) &&
+		 (conf_is_loopback(us->host) || str_eq(us->host, STR("0.0.0.0")))));
 }
 
 static struct setting base_url(struct reading *r)
@@ -341,15 +363,18 @@ static void check_origin(struct reading *r, const struct setting *v)
 			return;
 		}
 		load_warning(l, v, "is this gateway's own address; %s is used instead", fallback);
-		if (origin_parse(l->s->arena, str_from(fallback), acc->origin.ca_file, acc->origin.tls_verify,
-				 acc->api_key, &acc->origin, &e))
+		if (origin_parse(l->s->arena, str_from(fallback), acc->origin.ca_file,
+				 acc->origin.tls_verify, acc->api_key, &acc->origin, &e))
 			l->nomem = true;
 	}
 	if (!acc->origin.tls && !str_present(acc->origin.unix_path) && acc->api_key.len &&
 	    !conf_is_loopback(acc->origin.host))
-		load_warning(l, v, "%s: the api_key goes over the network in clear: use https", r->where);
+		load_warning(l, v, "%s: the api_key goes over the network in clear: use https",
+			     r->where);
 	if (!acc->origin.tls_verify)
-		load_warning(l, v, "%s: tls_verify is off: whoever sits in between can read the api_key", r->where);
+		load_warning(l, v,
+			     "%s: tls_verify is off: whoever sits in between can read the api_key",
+			     r->where);
 }
 
 static void read_origin(struct reading *r)
@@ -368,7 +393,8 @@ static void read_origin(struct reading *r)
 	url = provider_base_url(l->scratch, r->acc->kind, str_trim(v.text));
 	if (origin_parse(l->s->arena, url, ca_file, verify, r->acc->api_key, &r->acc->origin, &e)) {
 		load_problem(l, &v, "%s: base_url: %s", r->where,
-			     v.hidden ? "it is not a URL such as https://host[:port][/path]" : e.msg);
+			     v.hidden ? "it is not a URL such as https://host[:port][/path]"
+				      : e.msg);
 		return;
 	}
 	check_origin(r, &v);
@@ -377,8 +403,19 @@ static void read_origin(struct reading *r)
 static bool header_ours(struct str name)
 {
 	static const char *const names[] = {
-		"host", "content-length", "content-type", "transfer-encoding", "connection", "te", "trailer",
-		"upgrade", "keep-alive", "expect", "accept-encoding", "proxy-authorization", "proxy-connection",
+		"host",
+		"content-length",
+		"content-type",
+		"transfer-encoding",
+		"connection",
+		"te",
+		"trailer",
+		"upgrade",
+		"keep-alive",
+		"expect",
+		"accept-encoding",
+		"proxy-authorization",
+		"proxy-connection",
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -395,7 +432,8 @@ static void read_headers(struct reading *r)
 	if (!map || yaml_is_null(map))
 		return;
 	if (map->kind != YAML_MAP || map->n > MAX_HEADERS) {
-		load_problem_at(l, map, "headers must be a map of at most %d names and values", MAX_HEADERS);
+		load_problem_at(l, map, "headers must be a map of at most %d names and values",
+				MAX_HEADERS);
 		return;
 	}
 	r->acc->headers = load_array(l, map->n, sizeof(*r->acc->headers));
@@ -408,10 +446,12 @@ static void read_headers(struct reading *r)
 			load_problem_at(l, map->keys[i], "header %.*s is the gateway's own to send",
 					STR_ARG(map->keys[i]->text));
 		else if (str_present(v.text) && !http_value_ok(v.text))
-			load_problem_at(l, map->items[i], "a header's value may not hold control characters");
+			load_problem_at(l, map->items[i],
+					"a header's value may not hold control characters");
 		else if (str_present(v.text))
 			r->acc->headers[r->acc->n_headers++] = (struct http_field){
-				load_keep(l, map->keys[i]->text), load_keep(l, v.text),
+				load_keep(l, map->keys[i]->text),
+				load_keep(l, v.text),
 			};
 	}
 }
@@ -453,7 +493,8 @@ static void read_protocols(struct reading *r)
 	if (!list)
 		return;
 	if (acc->kind != &provider_openai_compatible) {
-		load_problem_at(r->l, list, "protocols is for providers of type openai-compatible only");
+		load_problem_at(r->l, list,
+				"protocols is for providers of type openai-compatible only");
 		return;
 	}
 	for (unsigned i = 0; protocols[i] && i < 7; i++)
@@ -475,7 +516,10 @@ static void read_protocols(struct reading *r)
 static void read_deadlines(struct reading *r)
 {
 	static const enum conf_member members[] = {
-		M_PROVIDER_CONNECT, M_PROVIDER_TLS, M_PROVIDER_FIRST_BYTE, M_PROVIDER_IDLE,
+		M_PROVIDER_CONNECT,
+		M_PROVIDER_TLS,
+		M_PROVIDER_FIRST_BYTE,
+		M_PROVIDER_IDLE,
 	};
 	struct http_deadlines *d;
 	bool any = false;
@@ -494,31 +538,36 @@ static void read_deadlines(struct reading *r)
 }
 
 /* Keys that mean nothing for this kind are mistakes, not decoration. */
-static void refuse_members(struct reading *r, const enum conf_member *members, unsigned n, const char *why)
+static void refuse_members(struct reading *r, const enum conf_member *members, unsigned n,
+			   const char *why)
 {
 	for (unsigned i = 0; i < n; i++)
 		if (section_has(&r->sec, members[i]))
-			load_problem_at(r->l, r->sec.nodes[members[i]] ? r->sec.nodes[members[i]] : r->draft->key,
+			load_problem_at(r->l,
+					r->sec.nodes[members[i]] ? r->sec.nodes[members[i]]
+								 : r->draft->key,
 					"%s: %s %s", r->where, conf_members[members[i]].path, why);
 }
 
 static void read_local(struct reading *r)
 {
 	static const enum conf_member remote_only[] = {
-		M_PROVIDER_API_KEY, M_PROVIDER_API_KEY_FILE, M_PROVIDER_BASE_URL, M_PROVIDER_ENDPOINT,
-		M_PROVIDER_HEADERS, M_PROVIDER_CA_FILE, M_PROVIDER_TLS_VERIFY, M_PROVIDER_DISCOVER,
-		M_PROVIDER_PROTOCOLS,
+		M_PROVIDER_API_KEY,    M_PROVIDER_API_KEY_FILE, M_PROVIDER_BASE_URL,
+		M_PROVIDER_ENDPOINT,   M_PROVIDER_HEADERS,      M_PROVIDER_CA_FILE,
+		M_PROVIDER_TLS_VERIFY, M_PROVIDER_DISCOVER,     M_PROVIDER_PROTOCOLS,
 	};
 	struct loader *l = r->l;
 	const struct yaml_node *list = r->sec.nodes[M_PROVIDER_MODELS];
 
-	refuse_members(r, remote_only, sizeof(remote_only) / sizeof(remote_only[0]), "means nothing for a local provider");
+	refuse_members(r, remote_only, sizeof(remote_only) / sizeof(remote_only[0]),
+		       "means nothing for a local provider");
 	if (section_has(&r->sec, M_PROVIDER_ENGINE) && !str_present(l->s->engine_path))
 		section_value(l, &r->sec, M_PROVIDER_ENGINE, &l->s->engine_path);
 	if (list && !yaml_is_null(list))
 		local_read_models(l, r->acc, list);
 	else if (!local_default_models(l, r->acc))
-		problem_here(r, "has no models, and none is in the cache: write models: [ { path: FILE.gguf } ]");
+		problem_here(r, "has no models, and none is in the cache: write models: [ { path: "
+				"FILE.gguf } ]");
 }
 
 static void read_remote(struct reading *r)
@@ -572,9 +621,10 @@ static void warn_unused_variables(struct loader *l, const struct drafts *d)
 {
 	for (unsigned v = 0; v < l->n_provider_vars; v++)
 		if (!var_has_draft(d, l->provider_vars[v].rest))
-			conf_report_add(l->report, true, STR("environment"), 0, 0,
-					"%.*s names no provider of the configuration, or no key of one",
-					STR_ARG(l->provider_vars[v].variable));
+			conf_report_add(
+				l->report, true, STR("environment"), 0, 0,
+				"%.*s names no provider of the configuration, or no key of one",
+				STR_ARG(l->provider_vars[v].variable));
 }
 
 static void find_default(struct loader *l)
@@ -589,9 +639,11 @@ static void find_default(struct loader *l)
 		names[i] = l->s->accounts[i].name.ptr;
 	for (unsigned i = 0; i < N_OPTIONS && !l->s->default_account; i++)
 		if (!strcmp(conf_options[i].path, path))
-			load_problem(l, &l->options[i], "default: there is no provider %s%s", load_shown(l, &l->options[i]),
-				     names && !l->options[i].hidden ?
-					     load_suggest(l, l->s->default_provider, names) : "");
+			load_problem(l, &l->options[i], "default: there is no provider %s%s",
+				     load_shown(l, &l->options[i]),
+				     names && !l->options[i].hidden
+					     ? load_suggest(l, l->s->default_provider, names)
+					     : "");
 }
 
 /* Without a word about providers: what the cache and the engine allow. */
@@ -605,10 +657,13 @@ static void add_automatic_local(struct loader *l)
 	if (!str_present(local_find_engine(l))) {
 		if (asked)
 			conf_report_add(l->report, true, STR("environment"), 0, 0,
-					"MODEL_PATH is set, but no llama-server was found: `make engine` gets one");
+					"MODEL_PATH is set, but no llama-server was found: `make "
+					"engine` gets one");
 		return;
 	}
-	*acc = (struct account){ .name = STR("local"), .kind = &provider_local, .quirks = provider_local.quirks };
+	*acc = (struct account){ .name = STR("local"),
+				 .kind = &provider_local,
+				 .quirks = provider_local.quirks };
 	acc->speaks[0] = provider_local.speaks[0];
 	acc->id = l->s->n_accounts;
 	if (local_default_models(l, acc))

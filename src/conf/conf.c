@@ -69,7 +69,9 @@ static struct str usual_place(struct loader *l)
 {
 	struct str places[3] = {
 		STR("config.yaml"),
-		l->home.len ? arena_printf(l->scratch, "%.*s/.llm-gateway/config.yaml", STR_ARG(l->home)) : STR_NONE,
+		l->home.len ? arena_printf(l->scratch, "%.*s/.llm-gateway/config.yaml",
+					   STR_ARG(l->home))
+			    : STR_NONE,
 		STR("/etc/llm-gateway/config.yaml"),
 	};
 
@@ -82,7 +84,8 @@ static struct str usual_place(struct loader *l)
 /* False when a file was asked for and cannot be read. */
 static bool find_file(struct loader *l, struct str *ret_text)
 {
-	struct str asked = str_present(l->src->file) ? l->src->file : conf_env_set(&l->env, "LLM_GATEWAY_CONFIG");
+	struct str asked = str_present(l->src->file) ? l->src->file
+						     : conf_env_set(&l->env, "LLM_GATEWAY_CONFIG");
 	struct err e;
 
 	*ret_text = STR_NONE;
@@ -92,8 +95,9 @@ static bool find_file(struct loader *l, struct str *ret_text)
 	l->dir = folder_of(l, l->file);
 	if (read_file(l->scratch, l->file, MAX_FILE, ret_text, &e)) {
 		conf_report_add(l->report, false,
-				str_present(l->src->file) ? STR("command line") : STR("environment"), 0, 0,
-				"the configuration cannot be read: %s", e.msg);
+				str_present(l->src->file) ? STR("command line")
+							  : STR("environment"),
+				0, 0, "the configuration cannot be read: %s", e.msg);
 		return false;
 	}
 	load_secret(l, *ret_text);
@@ -102,7 +106,9 @@ static bool find_file(struct loader *l, struct str *ret_text)
 
 static void read_dotenv(struct loader *l)
 {
-	struct str beside = str_present(l->dir) ? arena_printf(l->scratch, "%.*s/.env", STR_ARG(l->dir)) : STR_NONE;
+	struct str beside = str_present(l->dir)
+				    ? arena_printf(l->scratch, "%.*s/.env", STR_ARG(l->dir))
+				    : STR_NONE;
 
 	if (str_present(beside) && file_readable(beside))
 		try_dotenv(l, beside);
@@ -123,7 +129,8 @@ static const struct setting *option(const struct loader *l, const char *path)
 /* Where the address came from, for messages. */
 static const struct setting *address_setting(const struct loader *l)
 {
-	const struct setting *host = option(l, "server.host"), *address = option(l, "server.address");
+	const struct setting *host = option(l, "server.host"),
+			     *address = option(l, "server.address");
 
 	return str_present(host->text) && host->from > address->from ? host : address;
 }
@@ -135,22 +142,28 @@ static void check_callers(struct loader *l)
 	bool loopback = !str_present(s->listen.host) || conf_is_loopback(s->listen.host);
 
 	if (s->auth == AUTH_KEYS && !s->n_keys)
-		load_problem(l, option(l, "auth.mode"), "auth.mode is keys, but auth.keys defines none");
+		load_problem(l, option(l, "auth.mode"),
+			     "auth.mode is keys, but auth.keys defines none");
 	if (s->auth == AUTH_AUTO && !s->n_keys && !loopback)
 		load_problem(l, address_setting(l),
-			     "%.*s can be reached from other machines, and no gateway key is defined: anyone could use your providers. Add auth.keys, or listen on 127.0.0.1, or write auth: { mode: none }",
+			     "%.*s can be reached from other machines, and no gateway key is "
+			     "defined: anyone could use your providers. Add auth.keys, or listen "
+			     "on 127.0.0.1, or write auth: { mode: none }",
 			     STR_ARG(s->listen.host));
 	if (s->auth == AUTH_NONE && s->n_keys)
-		load_warning(l, option(l, "auth.mode"), "auth.mode is none: the keys of auth.keys are not asked for");
+		load_warning(l, option(l, "auth.mode"),
+			     "auth.mode is none: the keys of auth.keys are not asked for");
 }
 
 static void check_tls(struct loader *l)
 {
 	const struct http_listener_options *o = &l->s->listen;
-	const struct setting *cert = option(l, "server.tls.certificate"), *key = option(l, "server.tls.key");
+	const struct setting *cert = option(l, "server.tls.certificate"),
+			     *key = option(l, "server.tls.key");
 
 	if (str_present(o->tls_certificate) != str_present(o->tls_key))
-		load_problem(l, str_present(o->tls_key) ? key : cert, "server.tls needs both certificate and key");
+		load_problem(l, str_present(o->tls_key) ? key : cert,
+			     "server.tls needs both certificate and key");
 	if (str_present(o->tls_certificate) && !file_readable(o->tls_certificate))
 		load_problem(l, cert, "server.tls.certificate: cannot be read");
 	if (str_present(o->tls_key) && !file_readable(o->tls_key))
@@ -165,7 +178,8 @@ static void check_engine(struct loader *l)
 		local |= l->s->accounts[i].kind == &provider_local;
 	if (local && !str_present(local_find_engine(l)))
 		load_warning(l, option(l, "engine"),
-			     "no llama-server was found, so local models cannot start: `make engine` gets one, or set engine");
+			     "no llama-server was found, so local models cannot start: `make "
+			     "engine` gets one, or set engine");
 }
 
 static void finish(struct loader *l)
@@ -175,15 +189,19 @@ static void finish(struct loader *l)
 	s->listen.reuse_port = !str_present(s->listen.unix_path);
 	s->server.write_low = s->stream_high / 2;
 	if (s->server.arena_max < s->max_body)
-		load_problem(l, option(l, "server.max_memory"), "server.max_memory must be at least server.max_body");
+		load_problem(l, option(l, "server.max_memory"),
+			     "server.max_memory must be at least server.max_body");
 	if (s->max_event > s->server.arena_max)
-		load_problem(l, option(l, "server.max_event"), "server.max_event must be at most server.max_memory");
+		load_problem(l, option(l, "server.max_event"),
+			     "server.max_event must be at most server.max_memory");
 	check_callers(l);
 	check_tls(l);
 	check_engine(l);
 	if (!s->n_accounts && !l->report->n_errors)
-		conf_report_add(l->report, true, str_present(l->file) ? l->file : STR("configuration"), 0, 0,
-				"no provider: set OPENAI_API_KEY or ANTHROPIC_API_KEY, write providers:, or run `make engine` for a local model");
+		conf_report_add(l->report, true,
+				str_present(l->file) ? l->file : STR("configuration"), 0, 0,
+				"no provider: set OPENAI_API_KEY or ANTHROPIC_API_KEY, write "
+				"providers:, or run `make engine` for a local model");
 }
 
 /* --- the load --- */
@@ -228,7 +246,8 @@ static struct snapshot *snapshot_new(void)
 	return s;
 }
 
-static bool loader_init(struct loader *l, const struct conf_sources *src, struct conf_report *report)
+static bool loader_init(struct loader *l, const struct conf_sources *src,
+			struct conf_report *report)
 {
 	*l = (struct loader){ .src = src, .report = report };
 	l->scratch = arena_new(MAX_SCRATCH);
@@ -250,7 +269,8 @@ static struct snapshot *loader_end(struct loader *l)
 	if (str_present(l->file))
 		s->source = load_keep(l, l->file);
 	if (l->nomem || l->env.failed)
-		conf_report_add(l->report, false, STR("configuration"), 0, 0, "out of memory while reading it");
+		conf_report_add(l->report, false, STR("configuration"), 0, 0,
+				"out of memory while reading it");
 	(void)arena_free(l->scratch);
 	return l->report->n_errors ? snapshot_unref(s) : s;
 }
@@ -269,7 +289,8 @@ struct snapshot *conf_load(const struct conf_sources *src, struct conf_report *r
 	return loader_end(&l);
 }
 
-struct snapshot *conf_load_text(const struct conf_sources *src, struct str text, struct conf_report *report)
+struct snapshot *conf_load_text(const struct conf_sources *src, struct str text,
+				struct conf_report *report)
 {
 	struct loader l;
 

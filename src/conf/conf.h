@@ -34,9 +34,9 @@ void conf_report_text(const struct conf_report *r, struct buf *out);
 
 /* What the command line says; absent members: nothing. */
 struct conf_sources {
-	struct str file;     /* --config */
-	struct str listen;   /* --listen */
-	struct str data_dir; /* --data-dir */
+	struct str file;                /* --config */
+	struct str listen;              /* --listen */
+	struct str data_dir;            /* --data-dir */
 	const char *const *environment; /* "NAME=value" strings, NULL at the end; usually environ */
 };
 
@@ -47,13 +47,15 @@ struct snapshot *conf_load(const struct conf_sources *src, struct conf_report *r
 
 /* The same for a text that is at hand: no file and no `.env` is looked for. src->file (or "config.yaml") is what the
  * report calls it, and paths in it are relative to its folder. For tests, fuzzing and configurations from elsewhere. */
-struct snapshot *conf_load_text(const struct conf_sources *src, struct str text, struct conf_report *report);
+struct snapshot *conf_load_text(const struct conf_sources *src, struct str text,
+				struct conf_report *report);
 
 /* Rules that concern the process, not the file: e.g. no key and an address that is not loopback
  * ("Who may call"). Part of conf_load(); here for tests. */
 bool conf_is_loopback(struct str host);
 
 /* Whether an option may change in a reload; changes of others are reported as warnings by conf_reload_check(). */
-void conf_reload_check(const struct snapshot *old, const struct snapshot *fresh, struct conf_report *report);
+void conf_reload_check(const struct snapshot *old, const struct snapshot *fresh,
+		       struct conf_report *report);
 
 #endif

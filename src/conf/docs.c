@@ -15,7 +15,8 @@ static void cell(struct buf *out, const char *text)
 
 static void options(struct buf *out)
 {
-	buf_puts(out, "| option | type | default | reload | what it does |\n|---|---|---|---|---|\n");
+	buf_puts(out,
+		 "| option | type | default | reload | what it does |\n|---|---|---|---|---|\n");
 	for (unsigned i = 0; i < N_OPTIONS; i++) {
 		const struct conf_row *row = &conf_options[i];
 
@@ -34,7 +35,8 @@ static void section(struct buf *out, enum conf_section id)
 	for (unsigned i = 0; i < N_MEMBERS; i++) {
 		if (conf_member_section[i] != id)
 			continue;
-		buf_printf(out, "| `%s` | %s | ", conf_members[i].path, conf_type_name(conf_members[i].type));
+		buf_printf(out, "| `%s` | %s | ", conf_members[i].path,
+			   conf_type_name(conf_members[i].type));
 		cell(out, conf_members[i].text);
 		buf_puts(out, " | ");
 		cell(out, conf_members[i].help);
@@ -44,12 +46,14 @@ static void section(struct buf *out, enum conf_section id)
 
 static void kinds(struct buf *out)
 {
-	buf_puts(out, "| type | base URL | key from | speaks | serves by name |\n|---|---|---|---|---|\n");
+	buf_puts(out, "| type | base URL | key from | speaks | serves by name "
+		      "|\n|---|---|---|---|---|\n");
 	for (size_t i = 0; providers[i]; i++) {
 		const struct provider *p = providers[i];
 
-		buf_printf(out, "| `%s` | %s | %s%s%s | ", p->name, p->default_base_url ? p->default_base_url : "",
-			   p->key_env ? "`" : "", p->key_env ? p->key_env : "", p->key_env ? "`" : "");
+		buf_printf(out, "| `%s` | %s | %s%s%s | ", p->name,
+			   p->default_base_url ? p->default_base_url : "", p->key_env ? "`" : "",
+			   p->key_env ? p->key_env : "", p->key_env ? "`" : "");
 		for (unsigned k = 0; p->speaks[k]; k++)
 			buf_printf(out, "%s%s", k ? ", " : "", p->speaks[k]->name);
 		buf_puts(out, " | ");
@@ -61,18 +65,19 @@ static void kinds(struct buf *out)
 
 static void presets(struct buf *out)
 {
-	buf_puts(out, "| type | base URL | key from | base URL from | key |\n|---|---|---|---|---|\n");
+	buf_puts(out,
+		 "| type | base URL | key from | base URL from | key |\n|---|---|---|---|---|\n");
 	for (const struct provider_preset *p = provider_presets; p->name; p++)
-		buf_printf(out, "| `%s` | %s | `%s` | `%s` | %s |\n", p->name, p->base_url, p->key_env, p->base_url_env,
-			   p->key_required ? "needed" : "optional");
+		buf_printf(out, "| `%s` | %s | `%s` | `%s` | %s |\n", p->name, p->base_url,
+			   p->key_env, p->base_url_env, p->key_required ? "needed" : "optional");
 }
 
 static void quirks(struct buf *out)
 {
 	buf_puts(out, "| quirk | the server ... |\n|---|---|\n");
-#define X(NAME, yaml, text)                       \
+#define X(NAME, yaml, text)               \
 	buf_puts(out, "| `" yaml "` | "); \
-	cell(out, text);                          \
+	cell(out, text);                  \
 	buf_puts(out, " |\n");
 #include "protocols/quirks.def"
 #undef X
@@ -83,7 +88,8 @@ static void variables(struct buf *out)
 	buf_puts(out, "| variable | stands for |\n|---|---|\n");
 	for (unsigned i = 0; i < N_OPTIONS; i++)
 		if (conf_options[i].env)
-			buf_printf(out, "| `%s` | `%s` |\n", conf_options[i].env, conf_options[i].path);
+			buf_printf(out, "| `%s` | `%s` |\n", conf_options[i].env,
+				   conf_options[i].path);
 }
 
 int conf_docs_table(struct str name, struct buf *out)
@@ -92,15 +98,16 @@ int conf_docs_table(struct str name, struct buf *out)
 		const char *name;
 		void (*write)(struct buf *out);
 	} tables[] = {
-		{ "options", options }, { "kinds", kinds }, { "presets", presets }, { "quirks", quirks },
-		{ "variables", variables },
+		{ "options", options }, { "kinds", kinds },         { "presets", presets },
+		{ "quirks", quirks },   { "variables", variables },
 	};
 	static const struct {
 		const char *name;
 		enum conf_section id;
 	} sections[] = {
-		{ "provider", SECTION_PROVIDER }, { "local", SECTION_LOCAL }, { "model", SECTION_MODEL },
-		{ "target", SECTION_TARGET },	  { "key", SECTION_KEY },
+		{ "provider", SECTION_PROVIDER }, { "local", SECTION_LOCAL },
+		{ "model", SECTION_MODEL },       { "target", SECTION_TARGET },
+		{ "key", SECTION_KEY },
 	};
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
@@ -118,7 +125,8 @@ int conf_docs_table(struct str name, struct buf *out)
 
 int conf_docs_fill(struct str document, struct buf *out, struct err *reterr)
 {
-	const struct str open = STR("<!-- table: "), shut = STR(" -->\n"), end = STR("<!-- end -->");
+	const struct str open = STR("<!-- table: "), shut = STR(" -->\n"),
+			 end = STR("<!-- end -->");
 
 	for (;;) {
 		ptrdiff_t at = str_find(document, open), name_end, close;
@@ -132,11 +140,14 @@ int conf_docs_fill(struct str document, struct buf *out, struct err *reterr)
 		name_end = str_find(rest, shut);
 		close = str_find(rest, end);
 		if (name_end < 0 || close < name_end)
-			return err_set(reterr, RC_SYNTAX, "a table's mark is not followed by its end");
+			return err_set(reterr, RC_SYNTAX,
+				       "a table's mark is not followed by its end");
 		name = (struct str){ rest.ptr, (size_t)name_end };
-		buf_put(out, (struct str){ document.ptr, (size_t)at + open.len + name.len + shut.len });
+		buf_put(out,
+			(struct str){ document.ptr, (size_t)at + open.len + name.len + shut.len });
 		if (conf_docs_table(name, out))
-			return err_set(reterr, RC_NOTFOUND, "there is no table '%.*s'", STR_ARG(name));
+			return err_set(reterr, RC_NOTFOUND, "there is no table '%.*s'",
+				       STR_ARG(name));
 		document = str_from_offset(rest, (size_t)close);
 	}
 }

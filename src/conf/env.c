@@ -56,7 +56,8 @@ struct str conf_env_set(const struct conf_env *e, const char *name)
 
 static bool is_name_char(char c, bool first)
 {
-	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' || (!first && c >= '0' && c <= '9');
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' ||
+	       (!first && c >= '0' && c <= '9');
 }
 
 static size_t name_len(struct str s)
@@ -164,7 +165,8 @@ static void dotenv_line(struct dotenv *d)
 	unsigned line = d->line;
 
 	skip_blanks(d);
-	if (!d->rest.len || d->rest.ptr[0] == '#' || d->rest.ptr[0] == '\n' || d->rest.ptr[0] == '\r')
+	if (!d->rest.len || d->rest.ptr[0] == '#' || d->rest.ptr[0] == '\n' ||
+	    d->rest.ptr[0] == '\r')
 		return;
 	if (str_starts(d->rest, STR("export ")) || str_starts(d->rest, STR("export\t"))) {
 		skip(d, 6);
@@ -181,8 +183,8 @@ static void dotenv_line(struct dotenv *d)
 	skip_blanks(d);
 	if (d->rest.len && (d->rest.ptr[0] == '"' || d->rest.ptr[0] == '\'')) {
 		if (!quoted(d, &value)) {
-			conf_report_add(d->report, false, d->file, line, 1, "%.*s: the quote is not closed",
-					STR_ARG(name));
+			conf_report_add(d->report, false, d->file, line, 1,
+					"%.*s: the quote is not closed", STR_ARG(name));
 			skip(d, d->rest.len);
 			return;
 		}
@@ -193,7 +195,8 @@ static void dotenv_line(struct dotenv *d)
 		add(d->env, name, value);
 }
 
-void conf_env_dotenv(struct conf_env *e, struct str text, struct str file, struct conf_report *report)
+void conf_env_dotenv(struct conf_env *e, struct str text, struct str file,
+		     struct conf_report *report)
 {
 	struct dotenv d = { .env = e, .report = report, .file = file, .rest = text, .line = 1 };
 
@@ -210,7 +213,8 @@ void conf_env_dotenv(struct conf_env *e, struct str text, struct str file, struc
 /* What stands between the braces: the value it means, absent when unset. */
 static struct str lookup(const struct conf_env *e, struct str inside, bool *syntax)
 {
-	struct str name = { inside.ptr, name_len(inside) }, rest = str_from_offset(inside, name.len), value;
+	struct str name = { inside.ptr, name_len(inside) },
+		   rest = str_from_offset(inside, name.len), value;
 
 	*syntax = !name.len || (rest.len && !str_starts(rest, STR(":-")));
 	if (*syntax)
@@ -221,8 +225,8 @@ static struct str lookup(const struct conf_env *e, struct str inside, bool *synt
 	return value;
 }
 
-enum expand_result conf_env_expand(const struct conf_env *e, struct str text, struct str *ret, bool *ret_changed,
-				   struct str *ret_name)
+enum expand_result conf_env_expand(const struct conf_env *e, struct str text, struct str *ret,
+				   bool *ret_changed, struct str *ret_name)
 {
 	enum expand_result result = EXPAND_OK;
 	struct buf b;

@@ -19,12 +19,13 @@ struct conf_env {
 	struct arena *arena;
 	struct conf_var *vars; /* the process's first, then those of `.env` that it lacks */
 	unsigned n, cap;
-	bool failed;           /* memory ran out */
+	bool failed; /* memory ran out */
 };
 
 void conf_env_init(struct conf_env *e, struct arena *a, const char *const *environment);
 /* Adds what a `.env` says: NAME=value lines, `export`, quotes, comments. What is not one goes into the report. */
-void conf_env_dotenv(struct conf_env *e, struct str text, struct str file, struct conf_report *report);
+void conf_env_dotenv(struct conf_env *e, struct str text, struct str file,
+		     struct conf_report *report);
 
 /* Absent when not set; may be empty. */
 struct str conf_env_get(const struct conf_env *e, struct str name);
@@ -35,7 +36,7 @@ enum expand_result { EXPAND_OK, EXPAND_UNSET, EXPAND_SYNTAX, EXPAND_NOMEM };
 
 /* Replaces ${NAME} and ${NAME:-default} (the default also for an empty NAME) once, from left to right; what came in
  * is not looked at again. `$${` stands for `${`. *ret_name: what was not set. */
-enum expand_result conf_env_expand(const struct conf_env *e, struct str text, struct str *ret, bool *ret_changed,
-				   struct str *ret_name);
+enum expand_result conf_env_expand(const struct conf_env *e, struct str text, struct str *ret,
+				   bool *ret_changed, struct str *ret_name);
 
 #endif

@@ -17,21 +17,21 @@
 
 enum conf_type {
 	CONF_TEXT,
-	CONF_SECRET,   /* text that is never shown */
-	CONF_PATH,     /* text; `~/` and paths relative to the file are resolved */
+	CONF_SECRET, /* text that is never shown */
+	CONF_PATH,   /* text; `~/` and paths relative to the file are resolved */
 	CONF_BOOL,
 	CONF_COUNT,    /* unsigned */
 	CONF_NUMBER,   /* int64_t */
 	CONF_SIZE,     /* size_t, bytes */
 	CONF_DURATION, /* uint64_t, milliseconds */
 	CONF_HOST,
-	CONF_PORT,     /* uint16_t */
-	CONF_ADDRESS,  /* struct http_listener_options */
-	CONF_WORKERS,  /* unsigned, or auto */
-	CONF_AUTH,     /* enum auth_mode */
-	CONF_LEVEL,    /* enum log_level */
-	CONF_FORMAT,   /* enum log_format, or auto */
-	CONF_MAP,      /* not one value: read by code of its own */
+	CONF_PORT,    /* uint16_t */
+	CONF_ADDRESS, /* struct http_listener_options */
+	CONF_WORKERS, /* unsigned, or auto */
+	CONF_AUTH,    /* enum auth_mode */
+	CONF_LEVEL,   /* enum log_level */
+	CONF_FORMAT,  /* enum log_format, or auto */
+	CONF_MAP,     /* not one value: read by code of its own */
 	CONF_LIST,
 };
 const char *conf_type_name(enum conf_type t); /* "duration": for messages and documentation */
@@ -63,7 +63,15 @@ enum conf_member {
 #undef M
 	N_MEMBERS
 };
-enum conf_section { SECTION_ROOT, SECTION_PROVIDER, SECTION_LOCAL, SECTION_MODEL, SECTION_TARGET, SECTION_KEY, N_SECTIONS };
+enum conf_section {
+	SECTION_ROOT,
+	SECTION_PROVIDER,
+	SECTION_LOCAL,
+	SECTION_MODEL,
+	SECTION_TARGET,
+	SECTION_KEY,
+	N_SECTIONS
+};
 extern const struct conf_row conf_members[N_MEMBERS];
 extern const enum conf_section conf_member_section[N_MEMBERS];
 extern const char *const conf_section_name[N_SECTIONS]; /* for messages: "providers.*" */
@@ -73,7 +81,7 @@ enum conf_origin { FROM_DEFAULT, FROM_PLAIN_VARIABLE, FROM_FILE, FROM_VARIABLE, 
 
 /* A value before it is read. */
 struct setting {
-	struct str text;              /* expanded; absent: not given */
+	struct str text; /* expanded; absent: not given */
 	enum conf_origin from;
 	const struct yaml_node *node; /* FROM_FILE */
 	struct str variable;          /* FROM_*VARIABLE */
@@ -93,14 +101,14 @@ struct loader {
 	const struct conf_sources *src;
 	struct conf_report *report;
 	struct conf_env env;
-	struct str file, dir;  /* the file as named, its folder; absent: none */
+	struct str file, dir; /* the file as named, its folder; absent: none */
 	struct str home;
 	struct setting options[N_OPTIONS];
 	struct yaml_node const *option_nodes[N_OPTIONS];
 	struct yaml_node const *members[N_MEMBERS]; /* of ROOT only */
 	struct provider_var *provider_vars;
 	unsigned n_provider_vars;
-	struct str *secrets;   /* slices of scratch to wipe */
+	struct str *secrets; /* slices of scratch to wipe */
 	unsigned n_secrets, cap_secrets;
 	bool nomem;
 };
@@ -126,15 +134,17 @@ void *load_array(struct loader *l, size_t n, size_t size); /* in the snapshot; N
 /* --- settings --- */
 
 /* The text of a scalar node, expanded; absent (and said) when it is none. */
-struct setting load_node(struct loader *l, const struct yaml_node *n, const char *path, bool secret);
+struct setting load_node(struct loader *l, const struct yaml_node *n, const char *path,
+			 bool secret);
 /* Reads `v` as `row->type` into `*at`. False when it was not given or was wrong (said). */
 bool load_value(struct loader *l, const struct conf_row *row, const struct setting *v, void *at);
 /* Nodes of the keys of `map` by row: those of [first, first + n) go to nodes[0..n). Says unknown keys; `where` names the
  * map for messages ("" for the root). Null maps count as empty. */
-void load_rows(struct loader *l, const struct yaml_node *map, const struct conf_row *rows, unsigned n,
-	       const struct yaml_node **nodes, const char *where);
+void load_rows(struct loader *l, const struct yaml_node *map, const struct conf_row *rows,
+	       unsigned n, const struct yaml_node **nodes, const char *where);
 /* Every string of a list (or the one of a scalar), expanded, into the snapshot; "" for one that was refused. */
-struct str *load_strings(struct loader *l, const struct yaml_node *n, const char *path, unsigned *ret_n);
+struct str *load_strings(struct loader *l, const struct yaml_node *n, const char *path,
+			 unsigned *ret_n);
 /* "no such <what>: 'text': did you mean ...?" at entry `i` of such a list. */
 void load_no_such(struct loader *l, const struct yaml_node *list, unsigned i, const char *what,
 		  const char *const *names);
@@ -146,8 +156,8 @@ struct section {
 	const struct yaml_node *nodes[N_MEMBERS]; /* only those of the section */
 	struct provider_var *vars[N_MEMBERS];     /* PROVIDER only */
 };
-void load_section(struct loader *l, struct section *ret, enum conf_section id, const struct yaml_node *map,
-		  const char *where);
+void load_section(struct loader *l, struct section *ret, enum conf_section id,
+		  const struct yaml_node *map, const char *where);
 bool section_has(const struct section *sec, enum conf_member m);
 /* Absent when not given. */
 struct setting section_get(struct loader *l, const struct section *sec, enum conf_member m);

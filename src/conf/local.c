@@ -21,7 +21,8 @@ static struct str cache_dir(struct loader *l, const char *what)
 	if (str_present(xdg))
 		return arena_printf(l->scratch, "%.*s/llm-gateway/%s", STR_ARG(xdg), what);
 	if (l->home.len)
-		return arena_printf(l->scratch, "%.*s/.cache/llm-gateway/%s", STR_ARG(l->home), what);
+		return arena_printf(l->scratch, "%.*s/.cache/llm-gateway/%s", STR_ARG(l->home),
+				    what);
 	return STR_NONE;
 }
 
@@ -29,7 +30,8 @@ static bool is_program(struct str path)
 {
 	struct stat st;
 
-	return path.ptr && stat(path.ptr, &st) == 0 && S_ISREG(st.st_mode) && access(path.ptr, X_OK) == 0;
+	return path.ptr && stat(path.ptr, &st) == 0 && S_ISREG(st.st_mode) &&
+	       access(path.ptr, X_OK) == 0;
 }
 
 static struct str in_path(struct loader *l, struct str program)
@@ -38,7 +40,8 @@ static struct str in_path(struct loader *l, struct str program)
 
 	while (str_present(rest)) {
 		struct str dir = str_cut(&rest, ':');
-		struct str p = arena_printf(l->scratch, "%.*s/%.*s", STR_ARG(dir), STR_ARG(program));
+		struct str p =
+			arena_printf(l->scratch, "%.*s/%.*s", STR_ARG(dir), STR_ARG(program));
 
 		if (dir.len && is_program(p))
 			return p;
@@ -56,7 +59,8 @@ static struct str in_cache(struct loader *l)
 	struct stat st;
 
 	while (d && (entry = readdir(d)) != NULL) {
-		struct str p = arena_printf(l->scratch, "%.*s/%s/llama-server", STR_ARG(dir), entry->d_name);
+		struct str p = arena_printf(l->scratch, "%.*s/%s/llama-server", STR_ARG(dir),
+					    entry->d_name);
 
 		if (entry->d_name[0] == '.' || !is_program(p) || stat(p.ptr, &st) != 0)
 			continue;
@@ -77,9 +81,12 @@ struct str local_find_engine(struct loader *l)
 	if (str_eq(given, STR("none")))
 		return STR_NONE;
 	if (str_present(given) && str_starts(given, STR("~/")))
-		given = arena_printf(l->scratch, "%.*s%.*s", STR_ARG(l->home), STR_ARG(str_from_offset(given, 1)));
+		given = arena_printf(l->scratch, "%.*s%.*s", STR_ARG(l->home),
+				     STR_ARG(str_from_offset(given, 1)));
 	if (str_present(given))
-		found = str_chr(given, '/') < 0 ? in_path(l, given) : is_program(given) ? given : STR_NONE;
+		found = str_chr(given, '/') < 0 ? in_path(l, given)
+			: is_program(given)     ? given
+						: STR_NONE;
 	else
 		found = in_path(l, STR("llama-server"));
 	if (!str_present(given) && !str_present(found))
@@ -103,7 +110,8 @@ static bool is_quantisation(struct str s)
 			return true;
 	if (s.len && (s.ptr[0] == 'i' || s.ptr[0] == 'I'))
 		s = str_from_offset(s, 1);
-	return s.len >= 2 && (s.ptr[0] == 'q' || s.ptr[0] == 'Q') && s.ptr[1] >= '0' && s.ptr[1] <= '9';
+	return s.len >= 2 && (s.ptr[0] == 'q' || s.ptr[0] == 'Q') && s.ptr[1] >= '0' &&
+	       s.ptr[1] <= '9';
 }
 
 struct str local_model_name(struct arena *a, struct str path)
@@ -135,8 +143,10 @@ struct str local_model_name(struct arena *a, struct str path)
 
 static void number_variable(struct loader *l, const char *name, int64_t *ret)
 {
-	struct setting v = { .text = conf_env_set(&l->env, name), .from = FROM_PLAIN_VARIABLE,
-			     .variable = str_from(name), .path = "value" };
+	struct setting v = { .text = conf_env_set(&l->env, name),
+			     .from = FROM_PLAIN_VARIABLE,
+			     .variable = str_from(name),
+			     .path = "value" };
 	const struct conf_row row = { .path = "value", .type = CONF_NUMBER, .max = 1 << 24 };
 
 	if (str_present(v.text))
@@ -202,7 +212,9 @@ bool local_default_models(struct loader *l, struct account *acc)
 		return false;
 	path = arena_dup(l->scratch, path);
 	if (str_present(path) && !file_readable(path)) {
-		struct setting v = { .text = path, .from = FROM_PLAIN_VARIABLE, .variable = STR("MODEL_PATH") };
+		struct setting v = { .text = path,
+				     .from = FROM_PLAIN_VARIABLE,
+				     .variable = STR("MODEL_PATH") };
 
 		load_problem(l, &v, "there is no such file");
 	} else if (str_present(path)) {
@@ -231,7 +243,8 @@ static void read_model(struct loader *l, struct account *acc, const struct yaml_
 	if (!section_value(l, &sec, M_LOCAL_PATH, &m->path))
 		return;
 	if (!file_readable(m->path))
-		load_problem_at(l, sec.nodes[M_LOCAL_PATH], "path: there is no file that can be read there");
+		load_problem_at(l, sec.nodes[M_LOCAL_PATH],
+				"path: there is no file that can be read there");
 	if (!section_value(l, &sec, M_LOCAL_NAME, &m->name))
 		m->name = local_model_name(l->s->arena, m->path);
 	section_value(l, &sec, M_LOCAL_CONTEXT, &m->context);
@@ -243,7 +256,8 @@ static void read_model(struct loader *l, struct account *acc, const struct yaml_
 	if (sec.nodes[M_LOCAL_ARGS])
 		m->extra_args = load_strings(l, sec.nodes[M_LOCAL_ARGS], "args", &m->n_extra_args);
 	if (name_taken(acc, m->name))
-		load_problem_at(l, map, "two local models are called %s", conf_shown(l->scratch, m->name));
+		load_problem_at(l, map, "two local models are called %s",
+				conf_shown(l->scratch, m->name));
 	else
 		acc->n_local++;
 }
@@ -251,7 +265,9 @@ static void read_model(struct loader *l, struct account *acc, const struct yaml_
 void local_read_models(struct loader *l, struct account *acc, const struct yaml_node *list)
 {
 	if (list->kind != YAML_LIST) {
-		load_problem_at(l, list, "models of a local provider must be a list: [ { path: FILE.gguf } ]");
+		load_problem_at(
+			l, list,
+			"models of a local provider must be a list: [ { path: FILE.gguf } ]");
 		return;
 	}
 	acc->local = load_array(l, list->n, sizeof(*acc->local));

@@ -38,7 +38,8 @@ struct level {
 
 static size_t joined(char *out, size_t size, struct str prefix, struct str key)
 {
-	int n = snprintf(out, size, "%.*s%s%.*s", STR_ARG(prefix), prefix.len ? "." : "", STR_ARG(key));
+	int n = snprintf(out, size, "%.*s%s%.*s", STR_ARG(prefix), prefix.len ? "." : "",
+			 STR_ARG(key));
 
 	return n < 0 || (size_t)n >= size ? 0 : (size_t)n;
 }
@@ -63,7 +64,8 @@ static struct str last_part(const char *path)
 	return str_from(dot ? dot + 1 : path);
 }
 
-static void unknown_key(struct loader *l, const struct level *lv, struct str prefix, const struct yaml_node *key)
+static void unknown_key(struct loader *l, const struct level *lv, struct str prefix,
+			const struct yaml_node *key)
 {
 	const char *shown = conf_shown(l->scratch, key->text);
 	unsigned best = key->text.len > 5 ? 4 : 3;
@@ -72,7 +74,8 @@ static void unknown_key(struct loader *l, const struct level *lv, struct str pre
 
 	for (unsigned i = 0; i < lv->n; i++) {
 		struct str candidate = key_at(lv->rows[i].path, prefix);
-		unsigned d = str_present(candidate) ? str_distance(key->text, candidate, best) : best;
+		unsigned d =
+			str_present(candidate) ? str_distance(key->text, candidate, best) : best;
 
 		if (d < best) {
 			best = d;
@@ -82,16 +85,19 @@ static void unknown_key(struct loader *l, const struct level *lv, struct str pre
 			elsewhere = lv->rows[i].path;
 	}
 	if (str_present(near))
-		load_problem_at(l, key, "unknown key %s: did you mean '%.*s'?", shown, STR_ARG(near));
+		load_problem_at(l, key, "unknown key %s: did you mean '%.*s'?", shown,
+				STR_ARG(near));
 	else if (elsewhere)
-		load_problem_at(l, key, "unknown key %s here: it belongs to %s%s%s", shown, lv->where,
-				lv->where[0] ? "." : "", elsewhere);
+		load_problem_at(l, key, "unknown key %s here: it belongs to %s%s%s", shown,
+				lv->where, lv->where[0] ? "." : "", elsewhere);
 	else
-		load_problem_at(l, key, "unknown key %s%s%s", shown, lv->where[0] || prefix.len ? " in " : "",
+		load_problem_at(l, key, "unknown key %s%s%s", shown,
+				lv->where[0] || prefix.len ? " in " : "",
 				prefix.len ? arena_dup(l->scratch, prefix).ptr : lv->where);
 }
 
-static void walk(struct loader *l, const struct level *lv, const struct yaml_node *map, struct str prefix)
+static void walk(struct loader *l, const struct level *lv, const struct yaml_node *map,
+		 struct str prefix)
 {
 	for (unsigned k = 0; k < map->n; k++) {
 		const struct yaml_node *item = map->items[k];
@@ -111,28 +117,29 @@ static void walk(struct loader *l, const struct level *lv, const struct yaml_nod
 		if (!inner)
 			unknown_key(l, lv, prefix, map->keys[k]);
 		else if (item->kind != YAML_MAP)
-			load_problem_at(l, item, "%.*s must be a map of keys, not %s", STR_ARG(full),
-					yaml_kind_name(item));
+			load_problem_at(l, item, "%.*s must be a map of keys, not %s",
+					STR_ARG(full), yaml_kind_name(item));
 		else
 			walk(l, lv, item, arena_dup(l->scratch, full));
 	}
 }
 
-void load_rows(struct loader *l, const struct yaml_node *map, const struct conf_row *rows, unsigned n,
-	       const struct yaml_node **nodes, const char *where)
+void load_rows(struct loader *l, const struct yaml_node *map, const struct conf_row *rows,
+	       unsigned n, const struct yaml_node **nodes, const char *where)
 {
 	const struct level lv = { rows, n, nodes, where };
 
 	if (!map || yaml_is_null(map))
 		return;
 	if (map->kind != YAML_MAP)
-		load_problem_at(l, map, "%s must be a map of keys, not %s", where, yaml_kind_name(map));
+		load_problem_at(l, map, "%s must be a map of keys, not %s", where,
+				yaml_kind_name(map));
 	else
 		walk(l, &lv, map, STR(""));
 }
 
-void load_section(struct loader *l, struct section *ret, enum conf_section id, const struct yaml_node *map,
-		  const char *where)
+void load_section(struct loader *l, struct section *ret, enum conf_section id,
+		  const struct yaml_node *map, const char *where)
 {
 	unsigned first = 0, n = 0;
 
@@ -156,8 +163,11 @@ struct setting section_get(struct loader *l, const struct section *sec, enum con
 
 	if (sec->vars[m]) {
 		sec->vars[m]->used = true;
-		return (struct setting){ .text = sec->vars[m]->value, .from = FROM_VARIABLE,
-					 .variable = sec->vars[m]->variable, .path = row->path, .hidden = secret };
+		return (struct setting){ .text = sec->vars[m]->value,
+					 .from = FROM_VARIABLE,
+					 .variable = sec->vars[m]->variable,
+					 .path = row->path,
+					 .hidden = secret };
 	}
 	if (sec->nodes[m])
 		return load_node(l, sec->nodes[m], row->path, secret);

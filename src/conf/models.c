@@ -46,8 +46,10 @@ static void read_targets(struct loader *l, struct model_alias *alias, const stru
 	if (entry->nodes[M_MODEL_PROVIDER] || entry->nodes[M_MODEL_PROVIDER_MODEL_ID])
 		load_problem_at(l, entry->at, "provider beside targets: say one or the other");
 	if (list->kind != YAML_LIST || list->n == 0 || list->n > MAX_TARGETS) {
-		load_problem_at(l, list, "targets must be a list of 1 to %d: [ { provider: NAME, model: ID } ]",
-				MAX_TARGETS);
+		load_problem_at(
+			l, list,
+			"targets must be a list of 1 to %d: [ { provider: NAME, model: ID } ]",
+			MAX_TARGETS);
 		return;
 	}
 	alias->targets = load_array(l, list->n, sizeof(*alias->targets));
@@ -65,7 +67,8 @@ static void read_strategy(struct loader *l, const struct section *sec)
 	struct setting v = section_get(l, sec, M_MODEL_STRATEGY);
 
 	if (str_present(v.text) && !str_eq(v.text, STR("priority")))
-		load_problem(l, &v, "strategy %s is not in this version: remove it, or write priority",
+		load_problem(l, &v,
+			     "strategy %s is not in this version: remove it, or write priority",
 			     load_shown(l, &v));
 }
 
@@ -82,7 +85,9 @@ static void read_alias(struct loader *l, const struct yaml_node *map)
 	if (!section_value(l, &sec, M_MODEL_NAME, &alias->name))
 		return;
 	if (snapshot_alias(l->s, alias->name))
-		load_problem_at(l, sec.nodes[M_MODEL_NAME], "a second entry of that name; give one entry several targets instead");
+		load_problem_at(
+			l, sec.nodes[M_MODEL_NAME],
+			"a second entry of that name; give one entry several targets instead");
 	read_strategy(l, &sec);
 	if (sec.nodes[M_MODEL_TARGETS]) {
 		read_targets(l, alias, &sec);
@@ -103,7 +108,8 @@ void load_models(struct loader *l)
 	if (!list || yaml_is_null(list))
 		return;
 	if (list->kind != YAML_LIST || list->n > MAX_ALIASES) {
-		load_problem_at(l, list, "models must be a list of at most %d: - name: ...", MAX_ALIASES);
+		load_problem_at(l, list, "models must be a list of at most %d: - name: ...",
+				MAX_ALIASES);
 		return;
 	}
 	l->s->aliases = load_array(l, list->n, sizeof(*l->s->aliases));
@@ -117,7 +123,8 @@ void load_models(struct loader *l)
 static bool is_known_secret(const uint8_t digest[SHA256_LEN])
 {
 	static const char *const known[] = {
-		"", "changeme", "change-me", "secret", "password", "sk-1234", "your-api-key", "your_api_key", "test", "key",
+		"",        "changeme",     "change-me",    "secret", "password",
+		"sk-1234", "your-api-key", "your_api_key", "test",   "key",
 	};
 	uint8_t d[SHA256_LEN];
 
@@ -137,17 +144,22 @@ static void read_digest(struct loader *l, struct gateway_key *key, const struct 
 	if (!str_present(v.text))
 		return;
 	if (!hex_decode(v.text, key->sha256, SHA256_LEN)) {
-		load_problem(l, &v, "sha256 must be 64 hex digits: printf %%s \"$KEY\" | sha256sum");
+		load_problem(l, &v,
+			     "sha256 must be 64 hex digits: printf %%s \"$KEY\" | sha256sum");
 		return;
 	}
 	if (is_known_secret(key->sha256))
-		load_problem(l, &v, "sha256 is that of an empty or well-known key: make one with: openssl rand -hex 32");
+		load_problem(l, &v,
+			     "sha256 is that of an empty or well-known key: make one with: openssl "
+			     "rand -hex 32");
 	for (unsigned i = 0; i < l->s->n_keys; i++)
 		if (!memcmp(l->s->keys[i].sha256, key->sha256, SHA256_LEN))
-			load_problem(l, &v, "the same key as '%.*s' has", STR_ARG(l->s->keys[i].name));
+			load_problem(l, &v, "the same key as '%.*s' has",
+				     STR_ARG(l->s->keys[i].name));
 }
 
-static void read_permissions(struct loader *l, struct gateway_key *key, const struct yaml_node *list)
+static void read_permissions(struct loader *l, struct gateway_key *key,
+			     const struct yaml_node *list)
 {
 	static const char *const words[] = { "read", "write", NULL };
 	unsigned n = 0;
@@ -182,25 +194,30 @@ static void read_key(struct loader *l, const struct yaml_node *map)
 	struct section sec;
 
 	if (plain)
-		load_problem_at(l, plain, "write the key's SHA-256 as sha256, not the key: printf %%s \"$KEY\" | sha256sum");
+		load_problem_at(l, plain,
+				"write the key's SHA-256 as sha256, not the key: printf %%s "
+				"\"$KEY\" | sha256sum");
 	load_section(l, &sec, SECTION_KEY, map, "auth.keys");
 	if (map->kind != YAML_MAP)
 		return;
 	if (!sec.nodes[M_KEY_NAME])
 		load_problem_at(l, map, "a gateway key needs a name, for the logs");
 	if (!sec.nodes[M_KEY_SHA256] && !plain)
-		load_problem_at(l, map, "a gateway key needs sha256: printf %%s \"$KEY\" | sha256sum");
+		load_problem_at(l, map,
+				"a gateway key needs sha256: printf %%s \"$KEY\" | sha256sum");
 	if (!section_value(l, &sec, M_KEY_NAME, &key->name))
 		return;
 	for (unsigned i = 0; i < l->s->n_keys; i++)
 		if (str_eq(l->s->keys[i].name, key->name))
-			load_problem_at(l, sec.nodes[M_KEY_NAME], "two gateway keys have this name");
+			load_problem_at(l, sec.nodes[M_KEY_NAME],
+					"two gateway keys have this name");
 	read_digest(l, key, &sec);
 	read_permissions(l, key, sec.nodes[M_KEY_PERMISSIONS]);
 	if (sec.nodes[M_KEY_MODELS]) {
 		key->models = load_strings(l, sec.nodes[M_KEY_MODELS], "models", &key->n_models);
 		if (!key->n_models) /* an empty list would read as "all" */
-			load_problem_at(l, sec.nodes[M_KEY_MODELS], "models names none: remove it for all models");
+			load_problem_at(l, sec.nodes[M_KEY_MODELS],
+					"models names none: remove it for all models");
 	}
 	l->s->n_keys++;
 }

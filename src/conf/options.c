@@ -8,9 +8,16 @@
 #include "conf/load.h"
 
 const struct conf_row conf_options[N_OPTIONS] = {
-#define X(path_, type_, member, def, min_, max_, reload, env_, help_)                                     \
-	{ .path = path_, .type = type_, .offset = offsetof(struct snapshot, member), .text = def,         \
-	  .min = min_, .max = max_, .reloadable = reload, .env = env_, .help = help_ },
+#define X(path_, type_, member, def, min_, max_, reload, env_, help_) \
+	{ .path = path_,                                              \
+	  .type = type_,                                              \
+	  .offset = offsetof(struct snapshot, member),                \
+	  .text = def,                                                \
+	  .min = min_,                                                \
+	  .max = max_,                                                \
+	  .reloadable = reload,                                       \
+	  .env = env_,                                                \
+	  .help = help_ },
 #include "conf/options.def"
 #undef X
 };
@@ -30,8 +37,9 @@ const struct conf_row conf_options[N_OPTIONS] = {
 #define SIZE_CONF_AUTH sizeof(enum auth_mode)
 #define SIZE_CONF_LEVEL sizeof(enum log_level)
 #define SIZE_CONF_FORMAT sizeof(enum log_format)
-#define X(path, type, member, def, min, max, reload, env, help) \
-	_Static_assert(sizeof(((struct snapshot *)0)->member) == SIZE_##type, path ": wrong type");
+#define X(path, type, member, def, min, max, reload, env, help)                               \
+	_Static_assert(sizeof(((struct snapshot *)0)->member) == SIZE_##type, path ": wrong " \
+										   "type");
 #include "conf/options.def"
 #undef X
 
@@ -75,13 +83,15 @@ static void suggest_variable(struct loader *l, struct str name, struct str rest)
 	}
 	if (near[0])
 		conf_report_add(l->report, true, STR("environment"), 0, 0,
-				"%.*s is no option: did you mean %s%s?", STR_ARG(name), prefix, near);
+				"%.*s is no option: did you mean %s%s?", STR_ARG(name), prefix,
+				near);
 }
 
 static bool add_provider_var(struct loader *l, struct conf_var v, struct str rest)
 {
-	struct provider_var *p = arena_grow(l->scratch, l->provider_vars,
-					    l->n_provider_vars * sizeof(*p), (l->n_provider_vars + 1) * sizeof(*p));
+	struct provider_var *p =
+		arena_grow(l->scratch, l->provider_vars, l->n_provider_vars * sizeof(*p),
+			   (l->n_provider_vars + 1) * sizeof(*p));
 
 	if (!p) {
 		l->nomem = true;
@@ -98,7 +108,8 @@ static void take_variable(struct loader *l, struct conf_var v)
 
 	if (str_eq(rest, STR("CONFIG")))
 		return;
-	if (str_starts(rest, STR("PROVIDERS_"))) { /* empty ones too: an empty secret is refused (R9) */
+	if (str_starts(rest,
+		       STR("PROVIDERS_"))) { /* empty ones too: an empty secret is refused (R9) */
 		add_provider_var(l, v, str_from_offset(rest, 10));
 		return;
 	}
@@ -107,7 +118,9 @@ static void take_variable(struct loader *l, struct conf_var v)
 			if (!v.value.len) /* NAME= in a compose file means: not set */
 				return;
 			l->options[i] = (struct setting){
-				.text = v.value, .from = FROM_VARIABLE, .variable = v.name,
+				.text = v.value,
+				.from = FROM_VARIABLE,
+				.variable = v.name,
 				.path = conf_options[i].path,
 			};
 			return;
@@ -131,7 +144,9 @@ static struct setting weaker(struct loader *l, unsigned i)
 	if (l->option_nodes[i])
 		return load_node(l, l->option_nodes[i], row->path, false);
 	if (str_present(plain))
-		return (struct setting){ .text = plain, .from = FROM_PLAIN_VARIABLE, .variable = str_from(row->env),
+		return (struct setting){ .text = plain,
+					 .from = FROM_PLAIN_VARIABLE,
+					 .variable = str_from(row->env),
 					 .path = row->path };
 	return (struct setting){ .text = str_from(row->text), .path = row->path };
 }
@@ -148,11 +163,13 @@ static unsigned option_index(const char *path)
 static void from_command(struct loader *l, const char *path, struct str text)
 {
 	if (str_present(text))
-		l->options[option_index(path)] = (struct setting){ .text = text, .from = FROM_COMMAND, .path = path };
+		l->options[option_index(path)] =
+			(struct setting){ .text = text, .from = FROM_COMMAND, .path = path };
 }
 
 /* host and port put over an address that was said with less force; beside one of equal force they are a mistake. */
-static bool overridden_by_address(struct loader *l, const struct conf_row *row, const struct setting *v)
+static bool overridden_by_address(struct loader *l, const struct conf_row *row,
+				  const struct setting *v)
 {
 	const struct setting *address = &l->options[option_index("server.address")];
 
@@ -180,11 +197,13 @@ static void read_options(struct loader *l)
 /* Sections of the plan that this version does not have: said, not silently accepted. */
 static bool is_later(struct loader *l, const struct yaml_node *key)
 {
-	static const char *const later[] = { "limits", "cache", "telemetry", "store", "admin_ui", "tenants" };
+	static const char *const later[] = { "limits", "cache",    "telemetry",
+					     "store",  "admin_ui", "tenants" };
 
 	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
 		if (str_eq(key->text, str_from(later[i]))) {
-			load_problem_at(l, key, "%s is not in this version: remove the section", later[i]);
+			load_problem_at(l, key, "%s is not in this version: remove the section",
+					later[i]);
 			return true;
 		}
 	return false;
@@ -223,8 +242,10 @@ void load_options(struct loader *l, const struct yaml_node *root)
 	for (unsigned m = 0; m < N_MEMBERS && conf_member_section[m] == SECTION_ROOT; m++)
 		rows[n++] = conf_members[m];
 	if (root && root->kind != YAML_MAP)
-		load_problem_at(l, root, "a configuration is a map of keys (`server:`, `providers:`), not %s",
-				yaml_kind_name(root));
+		load_problem_at(
+			l, root,
+			"a configuration is a map of keys (`server:`, `providers:`), not %s",
+			yaml_kind_name(root));
 	else if (root)
 		load_rows(l, without_later(l, root), rows, n, nodes, "");
 	memcpy(l->option_nodes, nodes, sizeof(l->option_nodes));
@@ -244,9 +265,11 @@ static bool same(const struct conf_row *row, const char *a, const char *b)
 	case CONF_SECRET:
 	case CONF_PATH:
 	case CONF_HOST:
-		return str_eq(*(const struct str *)(const void *)a, *(const struct str *)(const void *)b);
+		return str_eq(*(const struct str *)(const void *)a,
+			      *(const struct str *)(const void *)b);
 	case CONF_ADDRESS:
-		return str_eq(x->host, y->host) && str_eq(x->unix_path, y->unix_path) && x->port == y->port;
+		return str_eq(x->host, y->host) && str_eq(x->unix_path, y->unix_path) &&
+		       x->port == y->port;
 	case CONF_BOOL:
 		return *(const bool *)a == *(const bool *)b;
 	case CONF_PORT:
@@ -268,7 +291,8 @@ static bool same(const struct conf_row *row, const char *a, const char *b)
 	return true;
 }
 
-void conf_reload_check(const struct snapshot *old, const struct snapshot *fresh, struct conf_report *report)
+void conf_reload_check(const struct snapshot *old, const struct snapshot *fresh,
+		       struct conf_report *report)
 {
 	struct str file = str_present(fresh->source) ? fresh->source : STR("environment");
 
@@ -280,6 +304,8 @@ void conf_reload_check(const struct snapshot *old, const struct snapshot *fresh,
 			continue;
 		if (!same(row, (const char *)old + row->offset, (const char *)fresh + row->offset))
 			conf_report_add(report, true, file, 0, 0,
-					"%s has changed; that takes a restart, until then the old value stays", row->path);
+					"%s has changed; that takes a restart, until then the old "
+					"value stays",
+					row->path);
 	}
 }

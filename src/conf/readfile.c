@@ -35,12 +35,13 @@ int read_file(struct arena *a, struct str path, size_t max, struct str *ret, str
 	char *p;
 
 	if (fd < 0)
-		return err_set(reterr, errno == ENOENT ? RC_NOTFOUND : RC_IO, "%.*s: %s", STR_ARG(path),
-			       strerror(errno));
+		return err_set(reterr, errno == ENOENT ? RC_NOTFOUND : RC_IO, "%.*s: %s",
+			       STR_ARG(path), strerror(errno));
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
 		rc = err_set(reterr, RC_IO, "%.*s is not a file", STR_ARG(path));
 	} else if ((uint64_t)st.st_size > max) {
-		rc = err_set(reterr, RC_TOOBIG, "%.*s is longer than %zu bytes", STR_ARG(path), max);
+		rc = err_set(reterr, RC_TOOBIG, "%.*s is longer than %zu bytes", STR_ARG(path),
+			     max);
 	} else {
 		p = arena_alloc(a, (size_t)st.st_size + 1);
 		if (!p)
@@ -58,5 +59,6 @@ bool file_readable(struct str path)
 {
 	struct stat st;
 
-	return path.ptr && stat(path.ptr, &st) == 0 && S_ISREG(st.st_mode) && access(path.ptr, R_OK) == 0;
+	return path.ptr && stat(path.ptr, &st) == 0 && S_ISREG(st.st_mode) &&
+	       access(path.ptr, R_OK) == 0;
 }

@@ -28,8 +28,8 @@ static bool room(struct conf_report *r)
 	return true;
 }
 
-void conf_report_addv(struct conf_report *r, bool warning, struct str file, unsigned line, unsigned column,
-		      const char *fmt, va_list ap)
+void conf_report_addv(struct conf_report *r, bool warning, struct str file, unsigned line,
+		      unsigned column, const char *fmt, va_list ap)
 {
 	char text[1024];
 
@@ -38,7 +38,8 @@ void conf_report_addv(struct conf_report *r, bool warning, struct str file, unsi
 	if (r->n > MAX_PROBLEMS || !room(r))
 		return;
 	if (r->n == MAX_PROBLEMS)
-		(void)snprintf(text, sizeof(text), "and more; only the first %d are shown", MAX_PROBLEMS);
+		(void)snprintf(text, sizeof(text), "and more; only the first %d are shown",
+			       MAX_PROBLEMS);
 	else
 		(void)vsnprintf(text, sizeof(text), fmt, ap);
 	r->problems[r->n++] = (struct conf_problem){
@@ -50,8 +51,8 @@ void conf_report_addv(struct conf_report *r, bool warning, struct str file, unsi
 	};
 }
 
-void conf_report_add(struct conf_report *r, bool warning, struct str file, unsigned line, unsigned column,
-		     const char *fmt, ...)
+void conf_report_add(struct conf_report *r, bool warning, struct str file, unsigned line,
+		     unsigned column, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -76,7 +77,8 @@ void conf_report_text(const struct conf_report *r, struct buf *out)
 
 /* Prefixes that vendors give their keys. */
 static const char *const key_prefixes[] = {
-	"sk-", "sk_", "gsk_", "xai-", "pplx-", "csk-", "nvapi-", "AIza", "hf_", "fw_", "Bearer ", "tgp_",
+	"sk-",    "sk_",  "gsk_", "xai-", "pplx-",   "csk-",
+	"nvapi-", "AIza", "hf_",  "fw_",  "Bearer ", "tgp_",
 };
 
 /* A long unbroken run of letters and digits; names of models and paths are made of short ones. */

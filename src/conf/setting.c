@@ -52,7 +52,8 @@ const char *conf_type_name(enum conf_type t)
 /* --- saying what is wrong --- */
 
 __attribute__((format(printf, 4, 0))) /* fmt is a literal of a caller below */
-static void say(struct loader *l, bool warning, const struct setting *v, const char *fmt, va_list ap)
+static void
+say(struct loader *l, bool warning, const struct setting *v, const char *fmt, va_list ap)
 {
 	struct str file = STR("configuration"), s;
 	unsigned line = 0, column = 0;
@@ -193,11 +194,15 @@ struct setting load_node(struct loader *l, const struct yaml_node *n, const char
 			load_secret(l, text);
 		break;
 	case EXPAND_UNSET:
-		load_problem(l, &v, "%s: ${%.*s} is not set: set it in the environment or in .env, or write ${%.*s:-default}",
+		load_problem(l, &v,
+			     "%s: ${%.*s} is not set: set it in the environment or in .env, or "
+			     "write ${%.*s:-default}",
 			     path, STR_ARG(name), STR_ARG(name));
 		break;
 	case EXPAND_SYNTAX:
-		load_problem(l, &v, "%s: after ${ a name and } are expected, as in ${NAME} or ${NAME:-default}; write $${ for ${",
+		load_problem(l, &v,
+			     "%s: after ${ a name and } are expected, as in ${NAME} or "
+			     "${NAME:-default}; write $${ for ${",
 			     path);
 		break;
 	case EXPAND_NOMEM:
@@ -207,7 +212,8 @@ struct setting load_node(struct loader *l, const struct yaml_node *n, const char
 	return v;
 }
 
-struct str *load_strings(struct loader *l, const struct yaml_node *n, const char *path, unsigned *ret_n)
+struct str *load_strings(struct loader *l, const struct yaml_node *n, const char *path,
+			 unsigned *ret_n)
 {
 	struct yaml_node *const *items = n->items, *one = (struct yaml_node *)(uintptr_t)n;
 	unsigned count = n->n;
@@ -253,21 +259,24 @@ static bool bad(struct loader *l, const struct setting *v, const char *expected)
 	return false;
 }
 
-static bool in_bounds(struct loader *l, const struct conf_row *row, const struct setting *v, uint64_t n,
-		      const char *unit)
+static bool in_bounds(struct loader *l, const struct conf_row *row, const struct setting *v,
+		      uint64_t n, const char *unit)
 {
 	if (n < row->min) {
-		load_problem(l, v, "%s must be at least %llu%s", row->path, (unsigned long long)row->min, unit);
+		load_problem(l, v, "%s must be at least %llu%s", row->path,
+			     (unsigned long long)row->min, unit);
 		return false;
 	}
 	if (n > row->max) {
-		load_problem(l, v, "%s must be at most %llu%s", row->path, (unsigned long long)row->max, unit);
+		load_problem(l, v, "%s must be at most %llu%s", row->path,
+			     (unsigned long long)row->max, unit);
 		return false;
 	}
 	return true;
 }
 
-static bool read_number(struct loader *l, const struct conf_row *row, const struct setting *v, uint64_t *ret)
+static bool read_number(struct loader *l, const struct conf_row *row, const struct setting *v,
+			uint64_t *ret)
 {
 	if (row->type == CONF_DURATION) {
 		if (!value_duration(v->text, ret))
@@ -284,7 +293,8 @@ static bool read_number(struct loader *l, const struct conf_row *row, const stru
 	return in_bounds(l, row, v, *ret, "");
 }
 
-static bool read_word(struct loader *l, const struct setting *v, const char *const *words, unsigned *ret)
+static bool read_word(struct loader *l, const struct setting *v, const char *const *words,
+		      unsigned *ret)
 {
 	struct str list = STR("");
 
@@ -339,7 +349,8 @@ static bool read_auth(struct loader *l, const struct setting *v, enum auth_mode 
 	return true;
 }
 
-static bool read_workers(struct loader *l, const struct conf_row *row, const struct setting *v, unsigned *ret)
+static bool read_workers(struct loader *l, const struct conf_row *row, const struct setting *v,
+			 unsigned *ret)
 {
 	uint64_t n = 0;
 	cpu_set_t set;
@@ -368,8 +379,8 @@ static bool host_ok(struct str s)
 	for (size_t i = 0; i < s.len; i++) {
 		char c = s.ptr[i];
 
-		if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' ||
-		      c == '-' || c == '_' || c == ':' || c == '%'))
+		if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+		      c == '.' || c == '-' || c == '_' || c == ':' || c == '%'))
 			return false;
 	}
 	return true;
@@ -388,7 +399,8 @@ static bool read_host(struct loader *l, const struct setting *v, struct str *ret
 }
 
 /* host:port, [v6]:port, :port, port alone, unix:/path */
-static bool read_address(struct loader *l, const struct setting *v, struct http_listener_options *ret)
+static bool read_address(struct loader *l, const struct setting *v,
+			 struct http_listener_options *ret)
 {
 	struct str s = v->text, host = STR("0.0.0.0");
 	struct http_listener_options o = { .host = STR_NONE };
@@ -412,8 +424,11 @@ static bool read_address(struct loader *l, const struct setting *v, struct http_
 		else if (str_chr(host, ':') >= 0)
 			return bad(l, v, "an address: IPv6 ones are written [::1]:8080");
 	}
-	if (!str_to_u64(str_from_offset(s, (size_t)(colon + 1)), &port) || port > 65535 || !host_ok(host))
-		return bad(l, v, "an address such as 127.0.0.1:8080, [::1]:8080, :8080 or unix:/run/gateway.sock");
+	if (!str_to_u64(str_from_offset(s, (size_t)(colon + 1)), &port) || port > 65535 ||
+	    !host_ok(host))
+		return bad(l, v,
+			   "an address such as 127.0.0.1:8080, [::1]:8080, :8080 or "
+			   "unix:/run/gateway.sock");
 	o.host = load_keep(l, host);
 	o.port = (uint16_t)port;
 	*ret = o;
@@ -435,8 +450,10 @@ static bool read_path(struct loader *l, const struct setting *v, struct str *ret
 			load_problem(l, v, "%s: ~ needs the variable HOME", v->path);
 			return false;
 		}
-		p = arena_printf(l->s->arena, "%.*s%.*s", STR_ARG(l->home), STR_ARG(str_from_offset(s, 1)));
-	} else if (s.ptr[0] != '/' && v->from == FROM_FILE && l->dir.len && !str_eq(l->dir, STR("."))) {
+		p = arena_printf(l->s->arena, "%.*s%.*s", STR_ARG(l->home),
+				 STR_ARG(str_from_offset(s, 1)));
+	} else if (s.ptr[0] != '/' && v->from == FROM_FILE && l->dir.len &&
+		   !str_eq(l->dir, STR("."))) {
 		p = arena_printf(l->s->arena, "%.*s/%.*s", STR_ARG(l->dir), STR_ARG(s));
 	} else {
 		p = load_keep(l, s);

@@ -60,10 +60,11 @@ struct snapshot {
 	unsigned workers;
 	uint64_t drain_ms;
 	struct http_server_limits server;
-	size_t max_body, max_response; /* bytes of a whole request body, of a whole (not streamed) answer */
-	size_t max_event;              /* longest event of a stream */
-	size_t stream_high;            /* unsent bytes of a stream above which the upstream is paused */
-	uint64_t keepalive_ms;         /* silence after which a stream gets a keep-alive; 0: never */
+	size_t max_body,
+		max_response;  /* bytes of a whole request body, of a whole (not streamed) answer */
+	size_t max_event;      /* longest event of a stream */
+	size_t stream_high;    /* unsent bytes of a stream above which the upstream is paused */
+	uint64_t keepalive_ms; /* silence after which a stream gets a keep-alive; 0: never */
 	struct http_client_limits client;
 	struct http_deadlines deadlines;
 	struct str data_dir;
@@ -84,11 +85,11 @@ struct snapshot {
 	int64_t default_max_tokens; /* 0: the provider's own rule */
 	int64_t budget[8];          /* thinking tokens by enum ir_effort */
 
-	struct str engine_path;     /* llama-server; absent: searched for */
+	struct str engine_path; /* llama-server; absent: searched for */
 
 	enum log_level log_level;
 	enum log_format log_format;
-	struct str log_path;        /* absent: stderr */
+	struct str log_path; /* absent: stderr */
 	bool access_log;
 };
 

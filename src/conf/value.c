@@ -43,7 +43,7 @@ static bool number_with_unit(struct str s, const struct unit *units, uint64_t *r
 bool value_duration(struct str s, uint64_t *ret_ms)
 {
 	static const struct unit units[] = {
-		{ STR_INIT("ms"), 1 },	  { STR_INIT("s"), 1000 },    { STR_INIT(""), 1000 },
+		{ STR_INIT("ms"), 1 },    { STR_INIT("s"), 1000 },    { STR_INIT(""), 1000 },
 		{ STR_INIT("m"), 60000 }, { STR_INIT("h"), 3600000 }, { { NULL, 0 }, 0 },
 	};
 
@@ -53,8 +53,9 @@ bool value_duration(struct str s, uint64_t *ret_ms)
 bool value_size(struct str s, uint64_t *ret_bytes)
 {
 	static const struct unit units[] = {
-		{ STR_INIT(""), 1 },	       { STR_INIT("B"), 1 },	      { STR_INIT("KiB"), 1u << 10 },
-		{ STR_INIT("MiB"), 1u << 20 }, { STR_INIT("GiB"), 1u << 30 }, { { NULL, 0 }, 0 },
+		{ STR_INIT(""), 1 },           { STR_INIT("B"), 1 },
+		{ STR_INIT("KiB"), 1u << 10 }, { STR_INIT("MiB"), 1u << 20 },
+		{ STR_INIT("GiB"), 1u << 30 }, { { NULL, 0 }, 0 },
 	};
 
 	return number_with_unit(s, units, ret_bytes);
@@ -66,9 +67,10 @@ bool value_bool(struct str s, bool *ret)
 		struct str text;
 		bool value;
 	} words[] = {
-		{ STR_INIT("true"), true },   { STR_INIT("false"), false }, { STR_INIT("yes"), true },
-		{ STR_INIT("no"), false },    { STR_INIT("on"), true },	    { STR_INIT("off"), false },
-		{ STR_INIT("1"), true },      { STR_INIT("0"), false },
+		{ STR_INIT("true"), true }, { STR_INIT("false"), false },
+		{ STR_INIT("yes"), true },  { STR_INIT("no"), false },
+		{ STR_INIT("on"), true },   { STR_INIT("off"), false },
+		{ STR_INIT("1"), true },    { STR_INIT("0"), false },
 	};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)

@@ -24,7 +24,7 @@ struct frame {
 	struct yaml_node *key; /* MAP: read, its value is awaited */
 	struct str anchor;
 	unsigned cap;
-	bool skip;             /* MAP: the value awaited belongs to a key that was refused */
+	bool skip; /* MAP: the value awaited belongs to a key that was refused */
 };
 
 struct builder {
@@ -173,8 +173,10 @@ static void on_scalar(struct builder *b, struct fy_event *ev)
 		return;
 	n->text = token_text(b, value);
 	n->plain = !value || fy_token_scalar_style(value) == FYSS_PLAIN;
-	if (value && (fy_token_scalar_style(value) == FYSS_SINGLE_QUOTED ||
-		      fy_token_scalar_style(value) == FYSS_DOUBLE_QUOTED) && n->column > 1)
+	if (value &&
+	    (fy_token_scalar_style(value) == FYSS_SINGLE_QUOTED ||
+	     fy_token_scalar_style(value) == FYSS_DOUBLE_QUOTED) &&
+	    n->column > 1)
 		n->column--; /* libfyaml points behind the quote */
 	if (n->text.len && memchr(n->text.ptr, 0, n->text.len))
 		complain(b, n->line, n->column, "a value may not hold a NUL");
@@ -183,7 +185,8 @@ static void on_scalar(struct builder *b, struct fy_event *ev)
 	place(b, n);
 }
 
-static void on_open(struct builder *b, enum yaml_kind kind, struct fy_event *ev, struct fy_token *anchor)
+static void on_open(struct builder *b, enum yaml_kind kind, struct fy_event *ev,
+		    struct fy_token *anchor)
 {
 	struct yaml_node *n = node_new(b, kind, fy_event_start_mark(ev));
 
@@ -194,7 +197,8 @@ static void on_open(struct builder *b, enum yaml_kind kind, struct fy_event *ev,
 		return;
 	}
 	b->stack[b->depth++] = (struct frame){
-		.node = n, .anchor = anchor ? token_text(b, anchor) : STR_NONE,
+		.node = n,
+		.anchor = anchor ? token_text(b, anchor) : STR_NONE,
 	};
 }
 
@@ -216,7 +220,8 @@ static void on_alias(struct builder *b, struct fy_event *ev)
 			place(b, b->anchors[i].node);
 			return;
 		}
-	give_up(b, at ? (unsigned)at->line + 1 : 0, at ? (unsigned)at->column : 0, /* points behind the * */
+	give_up(b, at ? (unsigned)at->line + 1 : 0,
+		at ? (unsigned)at->column : 0, /* points behind the * */
 		"an alias (*) of an anchor (&) that was not given before it");
 }
 
@@ -243,7 +248,8 @@ static void on_event(struct builder *b, struct fy_event *ev)
 		if (b->root) {
 			const struct fy_mark *at = fy_event_start_mark(ev);
 
-			give_up(b, at ? (unsigned)at->line + 1 : 0, at ? (unsigned)at->column + 1 : 0,
+			give_up(b, at ? (unsigned)at->line + 1 : 0,
+				at ? (unsigned)at->column + 1 : 0,
 				"a second document: a configuration is one");
 		}
 		break;

@@ -22,7 +22,8 @@ struct yaml_node {
 	struct yaml_node **keys;  /* MAP: scalars */
 	struct yaml_node **items; /* MAP: values; LIST */
 	unsigned n;
-	struct yaml_node *before_, *last_; /* private: all nodes in a row; .last_ of the root only */
+	struct yaml_node *before_,
+		*last_; /* private: all nodes in a row; .last_ of the root only */
 };
 
 /* The document's root, in `a`; NULL when something is wrong (said in `report`) or the text holds nothing

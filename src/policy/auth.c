@@ -10,8 +10,8 @@ enum { MAX_KEY = 4096 };
 
 /* What the carriers said together. */
 struct found {
-	struct str key;         /* absent: none */
-	char decoded[MAX_KEY];  /* of ?key= */
+	struct str key;        /* absent: none */
+	char decoded[MAX_KEY]; /* of ?key= */
 	bool conflict, malformed;
 };
 
@@ -110,9 +110,12 @@ static void find_key(const struct http_head *head, struct found *f)
 	take_query(f, head->query);
 }
 
-static int refuse(struct ir_error *reterr, enum ir_error_kind kind, struct str code, struct str message)
+static int refuse(struct ir_error *reterr, enum ir_error_kind kind, struct str code,
+		  struct str message)
 {
-	*reterr = (struct ir_error){ .kind = kind, .code = code, .message = message, .retry_after_ms = -1 };
+	*reterr = (struct ir_error){
+		.kind = kind, .code = code, .message = message, .retry_after_ms = -1
+	};
 	return RC_INVALID;
 }
 
@@ -129,7 +132,8 @@ static const struct gateway_key *look_up(const struct snapshot *s, struct str ke
 	return found;
 }
 
-static int check_permission(const struct principal *p, enum http_method method, struct ir_error *reterr)
+static int check_permission(const struct principal *p, enum http_method method,
+			    struct ir_error *reterr)
 {
 	bool reads = method == HTTP_GET || method == HTTP_HEAD;
 
@@ -137,26 +141,32 @@ static int check_permission(const struct principal *p, enum http_method method, 
 		return RC_OK;
 	if (reads)
 		return refuse(reterr, IR_ERR_PERMISSION, STR("permission_denied"),
-			      STR("This gateway key lacks the permission `read`, which GET requests need."));
-	return refuse(reterr, IR_ERR_PERMISSION, STR("permission_denied"),
-		      STR("This gateway key lacks the permission `write`, which asking a model needs."));
+			      STR("This gateway key lacks the permission `read`, which GET "
+				  "requests need."));
+	return refuse(
+		reterr, IR_ERR_PERMISSION, STR("permission_denied"),
+		STR("This gateway key lacks the permission `write`, which asking a model needs."));
 }
 
-static int check_key(const struct snapshot *s, const struct found *f, struct principal *ret, struct ir_error *reterr)
+static int check_key(const struct snapshot *s, const struct found *f, struct principal *ret,
+		     struct ir_error *reterr)
 {
 	if (f->conflict)
 		return refuse(reterr, IR_ERR_AUTHENTICATION, STR("invalid_api_key"),
 			      STR("Two different API keys were sent. Send one, in one place."));
 	if (f->malformed)
 		return refuse(reterr, IR_ERR_AUTHENTICATION, STR("invalid_api_key"),
-			      STR("The API key cannot be read. Send `Authorization: Bearer KEY` or `x-api-key: KEY`."));
+			      STR("The API key cannot be read. Send `Authorization: Bearer KEY` or "
+				  "`x-api-key: KEY`."));
 	if (!str_present(f->key))
 		return refuse(reterr, IR_ERR_AUTHENTICATION, STR("missing_api_key"),
-			      STR("No API key was sent. Send a gateway key as `Authorization: Bearer KEY` or `x-api-key: KEY`."));
+			      STR("No API key was sent. Send a gateway key as `Authorization: "
+				  "Bearer KEY` or `x-api-key: KEY`."));
 	ret->key = look_up(s, f->key);
 	if (!ret->key)
 		return refuse(reterr, IR_ERR_AUTHENTICATION, STR("invalid_api_key"),
-			      STR("This API key is not one of the gateway's. Ask its operator for a gateway key; a provider's own key does not work here."));
+			      STR("This API key is not one of the gateway's. Ask its operator for "
+				  "a gateway key; a provider's own key does not work here."));
 	ret->permissions = ret->key->permissions;
 	return RC_OK;
 }
@@ -190,14 +200,18 @@ bool auth_model_allowed(const struct principal *p, struct str model)
 	return false;
 }
 
-int auth_check_model(const struct principal *p, struct str model, struct arena *a, struct ir_error *reterr)
+int auth_check_model(const struct principal *p, struct str model, struct arena *a,
+		     struct ir_error *reterr)
 {
 	struct str message;
 
 	if (auth_model_allowed(p, model))
 		return RC_OK;
-	message = arena_printf(a, "This gateway key may not use the model '%.*s'. Ask the gateway's operator, or choose another of GET /v1/models.",
-			       (int)(model.len < 200 ? model.len : 200), model.ptr ? model.ptr : "");
+	message =
+		arena_printf(a,
+			     "This gateway key may not use the model '%.*s'. Ask the gateway's "
+			     "operator, or choose another of GET /v1/models.",
+			     (int)(model.len < 200 ? model.len : 200), model.ptr ? model.ptr : "");
 	return refuse(reterr, IR_ERR_PERMISSION, STR("model_not_allowed"),
 		      message.ptr ? message : STR("This gateway key may not use that model."));
 }

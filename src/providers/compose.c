@@ -83,7 +83,8 @@ void compose_from_client(struct compose *c, const char *name)
 	if (!c->o->relay || !h || has_field(c, n))
 		return;
 	for (unsigned i = 0; i < h->n_fields; i++)
-		if (str_ieq(h->fields[i].name, n) && is_simple(h->fields[i].value, MAX_CLIENT_VALUE))
+		if (str_ieq(h->fields[i].name, n) &&
+		    is_simple(h->fields[i].value, MAX_CLIENT_VALUE))
 			add(c, n, h->fields[i].value);
 }
 
@@ -94,15 +95,15 @@ static bool is_id(struct str s)
 	for (size_t i = 0; i < s.len; i++) {
 		char ch = s.ptr[i];
 
-		if (!((ch >= '0' && ch <= '9') || (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') ||
-		      ch == '-' || ch == '_' || ch == '.'))
+		if (!((ch >= '0' && ch <= '9') || (ch >= 'a' && ch <= 'z') ||
+		      (ch >= 'A' && ch <= 'Z') || ch == '-' || ch == '_' || ch == '.'))
 			return false;
 	}
 	return true;
 }
 
-void compose_start(struct compose *c, struct arena *a, const struct prepare_options *o, enum http_method method,
-		   struct upstream_request *ret, struct err *reterr)
+void compose_start(struct compose *c, struct arena *a, const struct prepare_options *o,
+		   enum http_method method, struct upstream_request *ret, struct err *reterr)
 {
 	struct str id = o->client ? http_field_get(o->client, STR("x-request-id")) : STR_NONE;
 
@@ -119,7 +120,8 @@ void compose_start(struct compose *c, struct arena *a, const struct prepare_opti
 		compose_field(c, "x-request-id", id);
 }
 
-void compose_path(struct compose *c, const char *root, const char *path, struct str segment, const char *query)
+void compose_path(struct compose *c, const char *root, const char *path, struct str segment,
+		  const char *query)
 {
 	struct buf b;
 

@@ -19,8 +19,8 @@ struct compose {
 
 /* Puts the operator's fields, then those that every request has: content-type (POST), accept,
  * accept-encoding: identity, user-agent, and the client's x-request-id when it is a simple one. */
-void compose_start(struct compose *c, struct arena *a, const struct prepare_options *o, enum http_method method,
-		   struct upstream_request *ret, struct err *reterr);
+void compose_start(struct compose *c, struct arena *a, const struct prepare_options *o,
+		   enum http_method method, struct upstream_request *ret, struct err *reterr);
 
 /* A field, unless one of that name is there. An absent `value` is left out. */
 void compose_field(struct compose *c, const char *name, struct str value);
@@ -31,7 +31,8 @@ void compose_from_client(struct compose *c, const char *name);
 
 /* The request's path: base path, `root`, `path`, and when `segment` is present "/" and the segment,
  * percent-encoded; `query` is "" or starts with '?'. */
-void compose_path(struct compose *c, const char *root, const char *path, struct str segment, const char *query);
+void compose_path(struct compose *c, const char *root, const char *path, struct str segment,
+		  const char *query);
 
 int compose_end(struct compose *c) MUST_CHECK;
 

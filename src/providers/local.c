@@ -20,7 +20,8 @@ static int prepare(struct arena *a, const struct prepare_options *o, struct upst
 
 const struct provider provider_local = {
 	.name = "local",
-	.quirks = QUIRK_FORCED_TOOL_AS_SCHEMA | QUIRK_NO_DEVELOPER_ROLE | QUIRK_TOP_K | QUIRK_MAX_TOKENS,
+	.quirks = QUIRK_FORCED_TOOL_AS_SCHEMA | QUIRK_NO_DEVELOPER_ROLE | QUIRK_TOP_K |
+		  QUIRK_MAX_TOKENS,
 	.speaks = speaks,
 	.prepare = prepare,
 };

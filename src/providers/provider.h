@@ -21,46 +21,46 @@ enum { PROVIDER_MAX_PROTOCOLS = 4, UPSTREAM_MAX_FIELDS = 24 };
 /* One model of a `local` provider: a llama-server child of ours. */
 struct local_model {
 	struct str name;
-	struct str path;      /* GGUF file */
-	int64_t context;      /* tokens; 0: the model's own */
-	int64_t threads;      /* 0: the engine's choice */
-	int64_t parallel;     /* slots */
-	bool embeddings;      /* start with --embeddings */
-	bool preload;         /* start with the gateway, not on the first request */
-	uint64_t idle_ms;     /* unload after so long without use; 0: never */
+	struct str path;        /* GGUF file */
+	int64_t context;        /* tokens; 0: the model's own */
+	int64_t threads;        /* 0: the engine's choice */
+	int64_t parallel;       /* slots */
+	bool embeddings;        /* start with --embeddings */
+	bool preload;           /* start with the gateway, not on the first request */
+	uint64_t idle_ms;       /* unload after so long without use; 0: never */
 	struct str *extra_args; /* handed to llama-server as they are */
 	unsigned n_extra_args;
 };
 
 /* A vendor that needs no code: data over the kind `openai-compatible`. One line of presets.def each. */
 struct provider_preset {
-	const char *name;          /* as in `type:` */
-	const char *base_url;      /* NULL: must be configured */
-	const char *key_env;       /* environment variable with the key; NULL: none */
-	const char *base_url_env;  /* variable that moves the base URL; NULL: none */
+	const char *name;         /* as in `type:` */
+	const char *base_url;     /* NULL: must be configured */
+	const char *key_env;      /* environment variable with the key; NULL: none */
+	const char *base_url_env; /* variable that moves the base URL; NULL: none */
 	bool key_required;
 	unsigned quirks;
-	const char *prefix;        /* glob of model names it is taken to serve; NULL: none */
+	const char *prefix; /* glob of model names it is taken to serve; NULL: none */
 };
 
 /* An account with a provider, as configured. Lives in its snapshot. */
 struct account {
-	struct str name;             /* the operator's name for it */
+	struct str name; /* the operator's name for it */
 	const struct provider *kind;
 	const struct provider_preset *preset; /* NULL: none */
-	struct origin origin;        /* for `local`: filled per model at run time */
-	struct str api_key;          /* absent: none is sent */
+	struct origin origin;                 /* for `local`: filled per model at run time */
+	struct str api_key;                   /* absent: none is sent */
 	unsigned quirks;
 	const struct protocol *speaks[PROVIDER_MAX_PROTOCOLS]; /* NULL-terminated unless full */
-	struct http_field *headers;  /* extra fields of the operator's, checked */
+	struct http_field *headers; /* extra fields of the operator's, checked */
 	unsigned n_headers;
-	struct str *models;          /* listed by the operator; [0] also serves health probes */
+	struct str *models; /* listed by the operator; [0] also serves health probes */
 	unsigned n_models;
-	bool discover;               /* ask the provider for its list in the background */
-	struct local_model *local;   /* kind local */
+	bool discover;             /* ask the provider for its list in the background */
+	struct local_model *local; /* kind local */
 	unsigned n_local;
 	const struct http_deadlines *deadlines; /* NULL: the general ones */
-	unsigned id;                 /* index in the snapshot */
+	unsigned id;                            /* index in the snapshot */
 };
 
 /* What goes upstream, besides the body. */
@@ -77,25 +77,28 @@ struct prepare_options {
 	enum ir_op op;
 	struct str model;
 	bool stream;
-	bool relay;                      /* the client speaks the same protocol */
-	const struct http_head *client;  /* the client's head: fields on the allow-list are taken from it (R20) */
+	bool relay; /* the client speaks the same protocol */
+	const struct http_head
+		*client; /* the client's head: fields on the allow-list are taken from it (R20) */
 };
 
 struct provider {
-	const char *name;               /* MUST: as in `type:` */
-	const char *default_base_url;   /* NULL: base_url must be configured */
-	const char *key_env;            /* environment variable with the key, "OPENAI_API_KEY"; NULL: none */
-	const char *base_url_env[2];    /* variables that move the base URL; NULL: none */
-	const char *base_path;          /* path of a base URL that was given without one ("/v1"); NULL: "" */
-	const char *stray_path;         /* path that a base URL may end in though prepare() adds it itself; NULL: none */
-	bool key_required;              /* configuration without a key is refused */
-	unsigned quirks;                /* of every account of this kind */
+	const char *name;             /* MUST: as in `type:` */
+	const char *default_base_url; /* NULL: base_url must be configured */
+	const char *key_env; /* environment variable with the key, "OPENAI_API_KEY"; NULL: none */
+	const char *base_url_env[2]; /* variables that move the base URL; NULL: none */
+	const char *base_path; /* path of a base URL that was given without one ("/v1"); NULL: "" */
+	const char *
+		stray_path; /* path that a base URL may end in though prepare() adds it itself; NULL: none */
+	bool key_required;                    /* configuration without a key is refused */
+	unsigned quirks;                      /* of every account of this kind */
 	const struct protocol *const *speaks; /* NULL-terminated, preferred first */
-	const char *const *prefixes;    /* globs of model names it is taken to serve; NULL-terminated; NULL: none */
+	const char *const *
+		prefixes; /* globs of model names it is taken to serve; NULL-terminated; NULL: none */
 
 	/* MUST: path and fields, authentication included, into `ret`. RC_UNSUPPORTED when the kind has no such operation. */
-	int (*prepare)(struct arena *a, const struct prepare_options *o, struct upstream_request *ret,
-		       struct err *reterr);
+	int (*prepare)(struct arena *a, const struct prepare_options *o,
+		       struct upstream_request *ret, struct err *reterr);
 	/* MAY: the model takes effort instead of a thinking budget (trap 85); NULL: none does. */
 	bool (*adaptive_thinking)(struct str model);
 	/* MAY: the most output tokens of that model, for protocols that demand max_tokens (trap 67); NULL or 0: 4096. */
@@ -103,9 +106,11 @@ struct provider {
 };
 
 extern const struct provider *const providers[]; /* providers.def in its order; NULL at the end */
-const struct provider *provider_find(struct str name); /* aliases included; case, '-' and '_' do not matter */
+const struct provider *provider_find(
+	struct str name); /* aliases included; case, '-' and '_' do not matter */
 
-extern const struct provider_preset provider_presets[]; /* presets.def in its order; .name NULL at the end */
+extern const struct provider_preset
+	provider_presets[]; /* presets.def in its order; .name NULL at the end */
 const struct provider_preset *provider_preset_find(struct str name);
 
 /* A kind that is known by name but is not in this version: what to do instead. NULL: never heard of. */

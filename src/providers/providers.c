@@ -35,10 +35,14 @@ static const struct {
 static const struct {
 	const char *name, *instead;
 } later[] = {
-	{ "azure", "use type openai-compatible with base_url https://NAME.openai.azure.com/openai/v1" },
-	{ "azureopenai", "use type openai-compatible with base_url https://NAME.openai.azure.com/openai/v1" },
-	{ "google", "use type openai-compatible with base_url https://generativelanguage.googleapis.com/v1beta/openai" },
-	{ "gemini", "use type openai-compatible with base_url https://generativelanguage.googleapis.com/v1beta/openai" },
+	{ "azure",
+	  "use type openai-compatible with base_url https://NAME.openai.azure.com/openai/v1" },
+	{ "azureopenai",
+	  "use type openai-compatible with base_url https://NAME.openai.azure.com/openai/v1" },
+	{ "google", "use type openai-compatible with base_url "
+		    "https://generativelanguage.googleapis.com/v1beta/openai" },
+	{ "gemini", "use type openai-compatible with base_url "
+		    "https://generativelanguage.googleapis.com/v1beta/openai" },
 	{ "ollama", "use type openai-compatible with base_url http://127.0.0.1:11434/v1" },
 };
 

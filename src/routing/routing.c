@@ -143,12 +143,13 @@ static void by_alias(struct work *w, const struct model_alias *alias, const stru
 }
 
 /* "name/rest" with the account's own name, unless it lists the whole as a model. */
-static struct str without_own_name(const struct work *w, const struct account *acc, struct str model)
+static struct str without_own_name(const struct work *w, const struct account *acc,
+				   struct str model)
 {
 	struct str rest = str_from_offset(model, acc->name.len + 1);
 
-	if (model.len <= acc->name.len + 1 || !str_starts(model, acc->name) || model.ptr[acc->name.len] != '/' ||
-	    lists(w, acc, model))
+	if (model.len <= acc->name.len + 1 || !str_starts(model, acc->name) ||
+	    model.ptr[acc->name.len] != '/' || lists(w, acc, model))
 		return model;
 	return rest;
 }
@@ -166,7 +167,8 @@ static void by_pin(struct work *w, const struct account *acc)
 static void by_provider_name(struct work *w)
 {
 	struct str rest = w->f->model, name = str_cut(&rest, '/');
-	const struct account *acc = str_present(rest) && rest.len ? snapshot_account(w->s, name) : NULL;
+	const struct account *acc =
+		str_present(rest) && rest.len ? snapshot_account(w->s, name) : NULL;
 
 	if (acc)
 		add(w, acc, without_own_name(w, acc, w->f->model));
@@ -230,8 +232,8 @@ static void try_rules(struct work *w)
 
 /* --- saying no --- */
 
-static int refuse(struct work *w, int rc, struct ir_error *reterr, enum ir_error_kind kind, struct str code,
-		  struct str param, struct str message)
+static int refuse(struct work *w, int rc, struct ir_error *reterr, enum ir_error_kind kind,
+		  struct str code, struct str param, struct str message)
 {
 	*reterr = (struct ir_error){
 		.kind = kind,
@@ -258,9 +260,10 @@ static int unknown_pin(struct work *w, struct ir_error *reterr)
 	buf_init(&b, 4096);
 	buf_printf(&b, "There is no provider '%.*s' here.", STR_ARG(pin));
 	for (unsigned i = 0; i < w->s->n_accounts && i < 20; i++)
-		buf_printf(&b, "%s'%.*s'", i ? ", " : " Configured: ", STR_ARG(w->s->accounts[i].name));
-	rc = refuse(w, RC_INVALID, reterr, IR_ERR_INVALID_REQUEST, STR("unknown_provider"), STR("provider"),
-		    arena_dup(w->arena, buf_str(&b)));
+		buf_printf(&b, "%s'%.*s'",
+			   i ? ", " : " Configured: ", STR_ARG(w->s->accounts[i].name));
+	rc = refuse(w, RC_INVALID, reterr, IR_ERR_INVALID_REQUEST, STR("unknown_provider"),
+		    STR("provider"), arena_dup(w->arena, buf_str(&b)));
 	buf_done(&b);
 	return rc;
 }
@@ -280,7 +283,8 @@ static unsigned guess(struct str asked, struct str name)
 {
 	unsigned d = str_distance(asked, name, FAR);
 
-	if (asked.len >= 3 && name.len >= 3 && (str_find(name, asked) >= 0 || str_find(asked, name) >= 0))
+	if (asked.len >= 3 && name.len >= 3 &&
+	    (str_find(name, asked) >= 0 || str_find(asked, name) >= 0))
 		return d < 3 ? d : 3;
 	return d * 2 > asked.len + 1 ? FAR : d;
 }
@@ -321,17 +325,21 @@ static int not_found(struct work *w, struct ir_error *reterr)
 	buf_init(&b, 4096);
 	buf_printf(&b, "The model '%.*s' does not exist here.", STR_ARG(model));
 	for (unsigned i = 0; i < n; i++)
-		buf_printf(&b, "%s'%.*s'", i == 0 ? " Did you mean " : i + 1 == n ? " or " : ", ",
+		buf_printf(&b, "%s'%.*s'",
+			   i == 0       ? " Did you mean "
+			   : i + 1 == n ? " or "
+					: ", ",
 			   STR_ARG(near[i].name));
 	buf_puts(&b, n ? "? GET /v1/models lists all." : " GET /v1/models lists what does.");
-	rc = refuse(w, RC_NOTFOUND, reterr, IR_ERR_MODEL_NOT_FOUND, STR("model_not_found"), STR("model"),
-		    arena_dup(w->arena, buf_str(&b)));
+	rc = refuse(w, RC_NOTFOUND, reterr, IR_ERR_MODEL_NOT_FOUND, STR("model_not_found"),
+		    STR("model"), arena_dup(w->arena, buf_str(&b)));
 	buf_done(&b);
 	return rc;
 }
 
-int routing_resolve(const struct snapshot *s, const struct catalog *catalog, const struct route_facts *f,
-		    struct arena *a, struct route *ret, struct ir_error *reterr)
+int routing_resolve(const struct snapshot *s, const struct catalog *catalog,
+		    const struct route_facts *f, struct arena *a, struct route *ret,
+		    struct ir_error *reterr)
 {
 	struct work w = { .s = s, .catalog = catalog, .f = f, .arena = a, .ret = ret };
 	const struct account *pinned = f->pin.len ? snapshot_account(s, f->pin) : NULL;
@@ -340,8 +348,10 @@ int routing_resolve(const struct snapshot *s, const struct catalog *catalog, con
 	if (f->pin.len && !pinned)
 		return unknown_pin(&w, reterr);
 	if (!f->model.len)
-		return refuse(&w, RC_INVALID, reterr, IR_ERR_INVALID_REQUEST, STR("missing_model"), STR("model"),
-			      STR("The request names no model. GET /v1/models lists what there is."));
+		return refuse(
+			&w, RC_INVALID, reterr, IR_ERR_INVALID_REQUEST, STR("missing_model"),
+			STR("model"),
+			STR("The request names no model. GET /v1/models lists what there is."));
 	if (pinned)
 		by_pin(&w, pinned);
 	else
@@ -375,7 +385,8 @@ static bool first_of_its_name(struct listing *l, struct str id)
 	return true;
 }
 
-static void list_one(struct listing *l, const struct principal *p, struct str id, struct str owner, int64_t context)
+static void list_one(struct listing *l, const struct principal *p, struct str id, struct str owner,
+		     int64_t context)
 {
 	if ((p && !auth_model_allowed(p, id)) || l->n == l->cap || !first_of_its_name(l, id))
 		return;
@@ -402,7 +413,8 @@ static bool listing_init(struct listing *l, struct arena *a)
 	for (unsigned i = 0; i < s->n_accounts; i++) {
 		const struct catalog_list *found = list_of(l->w.catalog, &s->accounts[i]);
 
-		l->cap += s->accounts[i].n_local + s->accounts[i].n_models + (found ? found->n_ids : 0);
+		l->cap += s->accounts[i].n_local + s->accounts[i].n_models +
+			  (found ? found->n_ids : 0);
 	}
 	for (l->n_slots = 16; l->n_slots < l->cap * 2;)
 		l->n_slots *= 2;
@@ -411,8 +423,9 @@ static bool listing_init(struct listing *l, struct arena *a)
 	return l->models && l->slots;
 }
 
-int routing_models(const struct snapshot *s, const struct catalog *catalog, const struct principal *principal,
-		   struct arena *a, struct model_info **ret, unsigned *ret_n)
+int routing_models(const struct snapshot *s, const struct catalog *catalog,
+		   const struct principal *principal, struct arena *a, struct model_info **ret,
+		   unsigned *ret_n)
 {
 	struct listing l = { .w = { .s = s, .catalog = catalog } };
 
@@ -420,7 +433,9 @@ int routing_models(const struct snapshot *s, const struct catalog *catalog, cons
 		return RC_NOMEM;
 	for (unsigned i = 0; i < s->n_aliases; i++)
 		list_one(&l, principal, s->aliases[i].name,
-			 s->aliases[i].n_targets ? s->aliases[i].targets[0].account->name : STR("llm-gateway"), 0);
+			 s->aliases[i].n_targets ? s->aliases[i].targets[0].account->name
+						 : STR("llm-gateway"),
+			 0);
 	for (unsigned i = 0; i < s->n_accounts; i++)
 		list_account(&l, principal, &s->accounts[i]);
 	*ret = l.models;

@@ -38,11 +38,13 @@ struct catalog {
 
 /* All that routing knows of a request. */
 struct route_facts {
-	struct str model;  /* as the client asked */
-	struct str pin;    /* name of a provider, from the body or x-llm-gateway-provider; absent or empty: none */
+	struct str model; /* as the client asked */
+	struct str
+		pin; /* name of a provider, from the body or x-llm-gateway-provider; absent or empty: none */
 	const struct protocol *protocol; /* the client's */
-	unsigned needs;    /* enum ir_need; of equal targets those that can come first */
-	const struct principal *principal; /* names are suggested only as far as it may use them; NULL: all */
+	unsigned needs; /* enum ir_need; of equal targets those that can come first */
+	const struct principal
+		*principal; /* names are suggested only as far as it may use them; NULL: all */
 };
 
 enum route_rule {
@@ -58,10 +60,10 @@ const char *route_rule_name(enum route_rule r); /* "prefix": for logs */
 /* One place to try. */
 struct target {
 	const struct account *account;
-	const struct local_model *local;  /* account of kind `local`: the model to wake; else NULL */
-	struct str model;                 /* the provider's own name for it */
-	const struct protocol *protocol;  /* to speak upstream; one of account->speaks */
-	bool relay;                       /* it is the client's own */
+	const struct local_model *local; /* account of kind `local`: the model to wake; else NULL */
+	struct str model;                /* the provider's own name for it */
+	const struct protocol *protocol; /* to speak upstream; one of account->speaks */
+	bool relay;                      /* it is the client's own */
 };
 
 struct route {
@@ -74,12 +76,14 @@ struct route {
  *	RC_NOTFOUND  no such model; reterr is MODEL_NOT_FOUND with the nearest names
  *	RC_INVALID   the request's own mistake (no model, unknown pin): INVALID_REQUEST with param set
  *	RC_NOMEM     reterr is UNAVAILABLE */
-int routing_resolve(const struct snapshot *s, const struct catalog *catalog, const struct route_facts *f,
-		    struct arena *a, struct route *ret, struct ir_error *reterr) MUST_CHECK;
+int routing_resolve(const struct snapshot *s, const struct catalog *catalog,
+		    const struct route_facts *f, struct arena *a, struct route *ret,
+		    struct ir_error *reterr) MUST_CHECK;
 
 /* Every name a client may ask for: aliases, then each account's list in order, each once; only those that
  * `principal` may use (NULL: all). For GET /v1/models. `created_s` is 0. */
-int routing_models(const struct snapshot *s, const struct catalog *catalog, const struct principal *principal,
-		   struct arena *a, struct model_info **ret, unsigned *ret_n) MUST_CHECK;
+int routing_models(const struct snapshot *s, const struct catalog *catalog,
+		   const struct principal *principal, struct arena *a, struct model_info **ret,
+		   unsigned *ret_n) MUST_CHECK;
 
 #endif

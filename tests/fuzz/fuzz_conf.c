@@ -28,8 +28,10 @@ static void dotenv(struct arena *a, struct str text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char *const environment[] = { "KEY=secret", "EMPTY=", "HOME=/nonexistent", "PATH=/nonexistent", NULL };
-	struct conf_sources src = { .environment = environment, .file = STR("/nonexistent/config.yaml") };
+	static const char *const environment[] = { "KEY=secret", "EMPTY=", "HOME=/nonexistent",
+						   "PATH=/nonexistent", NULL };
+	struct conf_sources src = { .environment = environment,
+				    .file = STR("/nonexistent/config.yaml") };
 	struct str text = { (const char *)data, size };
 	struct arena *a = arena_new(64 << 20);
 	struct conf_report report, changes;

@@ -49,8 +49,10 @@ static void the_tables_are_not_stale(void **state)
 
 static void every_table_is_in_the_document(void **state)
 {
-	static const char *const names[] = { "options", "provider", "local", "model", "target", "key",
-					     "kinds",	"presets",  "quirks", "variables" };
+	static const char *const names[] = {
+		"options", "provider", "local",   "model",  "target",
+		"key",     "kinds",    "presets", "quirks", "variables"
+	};
 	struct str have = read_document();
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -73,9 +75,12 @@ static void marks_are_checked(void **state)
 
 	buf_init(&b, 1 << 20);
 	assert_int_equal(conf_docs_fill(STR("a\n<!-- table: key -->\nold\n"), &b, &e), RC_SYNTAX);
-	assert_int_equal(conf_docs_fill(STR("<!-- table: nope -->\n<!-- end -->"), &b, &e), RC_NOTFOUND);
+	assert_int_equal(conf_docs_fill(STR("<!-- table: nope -->\n<!-- end -->"), &b, &e),
+			 RC_NOTFOUND);
 	buf_reset(&b);
-	assert_int_equal(conf_docs_fill(STR("a\n<!-- table: variables -->\nold\n<!-- end -->\nz\n"), &b, &e), RC_OK);
+	assert_int_equal(conf_docs_fill(STR("a\n<!-- table: variables -->\nold\n<!-- end -->\nz\n"),
+					&b, &e),
+			 RC_OK);
 	assert_true(str_find(buf_str(&b), STR("old")) < 0);
 	assert_true(str_find(buf_str(&b), STR("| `PORT` | `server.port` |\n")) > 0);
 	assert_true(str_ends(buf_str(&b), STR("<!-- end -->\nz\n")));

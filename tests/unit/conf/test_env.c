@@ -10,7 +10,8 @@ struct fixture {
 
 static int setup(void **state)
 {
-	static const char *const environment[] = { "NAME=value", "EMPTY=", "EQ=a=b", "nonsense", "=x", NULL };
+	static const char *const environment[] = { "NAME=value", "EMPTY=", "EQ=a=b",
+						   "nonsense",   "=x",     NULL };
 	static struct fixture f;
 
 	f.arena = arena_new(1 << 20);
@@ -49,17 +50,27 @@ static void dotenv_syntax(void **state)
 		const char *name;
 		struct str value;
 	} want[] = {
-		{ "A", STR_INIT("1") },		    { "B", STR_INIT("two words") }, { "C", STR_INIT("x#y") },
-		{ "D", STR_INIT("") },		    { "E", STR_INIT("a\nb\t\"$") }, { "F", STR_INIT("a\\n${X} #") },
-		{ "G", STR_INIT("line1\nline2") },  { "H", STR_INIT("\\d") },	    { "I", STR_INIT("crlf") },
-		{ "J", STR_INIT("after") },	    { "K", STR_INIT("") },	    { "L", STR_INIT("end") },
+		{ "A", STR_INIT("1") },
+		{ "B", STR_INIT("two words") },
+		{ "C", STR_INIT("x#y") },
+		{ "D", STR_INIT("") },
+		{ "E", STR_INIT("a\nb\t\"$") },
+		{ "F", STR_INIT("a\\n${X} #") },
+		{ "G", STR_INIT("line1\nline2") },
+		{ "H", STR_INIT("\\d") },
+		{ "I", STR_INIT("crlf") },
+		{ "J", STR_INIT("after") },
+		{ "K", STR_INIT("") },
+		{ "L", STR_INIT("end") },
 	};
 
-	conf_env_dotenv(&f->env,
-			STR("\xef\xbb\xbf# comment\n\n  A=1\nexport B = two words  # comment\nC=x#y\nD=\n"
-			    "E=\"a\\nb\\t\\\"\\$\"\nF='a\\n${X} #'\nG=\"line1\nline2\" # c\nH=\"\\d\"\nI=crlf\r\n"
-			    "\r\nexport\tJ=after\nK= # nothing\nL=end"),
-			STR(".env"), &f->report);
+	conf_env_dotenv(
+		&f->env,
+		STR("\xef\xbb\xbf# comment\n\n  A=1\nexport B = two words  # comment\nC=x#y\nD=\n"
+		    "E=\"a\\nb\\t\\\"\\$\"\nF='a\\n${X} #'\nG=\"line1\nline2\" # "
+		    "c\nH=\"\\d\"\nI=crlf\r\n"
+		    "\r\nexport\tJ=after\nK= # nothing\nL=end"),
+		STR(".env"), &f->report);
 	assert_int_equal(f->report.n, 0);
 	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++)
 		CHECK_STR_IS(conf_env_get(&f->env, str_from(want[i].name)), want[i].value);
@@ -69,8 +80,8 @@ static void dotenv_says_the_line_and_goes_on(void **state)
 {
 	struct fixture *f = *state;
 
-	conf_env_dotenv(&f->env, STR("A=\"x\ny\"\nwhat is this\n2B=1\nC=ok\nD='open\nE=lost\n"), STR("d/.env"),
-			&f->report);
+	conf_env_dotenv(&f->env, STR("A=\"x\ny\"\nwhat is this\n2B=1\nC=ok\nD='open\nE=lost\n"),
+			STR("d/.env"), &f->report);
 	assert_int_equal(f->report.n_errors, 3);
 	assert_int_equal(f->report.problems[0].line, 3);
 	assert_int_equal(f->report.problems[1].line, 4);
@@ -112,7 +123,8 @@ static void expansion(void **state)
 		struct str value = STR_NONE, name = STR_NONE;
 		bool changed;
 
-		assert_int_equal(conf_env_expand(&f->env, str_from(table[i].text), &value, &changed, &name),
+		assert_int_equal(conf_env_expand(&f->env, str_from(table[i].text), &value, &changed,
+						 &name),
 				 table[i].result);
 		if (table[i].result == EXPAND_OK)
 			CHECK_STR_IS(value, str_from(table[i].value));
@@ -129,7 +141,8 @@ static void expansion_is_not_repeated(void **state)
 	bool changed;
 
 	conf_env_dotenv(&f->env, STR("NEST='${NAME}'\n"), STR(".env"), &f->report);
-	assert_int_equal(conf_env_expand(&f->env, STR("${NEST}"), &value, &changed, &name), EXPAND_OK);
+	assert_int_equal(conf_env_expand(&f->env, STR("${NEST}"), &value, &changed, &name),
+			 EXPAND_OK);
 	CHECK_STR(value, "${NAME}");
 }
 

@@ -33,7 +33,8 @@ static void no_configuration_at_all(void **state)
 	assert_int_equal(s->budget[IR_EFFORT_UNSET], 0);
 	assert_int_equal(s->budget[IR_EFFORT_MINIMAL], 1024);
 	assert_int_equal(s->budget[IR_EFFORT_MEDIUM], 8192);
-	assert_true(s->enable_openai && s->enable_anthropic && s->enable_universal && s->access_log);
+	assert_true(s->enable_openai && s->enable_anthropic && s->enable_universal &&
+		    s->access_log);
 	assert_false(s->strict_parameters);
 	assert_int_equal(s->auth, AUTH_AUTO);
 	assert_int_equal(s->n_accounts, 0);
@@ -45,9 +46,14 @@ static void no_configuration_at_all(void **state)
 static void providers_from_the_variables_of_sdks(void **state)
 {
 	static const char *const environment[] = {
-		"OPENAI_API_KEY=k1", "ANTHROPIC_API_KEY=k2", "DEEPSEEK_API_KEY=k3", "GROQ_API_KEY=",
-		"ANTHROPIC_BASE_URL=https://proxy.example/anthropic/v1/", "OPENAI_API_BASE=https://other.example",
-		"GEMINI_API_KEY=x", NULL,
+		"OPENAI_API_KEY=k1",
+		"ANTHROPIC_API_KEY=k2",
+		"DEEPSEEK_API_KEY=k3",
+		"GROQ_API_KEY=",
+		"ANTHROPIC_BASE_URL=https://proxy.example/anthropic/v1/",
+		"OPENAI_API_BASE=https://other.example",
+		"GEMINI_API_KEY=x",
+		NULL,
 	};
 	struct loaded l = load_good("", environment);
 	const struct account *a;
@@ -75,7 +81,9 @@ static void providers_from_the_variables_of_sdks(void **state)
 /* A shell that points its SDKs at the gateway must not make the gateway call itself. */
 static void a_base_url_that_is_ourselves_is_not_used(void **state)
 {
-	static const char *const environment[] = { "OPENAI_API_KEY=k", "OPENAI_BASE_URL=http://localhost:8080/v1", NULL };
+	static const char *const environment[] = { "OPENAI_API_KEY=k",
+						   "OPENAI_BASE_URL=http://localhost:8080/v1",
+						   NULL };
 	struct loaded l = load_good("", environment);
 
 	CHECK_STR(l.s->accounts[0].origin.host, "api.openai.com");
@@ -85,7 +93,8 @@ static void a_base_url_that_is_ourselves_is_not_used(void **state)
 
 static void a_file_that_names_providers_is_the_whole_truth(void **state)
 {
-	static const char *const environment[] = { "OPENAI_API_KEY=k", "GROQ_API_KEY=g", "ANTHROPIC_API_KEY=a",
+	static const char *const environment[] = { "OPENAI_API_KEY=k", "GROQ_API_KEY=g",
+						   "ANTHROPIC_API_KEY=a",
 						   "OPENAI_BASE_URL=http://elsewhere/v1", NULL };
 	struct loaded l = load_good("providers:\n  openai:\n  fast: { type: Groq }\n", environment);
 
@@ -108,7 +117,8 @@ static const char everything[] =
 	"default: vllm\n"
 	"logging: { level: WARNING, format: json, file: log.txt, access: off }\n"
 	"providers:\n"
-	"  openai:\n    api_key: ${KEY}\n    models: [gpt-4o, gpt-4o-mini]\n    timeouts: { first_byte: 1s }\n"
+	"  openai:\n    api_key: ${KEY}\n    models: [gpt-4o, gpt-4o-mini]\n    timeouts: { "
+	"first_byte: 1s }\n"
 	"    headers: { OpenAI-Organization: org-1 }\n"
 	"  vllm:\n    type: openai-compatible\n    base_url: http://10.0.0.5:8000/v1/\n"
 	"    protocols: [anthropic-messages, openai-chat]\n    quirks: [top_k, no_json_schema]\n"
@@ -118,9 +128,11 @@ static const char everything[] =
 	"  - name: best\n    strategy: priority\n    targets:\n"
 	"      - { provider: openai, model: gpt-4o }\n      - { provider: vllm }\n"
 	"auth:\n  mode: keys\n  keys:\n"
-	"    - name: ci\n      sha256: 00112233445566778899AABBCCDDEEFF00112233445566778899aabbccddeeff\n"
+	"    - name: ci\n      sha256: "
+	"00112233445566778899AABBCCDDEEFF00112233445566778899aabbccddeeff\n"
 	"      permissions: read\n      models: ['gpt-*', best]\n"
-	"    - name: dev\n      sha256: 0123456789012345678901234567890123456789012345678901234567890123\n";
+	"    - name: dev\n      sha256: "
+	"0123456789012345678901234567890123456789012345678901234567890123\n";
 
 static void everything_in_a_file(void **state)
 {
@@ -172,8 +184,10 @@ static void everything_in_a_file(void **state)
 
 static void the_order_of_force(void **state)
 {
-	static const char *const plain[] = { "PORT=1111", "HOST=localhost", "LOG_LEVEL=DEBUG", NULL };
-	static const char *const strong[] = { "PORT=1111", "LLM_GATEWAY_SERVER_PORT=2222", "LLM_GATEWAY_LOGGING_LEVEL=error",
+	static const char *const plain[] = { "PORT=1111", "HOST=localhost", "LOG_LEVEL=DEBUG",
+					     NULL };
+	static const char *const strong[] = { "PORT=1111", "LLM_GATEWAY_SERVER_PORT=2222",
+					      "LLM_GATEWAY_LOGGING_LEVEL=error",
 					      "LLM_GATEWAY_SERVER_MAX_BODY=", NULL };
 	const char *yaml = "server: { port: 3333 }\nlogging: { level: warn }\n";
 	struct loaded l = load_good("", plain);
@@ -203,8 +217,11 @@ static void the_order_of_force(void **state)
 
 static void the_command_line_is_strongest(void **state)
 {
-	static const char *const environment[] = { "LLM_GATEWAY_SERVER_ADDRESS=127.0.0.1:1", "LLM_GATEWAY_SERVER_PORT=2", NULL };
-	struct conf_sources src = { .environment = environment, .listen = STR("127.0.0.1:3"), .data_dir = STR("/d") };
+	static const char *const environment[] = { "LLM_GATEWAY_SERVER_ADDRESS=127.0.0.1:1",
+						   "LLM_GATEWAY_SERVER_PORT=2", NULL };
+	struct conf_sources src = { .environment = environment,
+				    .listen = STR("127.0.0.1:3"),
+				    .data_dir = STR("/d") };
 	struct arena *a = arena_new(1 << 20);
 	struct conf_report report;
 	struct snapshot *s;
@@ -224,12 +241,16 @@ static void the_command_line_is_strongest(void **state)
 static void variables_of_providers(void **state)
 {
 	static const char *const environment[] = {
-		"LLM_GATEWAY_PROVIDERS_OPENAI_API_KEY=strong", "LLM_GATEWAY_PROVIDERS_MY_VLLM_BASE_URL=http://b/v1",
-		"LLM_GATEWAY_PROVIDERS_MY_VLLM_TIMEOUTS_IDLE=7s", "LLM_GATEWAY_PROVIDERS_GROQ_API_KEY=g",
-		"LLM_GATEWAY_PROVIDERS_NOBODY_API_KEY=x", NULL,
+		"LLM_GATEWAY_PROVIDERS_OPENAI_API_KEY=strong",
+		"LLM_GATEWAY_PROVIDERS_MY_VLLM_BASE_URL=http://b/v1",
+		"LLM_GATEWAY_PROVIDERS_MY_VLLM_TIMEOUTS_IDLE=7s",
+		"LLM_GATEWAY_PROVIDERS_GROQ_API_KEY=g",
+		"LLM_GATEWAY_PROVIDERS_NOBODY_API_KEY=x",
+		NULL,
 	};
 	struct loaded l = load_good("providers:\n  openai: { api_key: weak }\n"
-				    "  my-vllm: { type: vllm, base_url: 'http://a/v1' }\n", environment);
+				    "  my-vllm: { type: vllm, base_url: 'http://a/v1' }\n",
+				    environment);
 
 	assert_int_equal(l.s->n_accounts, 3);
 	CHECK_STR(l.s->accounts[0].api_key, "strong");
@@ -244,20 +265,29 @@ static void variables_of_providers(void **state)
 
 static void a_mistyped_variable_is_said(void **state)
 {
-	static const char *const environment[] = { "LLM_GATEWAY_SERVER_PROT=1", "LLM_GATEWAY_SOMETHING_ELSE=1",
+	static const char *const environment[] = { "LLM_GATEWAY_SERVER_PROT=1",
+						   "LLM_GATEWAY_SOMETHING_ELSE=1",
 						   "OPENAI_API_KEY=k", NULL };
 	struct loaded l = load_good("", environment);
 
-	CHECK_STR_IS(buf_str(&l.text),
-		     STR("environment: warning: LLM_GATEWAY_SERVER_PROT is no option: did you mean LLM_GATEWAY_SERVER_PORT?\n"));
+	CHECK_STR_IS(buf_str(&l.text), STR("environment: warning: LLM_GATEWAY_SERVER_PROT is no "
+					   "option: did you mean LLM_GATEWAY_SERVER_PORT?\n"));
 	loaded_done(&l);
 }
 
 static void loopback(void **state)
 {
-	static const char *const yes[] = { "localhost", "LOCALHOST", "127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1" };
-	static const char *const no[] = { "", "0.0.0.0", "::", "10.0.0.1", "128.0.0.1", "localhost.evil.com", "127.0.0.1.nip.io",
-					  "::ffff:10.0.0.1", "1270.0.0.1" };
+	static const char *const yes[] = { "localhost", "LOCALHOST", "127.0.0.1",
+					   "127.9.9.9", "::1",       "::ffff:127.0.0.1" };
+	static const char *const no[] = { "",
+					  "0.0.0.0",
+					  "::",
+					  "10.0.0.1",
+					  "128.0.0.1",
+					  "localhost.evil.com",
+					  "127.0.0.1.nip.io",
+					  "::ffff:10.0.0.1",
+					  "1270.0.0.1" };
 
 	for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++)
 		assert_true(conf_is_loopback(str_from(yes[i])));
@@ -265,11 +295,13 @@ static void loopback(void **state)
 		assert_false(conf_is_loopback(str_from(no[i])));
 }
 
+#define DIGEST "0123456789012345678901234567890123456789012345678901234567890123"
+
 static void who_may_call_from_elsewhere(void **state)
 {
 	static const char *const good[] = {
 		"server: { host: 0.0.0.0 }\nauth: { mode: none }\n",
-		"server: { host: '::' }\nauth: { keys: [ { name: a, sha256: 0123456789012345678901234567890123456789012345678901234567890123 } ] }\n",
+		"server: { host: '::' }\nauth: { keys: [ { name: a, sha256: " DIGEST " } ] }\n",
 		"server: { address: 'unix:/run/x.sock' }\n",
 		"server: { host: '[::1]' }\n",
 	};
@@ -283,7 +315,8 @@ static void who_may_call_from_elsewhere(void **state)
 
 static void anchors_are_shared(void **state)
 {
-	struct loaded l = load_good("providers:\n  a: &x { type: vllm, timeouts: { idle: 9s } }\n  b: *x\n", NULL);
+	struct loaded l = load_good(
+		"providers:\n  a: &x { type: vllm, timeouts: { idle: 9s } }\n  b: *x\n", NULL);
 
 	assert_int_equal(l.s->accounts[1].deadlines->idle_ms, 9000);
 	loaded_done(&l);
@@ -303,7 +336,9 @@ static void references_are_counted(void **state)
 static void what_a_reload_cannot_change_is_said(void **state)
 {
 	struct loaded a = load_good("server: { port: 1, workers: 2, max_body: 1MiB }\n", NULL);
-	struct loaded b = load_good("server: { port: 2, workers: 3, max_body: 2MiB }\nlogging: { level: debug }\n", NULL);
+	struct loaded b = load_good(
+		"server: { port: 2, workers: 3, max_body: 2MiB }\nlogging: { level: debug }\n",
+		NULL);
 
 	conf_report_init(&a.report, a.arena);
 	conf_reload_check(a.s, b.s, &a.report);
@@ -347,11 +382,22 @@ static int enter(void **state)
 static int leave(void **state)
 {
 	static const char *const names[] = {
-		"config.yaml", ".env", "sub/other.yaml", "sub/.env", "sub/m.gguf", "sub/key", "sub",
-		"cache/llm-gateway/models/B.Q4_1.gguf", "cache/llm-gateway/models/Alpha-1.0-Instruct-q4_k_m.gguf",
-		"cache/llm-gateway/models/notes.txt", "cache/llm-gateway/models",
-		"cache/llm-gateway/engine/1/llama-server", "cache/llm-gateway/engine/1", "cache/llm-gateway/engine",
-		"cache/llm-gateway", "cache",
+		"config.yaml",
+		".env",
+		"sub/other.yaml",
+		"sub/.env",
+		"sub/m.gguf",
+		"sub/key",
+		"sub",
+		"cache/llm-gateway/models/B.Q4_1.gguf",
+		"cache/llm-gateway/models/Alpha-1.0-Instruct-q4_k_m.gguf",
+		"cache/llm-gateway/models/notes.txt",
+		"cache/llm-gateway/models",
+		"cache/llm-gateway/engine/1/llama-server",
+		"cache/llm-gateway/engine/1",
+		"cache/llm-gateway/engine",
+		"cache/llm-gateway",
+		"cache",
 	};
 	struct folder *f = *state;
 
@@ -383,7 +429,8 @@ static void the_file_is_found_where_it_may_be(void **state)
 
 	assert_int_equal(mkdir("sub", 0700), 0);
 	put("config.yaml", "server: { port: 1 }\n");
-	put("sub/other.yaml", "server: { port: 2 }\nproviders: { v: { type: vllm, api_key_file: key, base_url: 'http://h' } }\n");
+	put("sub/other.yaml", "server: { port: 2 }\nproviders: { v: { type: vllm, api_key_file: "
+			      "key, base_url: 'http://h' } }\n");
 	put("sub/key", "  k1\n");
 	l = load_files(NULL, none);
 	assert_int_equal(l.s->listen.port, 1);
@@ -398,7 +445,8 @@ static void the_file_is_found_where_it_may_be(void **state)
 	loaded_done(&l);
 	l = load_files("sub", none);
 	assert_null(l.s);
-	CHECK_STR_IS(buf_str(&l.text), STR("command line: the configuration cannot be read: sub is not a file\n"));
+	CHECK_STR_IS(buf_str(&l.text),
+		     STR("command line: the configuration cannot be read: sub is not a file\n"));
 	loaded_done(&l);
 	l = load_files(NULL, gone);
 	assert_null(l.s);
@@ -447,8 +495,10 @@ static void make_cache(bool engine)
 
 static void the_local_model_is_on_where_engine_and_model_are(void **state)
 {
-	static const char *const environment[] = { "XDG_CACHE_HOME=cache", "MODEL_N_CTX=2048", "MODEL_N_THREADS=4", NULL };
-	static const char *const off[] = { "XDG_CACHE_HOME=cache", "LLM_GATEWAY_ENGINE=none", NULL };
+	static const char *const environment[] = { "XDG_CACHE_HOME=cache", "MODEL_N_CTX=2048",
+						   "MODEL_N_THREADS=4", NULL };
+	static const char *const off[] = { "XDG_CACHE_HOME=cache", "LLM_GATEWAY_ENGINE=none",
+					   NULL };
 	struct loaded l;
 
 	make_cache(true);
@@ -500,7 +550,8 @@ static void local_models_of_a_file(void **state)
 	assert_int_equal(mkdir("sub", 0700), 0);
 	put("sub/m.gguf", "x");
 	put("sub/other.yaml", "providers:\n  local:\n    engine: /opt/llama-server\n    models:\n"
-			      "    - { path: m.gguf, context: 4096, threads: 2, parallel: 3, embeddings: true, preload: yes,"
+			      "    - { path: m.gguf, context: 4096, threads: 2, parallel: 3, "
+			      "embeddings: true, preload: yes,"
 			      " idle_timeout: 5m, args: [--flash-attn, auto] }\n"
 			      "    - { path: m.gguf, name: second }\n");
 	l = load_files("sub/other.yaml", environment);
@@ -519,7 +570,8 @@ static void local_models_of_a_file(void **state)
 	CHECK_STR(l.s->engine_path, "/opt/llama-server");
 	assert_int_equal(l.report.n, 1); /* it is not there */
 	loaded_done(&l);
-	put("sub/other.yaml", "providers: { local: { models: [ { path: m.gguf }, { path: m.gguf } ] } }\n");
+	put("sub/other.yaml",
+	    "providers: { local: { models: [ { path: m.gguf }, { path: m.gguf } ] } }\n");
 	l = load_files("sub/other.yaml", environment);
 	assert_null(l.s);
 	loaded_done(&l);
@@ -544,7 +596,8 @@ int main(void)
 		cmocka_unit_test(what_a_reload_cannot_change_is_said),
 		cmocka_unit_test_setup_teardown(the_file_is_found_where_it_may_be, enter, leave),
 		cmocka_unit_test_setup_teardown(dotenv_beside_the_file_or_here, enter, leave),
-		cmocka_unit_test_setup_teardown(the_local_model_is_on_where_engine_and_model_are, enter, leave),
+		cmocka_unit_test_setup_teardown(the_local_model_is_on_where_engine_and_model_are,
+						enter, leave),
 		cmocka_unit_test_setup_teardown(MODEL_PATH_names_the_local_model, enter, leave),
 		cmocka_unit_test_setup_teardown(local_models_of_a_file, enter, leave),
 	};

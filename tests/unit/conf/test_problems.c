@@ -7,81 +7,105 @@ static const struct {
 	const char *yaml, *report;
 } table[] = {
 	/* keys */
-	{ "server:\n  adress: x\n", "config.yaml:2:3: unknown key 'adress': did you mean 'address'?\n" },
+	{ "server:\n  adress: x\n",
+	  "config.yaml:2:3: unknown key 'adress': did you mean 'address'?\n" },
 	{ "sever: {}\n", "config.yaml:1:1: unknown key 'sever': did you mean 'server'?\n" },
-	{ "max_body: 1\n", "config.yaml:1:1: unknown key 'max_body' here: it belongs to server.max_body\n" },
+	{ "max_body: 1\n",
+	  "config.yaml:1:1: unknown key 'max_body' here: it belongs to server.max_body\n" },
 	{ "server:\n  tls: { cert: x }\n", "config.yaml:2:10: unknown key 'cert' in server.tls\n" },
 	{ "providers:\n  openai: { api_key: k, modles: [a] }\n",
 	  "config.yaml:2:25: unknown key 'modles': did you mean 'models'?\n" },
-	{ "server:\n  port: 1\n  port: 2\n", "config.yaml:3:3: 'port' is given twice, first in line 2: remove one\n" },
+	{ "server:\n  port: 1\n  port: 2\n",
+	  "config.yaml:3:3: 'port' is given twice, first in line 2: remove one\n" },
 	{ "providers:\n  openai: { api_key: k }\n  openai: { api_key: j }\n",
 	  "config.yaml:3:3: 'openai' is given twice, first in line 2: remove one\n" },
 	{ "? [a]\n: 1\n", "config.yaml:1:3: a key must be a plain name\n" },
-	{ "limits: { rpm: 3 }\n", "config.yaml:1:1: limits is not in this version: remove the section\n" },
-	{ "telemetry: {}\ncache: {}\n", "config.yaml:1:1: telemetry is not in this version: remove the section\n"
-					"config.yaml:2:1: cache is not in this version: remove the section\n" },
+	{ "limits: { rpm: 3 }\n",
+	  "config.yaml:1:1: limits is not in this version: remove the section\n" },
+	{ "telemetry: {}\ncache: {}\n",
+	  "config.yaml:1:1: telemetry is not in this version: remove the section\n"
+	  "config.yaml:2:1: cache is not in this version: remove the section\n" },
 	/* types and bounds */
-	{ "- a\n", "config.yaml:1:1: a configuration is a map of keys (`server:`, `providers:`), not a list\n" },
+	{ "- a\n", "config.yaml:1:1: a configuration is a map of keys (`server:`, `providers:`), "
+		   "not a list\n" },
 	{ "server: 8080\n", "config.yaml:1:9: server must be a map of keys, not a value\n" },
-	{ "server: { port: [1] }\n", "config.yaml:1:17: server.port must be one value, not a list\n" },
-	{ "server: { port: }\n", "config.yaml:1:11: server.port has no value: give one, or remove the key\n" },
+	{ "server: { port: [1] }\n",
+	  "config.yaml:1:17: server.port must be one value, not a list\n" },
+	{ "server: { port: }\n",
+	  "config.yaml:1:11: server.port has no value: give one, or remove the key\n" },
 	{ "server: { port: 80x }\n", "config.yaml:1:17: server.port: '80x' is not a number\n" },
 	{ "server: { port: 65536 }\n", "config.yaml:1:17: server.port must be at most 65535\n" },
 	{ "server: { port: -1 }\n", "config.yaml:1:17: server.port: '-1' is not a number\n" },
 	{ "server: { workers: 0 }\n", "config.yaml:1:20: server.workers must be at least 1\n" },
-	{ "server: { workers: many }\n", "config.yaml:1:20: server.workers: 'many' is not a number, or auto\n" },
-	{ "server: { max_body: 10MB }\n",
-	  "config.yaml:1:21: server.max_body: '10MB' is not a size such as 4096, 64KiB or 16MiB\n" },
-	{ "server: { max_body: 1 }\n", "config.yaml:1:21: server.max_body must be at least 1024 bytes\n" },
+	{ "server: { workers: many }\n",
+	  "config.yaml:1:20: server.workers: 'many' is not a number, or auto\n" },
+	{ "server: { max_body: 10MB }\n", "config.yaml:1:21: server.max_body: '10MB' is not a size "
+					  "such as 4096, 64KiB or 16MiB\n" },
+	{ "server: { max_body: 1 }\n",
+	  "config.yaml:1:21: server.max_body must be at least 1024 bytes\n" },
 	{ "server: { max_body: 1GiB }\n",
 	  "configuration: server.max_memory must be at least server.max_body\n" },
-	{ "timeouts: { connect: 5 days }\n",
-	  "config.yaml:1:22: timeouts.connect: '5 days' is not a duration such as 250ms, 30s, 5m or 1h\n" },
-	{ "timeouts: { connect: 1ms }\n", "config.yaml:1:22: timeouts.connect must be at least 10 ms\n" },
-	{ "server: { address: '1:2:3' }\n",
-	  "config.yaml:1:20: server.address: '1:2:3' is not an address: IPv6 ones are written [::1]:8080\n" },
+	{ "timeouts: { connect: 5 days }\n", "config.yaml:1:22: timeouts.connect: '5 days' is not "
+					     "a duration such as 250ms, 30s, 5m or 1h\n" },
+	{ "timeouts: { connect: 1ms }\n",
+	  "config.yaml:1:22: timeouts.connect must be at least 10 ms\n" },
+	{ "server: { address: '1:2:3' }\n", "config.yaml:1:20: server.address: '1:2:3' is not an "
+					    "address: IPv6 ones are written [::1]:8080\n" },
 	{ "server: { address: 'localhost' }\n",
-	  "config.yaml:1:20: server.address: 'localhost' is not an address such as 127.0.0.1:8080, [::1]:8080, :8080 or unix:/run/gateway.sock\n" },
+	  "config.yaml:1:20: server.address: 'localhost' is not an address such as 127.0.0.1:8080, "
+	  "[::1]:8080, :8080 or unix:/run/gateway.sock\n" },
 	{ "server: { address: 'localhost:1', port: 2 }\n",
 	  "config.yaml:1:41: server.port beside server.address: say one or the other\n" },
-	{ "logging: { level: inf }\n",
-	  "config.yaml:1:19: logging.level: 'inf' is none of debug, info, warn, error: did you mean 'info'?\n" },
-	{ "strict_parameters: perhaps\n", "config.yaml:1:20: strict_parameters: 'perhaps' is not true or false\n" },
+	{ "logging: { level: inf }\n", "config.yaml:1:19: logging.level: 'inf' is none of debug, "
+				       "info, warn, error: did you mean 'info'?\n" },
+	{ "strict_parameters: perhaps\n",
+	  "config.yaml:1:20: strict_parameters: 'perhaps' is not true or false\n" },
 	{ "server: { tls: { certificate: /no/such } }\n",
 	  "config.yaml:1:31: server.tls needs both certificate and key\n"
 	  "config.yaml:1:31: server.tls.certificate: cannot be read\n" },
 	/* YAML itself */
 	{ "a: [1\n", "config.yaml:2:1: not YAML: flow sequence without a closing bracket\n" },
-	{ "server:\n\tport: 1\n", "config.yaml:2:1: not YAML: tab character may not be used as indentation\n" },
-	{ "a: *b\n", "config.yaml:1:4: an alias (*) of an anchor (&) that was not given before it\n" },
+	{ "server:\n\tport: 1\n",
+	  "config.yaml:2:1: not YAML: tab character may not be used as indentation\n" },
+	{ "a: *b\n",
+	  "config.yaml:1:4: an alias (*) of an anchor (&) that was not given before it\n" },
 	{ "a: 1\n---\nb: 2\n", "config.yaml:2:1: a second document: a configuration is one\n" },
 	/* ${NAME} */
 	{ "providers:\n  openai: { api_key: '${GONE}' }\n",
-	  "config.yaml:2:22: api_key: ${GONE} is not set: set it in the environment or in .env, or write ${GONE:-default}\n" },
-	{ "data_dir: '${'\n",
-	  "config.yaml:1:11: data_dir: after ${ a name and } are expected, as in ${NAME} or ${NAME:-default}; write $${ for ${\n" },
+	  "config.yaml:2:22: api_key: ${GONE} is not set: set it in the environment or in .env, or "
+	  "write ${GONE:-default}\n" },
+	{ "data_dir: '${'\n", "config.yaml:1:11: data_dir: after ${ a name and } are expected, as "
+			      "in ${NAME} or ${NAME:-default}; write $${ for ${\n" },
 	/* providers */
-	{ "providers: [openai]\n", "config.yaml:1:12: providers must be a map of names, not a list\n" },
+	{ "providers: [openai]\n",
+	  "config.yaml:1:12: providers must be a map of names, not a list\n" },
 	{ "providers: { a/b: { type: openai, api_key: k } }\n",
 	  "config.yaml:1:14: a provider's name is made of letters, digits, '-', '_' and '.'\n" },
 	{ "providers: { x: { type: opnai } }\n",
 	  "config.yaml:1:25: type: 'opnai' is no kind of provider: did you mean 'openai'?\n" },
 	{ "providers: { mine: { api_key: k } }\n",
-	  "config.yaml:1:14: providers.mine needs a type, its name being no known kind; for a server that speaks OpenAI's protocol: type: openai-compatible\n" },
+	  "config.yaml:1:14: providers.mine needs a type, its name being no known kind; for a "
+	  "server that speaks OpenAI's protocol: type: openai-compatible\n" },
 	{ "providers: { g: { type: gemini, api_key: k } }\n",
-	  "config.yaml:1:25: provider kind 'gemini' is not in this version: use type openai-compatible with base_url https://generativelanguage.googleapis.com/v1beta/openai\n" },
+	  "config.yaml:1:25: provider kind 'gemini' is not in this version: use type "
+	  "openai-compatible with base_url "
+	  "https://generativelanguage.googleapis.com/v1beta/openai\n" },
 	{ "providers: { azure: { endpoint: 'https://x' } }\n",
-	  "config.yaml:1:14: provider kind 'azure' is not in this version: use type openai-compatible with base_url https://NAME.openai.azure.com/openai/v1\n" },
+	  "config.yaml:1:14: provider kind 'azure' is not in this version: use type "
+	  "openai-compatible with base_url https://NAME.openai.azure.com/openai/v1\n" },
 	{ "providers: { ollama: {} }\n",
-	  "config.yaml:1:14: provider kind 'ollama' is not in this version: use type openai-compatible with base_url http://127.0.0.1:11434/v1\n" },
-	{ "providers: { openai: {} }\n",
-	  "config.yaml:1:14: providers.openai has no api_key: set OPENAI_API_KEY, or write api_key: or api_key_file:\n" },
+	  "config.yaml:1:14: provider kind 'ollama' is not in this version: use type "
+	  "openai-compatible with base_url http://127.0.0.1:11434/v1\n" },
+	{ "providers: { openai: {} }\n", "config.yaml:1:14: providers.openai has no api_key: set "
+					 "OPENAI_API_KEY, or write api_key: or api_key_file:\n" },
 	{ "providers: { v: { type: openai-compatible } }\n",
 	  "config.yaml:1:14: providers.v needs a base_url, such as http://127.0.0.1:8000/v1\n" },
 	{ "providers: { v: { type: vllm, base_url: 'ftp://x' } }\n",
-	  "config.yaml:1:41: providers.v: base_url: the URL must begin with https://, http:// or unix:\n" },
+	  "config.yaml:1:41: providers.v: base_url: the URL must begin with https://, http:// or "
+	  "unix:\n" },
 	{ "providers: { v: { type: vllm, base_url: 'http://a/', endpoint: 'http://a/' } }\n",
-	  "config.yaml:1:14: providers.v has both base_url and endpoint: they are the same, keep one\n" },
+	  "config.yaml:1:14: providers.v has both base_url and endpoint: they are the same, keep "
+	  "one\n" },
 	{ "providers: { v: { type: vllm, base_url: 'http://localhost:8080/v1' } }\n",
 	  "config.yaml:1:41: providers.v: base_url is this gateway's own address\n" },
 	{ "providers: { v: { type: vllm, quirks: [top_kk] } }\n",
@@ -99,16 +123,19 @@ static const struct {
 	  "config.yaml:1:45: a header's value may not hold control characters\n" },
 	{ "providers: { v: { type: vllm, engine: x } }\n",
 	  "config.yaml:1:39: providers.v: engine is for local providers only\n" },
-	{ "engine: none\nproviders: { l: { type: local, api_key: k, models: [ { path: /no/such.gguf } ] } }\n",
+	{ "engine: none\nproviders: { l: { type: local, api_key: k, models: [ { path: "
+	  "/no/such.gguf } ] } }\n",
 	  "config.yaml:2:41: providers.l: api_key means nothing for a local provider\n"
 	  "config.yaml:2:62: path: there is no file that can be read there\n"
-	  "config.yaml:1:9: warning: no llama-server was found, so local models cannot start: `make engine` gets one, or set engine\n" },
+	  "config.yaml:1:9: warning: no llama-server was found, so local models cannot start: "
+	  "`make engine` gets one, or set engine\n" },
 	{ "providers: { a: { type: vllm, default: true }, b: { type: vllm, default: true } }\n",
 	  "config.yaml:1:48: providers.b is not the only one marked as default\n" },
 	{ "default: vlm\nproviders: { vllm: { } }\n",
 	  "config.yaml:1:10: default: there is no provider 'vlm': did you mean 'vllm'?\n" },
 	/* models */
-	{ "models: { a: b }\n", "config.yaml:1:9: models must be a list of at most 4096: - name: ...\n" },
+	{ "models: { a: b }\n",
+	  "config.yaml:1:9: models must be a list of at most 4096: - name: ...\n" },
 	{ "providers: { vllm: {} }\nmodels: [ { name: m, provider: vlm } ]\n",
 	  "config.yaml:2:32: there is no provider 'vlm' under providers: did you mean 'vllm'?\n" },
 	{ "providers: { vllm: {} }\nmodels: [ { provider: vllm } ]\n",
@@ -116,19 +143,29 @@ static const struct {
 	{ "providers: { vllm: {} }\nmodels: [ { name: m } ]\n",
 	  "config.yaml:2:11: an entry of models needs a provider, or targets\n" },
 	{ "providers: { vllm: {} }\nmodels: [ { name: m, targets: [] } ]\n",
-	  "config.yaml:2:31: targets must be a list of 1 to 32: [ { provider: NAME, model: ID } ]\n" },
+	  "config.yaml:2:31: targets must be a list of 1 to 32: [ { provider: NAME, model: ID } "
+	  "]\n" },
 	{ "providers: { vllm: {} }\nmodels: [ { name: m, strategy: weighted, provider: vllm } ]\n",
-	  "config.yaml:2:32: strategy 'weighted' is not in this version: remove it, or write priority\n" },
-	{ "providers: { vllm: {} }\nmodels: [ { name: m, provider: vllm }, { name: m, provider: vllm } ]\n",
-	  "config.yaml:2:48: a second entry of that name; give one entry several targets instead\n" },
+	  "config.yaml:2:32: strategy 'weighted' is not in this version: remove it, or write "
+	  "priority\n" },
+	{ "providers: { vllm: {} }\nmodels: [ { name: m, provider: vllm }, { name: m, provider: "
+	  "vllm } ]\n",
+	  "config.yaml:2:48: a second entry of that name; give one entry several targets "
+	  "instead\n" },
 	/* who may call */
 	{ "server: { host: 0.0.0.0 }\n",
-	  "config.yaml:1:17: 0.0.0.0 can be reached from other machines, and no gateway key is defined: anyone could use your providers. Add auth.keys, or listen on 127.0.0.1, or write auth: { mode: none }\n" },
+	  "config.yaml:1:17: 0.0.0.0 can be reached from other machines, and no gateway key is "
+	  "defined: anyone could use your providers. Add auth.keys, or listen on 127.0.0.1, or "
+	  "write auth: { mode: none }\n" },
 	{ "server: { address: ':80' }\nauth: { keys: [] }\n",
-	  "config.yaml:1:20: 0.0.0.0 can be reached from other machines, and no gateway key is defined: anyone could use your providers. Add auth.keys, or listen on 127.0.0.1, or write auth: { mode: none }\n" },
-	{ "auth: { mode: keys }\n", "config.yaml:1:15: auth.mode is keys, but auth.keys defines none\n" },
+	  "config.yaml:1:20: 0.0.0.0 can be reached from other machines, and no gateway key is "
+	  "defined: anyone could use your providers. Add auth.keys, or listen on 127.0.0.1, or "
+	  "write auth: { mode: none }\n" },
+	{ "auth: { mode: keys }\n",
+	  "config.yaml:1:15: auth.mode is keys, but auth.keys defines none\n" },
 	{ "auth: { keys: [ { name: a, key: K } ] }\n",
-	  "config.yaml:1:33: write the key's SHA-256 as sha256, not the key: printf %s \"$KEY\" | sha256sum\n"
+	  "config.yaml:1:33: write the key's SHA-256 as sha256, not the key: printf %s \"$KEY\" | "
+	  "sha256sum\n"
 	  "config.yaml:1:28: unknown key 'key' in auth.keys\n" },
 	{ "auth: { keys: [ { name: a, sha256: abcd } ] }\n",
 	  "config.yaml:1:36: sha256 must be 64 hex digits: printf %s \"$KEY\" | sha256sum\n" },
@@ -149,7 +186,8 @@ static void every_problem_has_its_place_and_advice(void **state)
 		struct str got = buf_str(&l.text);
 
 		if (l.s || !str_eq(got, str_from(table[i].report))) {
-			print_error("%s---\ngot:  %.*swant: %s\n", table[i].yaml, STR_ARG(got), table[i].report);
+			print_error("%s---\ngot:  %.*swant: %s\n", table[i].yaml, STR_ARG(got),
+				    table[i].report);
 			failed = true;
 		}
 		loaded_done(&l);
@@ -160,7 +198,8 @@ static void every_problem_has_its_place_and_advice(void **state)
 static void all_that_is_wrong_is_said_in_one_go(void **state)
 {
 	struct loaded l = load_yaml("server: { prot: 1, port: x }\nlogging: { level: 7 }\n"
-				    "providers: { q: {}, openai: {} }\nmodels: [ { nam: 1 } ]\n", NULL);
+				    "providers: { q: {}, openai: {} }\nmodels: [ { nam: 1 } ]\n",
+				    NULL);
 
 	assert_null(l.s);
 	assert_int_equal(l.report.n_errors, 7);
@@ -190,12 +229,15 @@ static void R9_empty_and_well_known_secrets_are_refused(void **state)
 	static const char *const yaml[] = {
 		"providers: { openai: { api_key: '' } }\n",
 		"providers: { openai: { api_key: '${EMPTY}' } }\n",
-		"auth: { keys: [ { name: a, sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 } ] }\n",
+		"auth: { keys: [ { name: a, sha256: "
+		"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 } ] }\n",
 		/* sha256("changeme") */
-		"auth: { keys: [ { name: a, sha256: 057ba03d6c44104863dc7361fe4578965d1887360f90a0895882e58a6248fc86 } ] }\n",
+		"auth: { keys: [ { name: a, sha256: "
+		"057ba03d6c44104863dc7361fe4578965d1887360f90a0895882e58a6248fc86 } ] }\n",
 	};
 	static const char *const environment[] = { "EMPTY=", NULL };
-	static const char *const empty_variable[] = { "LLM_GATEWAY_PROVIDERS_OPENAI_API_KEY=", NULL };
+	static const char *const empty_variable[] = { "LLM_GATEWAY_PROVIDERS_OPENAI_API_KEY=",
+						      NULL };
 	struct loaded l;
 
 	for (size_t i = 0; i < sizeof(yaml) / sizeof(yaml[0]); i++) {
@@ -243,8 +285,10 @@ static void R11_no_message_repeats_a_secret(void **state)
 		"a: !" SECRET "!x 1\n",
 		"%YAML " SECRET "\n---\n",
 	};
-	static const char *const environment[] = { "KEY=" SECRET, "LLM_GATEWAY_SERVER_WORKERS=2", NULL };
-	static const char *const variable[] = { "LLM_GATEWAY_PROVIDERS_OPENAI_API_KEY=" SECRET "\r", "PORT=x" SECRET SECRET "12345", NULL };
+	static const char *const environment[] = { "KEY=" SECRET, "LLM_GATEWAY_SERVER_WORKERS=2",
+						   NULL };
+	static const char *const variable[] = { "LLM_GATEWAY_PROVIDERS_OPENAI_API_KEY=" SECRET "\r",
+						"PORT=x" SECRET SECRET "12345", NULL };
 	struct loaded l;
 
 	for (size_t i = 0; i < sizeof(yaml) / sizeof(yaml[0]); i++) {

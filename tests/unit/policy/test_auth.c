@@ -22,7 +22,8 @@ static int make_yaml(void **state)
 	(void)snprintf(yaml, sizeof(yaml),
 		       "auth:\n  keys:\n    - { name: good, sha256: %s, models: ['gpt-*', best] }\n"
 		       "    - { name: reader, sha256: %s, permissions: [read] }\n"
-		       "    - { name: writer, sha256: %s, permissions: [write] }\n", a, b, c);
+		       "    - { name: writer, sha256: %s, permissions: [write] }\n",
+		       a, b, c);
 	return 0;
 }
 
@@ -32,10 +33,12 @@ struct answer {
 	struct ir_error e;
 };
 
-static struct answer ask(const struct snapshot *s, enum http_method method, const struct http_field *fields,
-			 unsigned n, struct str query)
+static struct answer ask(const struct snapshot *s, enum http_method method,
+			 const struct http_field *fields, unsigned n, struct str query)
 {
-	struct http_head head = { .method = method, .fields = (struct http_field *)(uintptr_t)fields, .n_fields = n,
+	struct http_head head = { .method = method,
+				  .fields = (struct http_field *)(uintptr_t)fields,
+				  .n_fields = n,
 				  .query = query };
 	struct answer a = { 0 };
 
@@ -56,7 +59,8 @@ enum { N_CARRIERS = sizeof(carriers) / sizeof(carriers[0]) };
 static void R6_every_carrier_leads_to_one_principal(void **state)
 {
 	struct loaded l = load_good(yaml, NULL);
-	static const char *const queries[] = { "key=good-key", "a=b&key=good%2Dkey&c", "key=good-key&key=good-key" };
+	static const char *const queries[] = { "key=good-key", "a=b&key=good%2Dkey&c",
+					       "key=good-key&key=good-key" };
 	struct answer a;
 
 	for (unsigned i = 0; i < N_CARRIERS; i++) {
@@ -106,7 +110,8 @@ static void bad_keys_are_refused_with_advice(void **state)
 		{ STR_INIT("x-other-key"), STR_INIT("good-key") },
 		{ STR_INIT("cookie"), STR_INIT("key=good-key") },
 	};
-	static const char *const queries[] = { "key=", "key", "key=good%2", "key=good%zz", "Key=good-key", "" };
+	static const char *const queries[] = { "key=",        "key",          "key=good%2",
+					       "key=good%zz", "Key=good-key", "" };
 	struct loaded l = load_good(yaml, NULL);
 	struct answer a;
 
@@ -114,7 +119,8 @@ static void bad_keys_are_refused_with_advice(void **state)
 		a = ask(l.s, HTTP_POST, &fields[i], 1, STR_NONE);
 		assert_int_equal(a.rc, RC_INVALID);
 		assert_int_equal(a.e.kind, IR_ERR_AUTHENTICATION);
-		assert_true(str_find(a.e.message, STR("end ")) > 0 || str_find(a.e.message, STR("Ask ")) > 0);
+		assert_true(str_find(a.e.message, STR("end ")) > 0 ||
+			    str_find(a.e.message, STR("Ask ")) > 0);
 	}
 	for (size_t i = 0; i < sizeof(queries) / sizeof(queries[0]); i++) {
 		a = ask(l.s, HTTP_POST, NULL, 0, str_from(queries[i]));
@@ -149,9 +155,11 @@ static void permissions_go_by_method(void **state)
 		enum http_method method;
 		bool ok;
 	} table[] = {
-		{ "read-key", HTTP_GET, true },	  { "read-key", HTTP_HEAD, true },   { "read-key", HTTP_POST, false },
-		{ "read-key", HTTP_DELETE, false }, { "read-key", HTTP_OTHER, false }, { "write-key", HTTP_GET, false },
-		{ "write-key", HTTP_POST, true }, { "good-key", HTTP_GET, true },    { "good-key", HTTP_POST, true },
+		{ "read-key", HTTP_GET, true },    { "read-key", HTTP_HEAD, true },
+		{ "read-key", HTTP_POST, false },  { "read-key", HTTP_DELETE, false },
+		{ "read-key", HTTP_OTHER, false }, { "write-key", HTTP_GET, false },
+		{ "write-key", HTTP_POST, true },  { "good-key", HTTP_GET, true },
+		{ "good-key", HTTP_POST, true },
 	};
 	struct loaded l = load_good(yaml, NULL);
 

@@ -19,7 +19,9 @@ static struct http_field client_fields[] = {
 };
 
 static const struct http_head client = {
-	.method = HTTP_POST, .fields = client_fields, .query = STR_INIT("foo=1&beta=true"),
+	.method = HTTP_POST,
+	.fields = client_fields,
+	.query = STR_INIT("foo=1&beta=true"),
 	.n_fields = sizeof(client_fields) / sizeof(client_fields[0]),
 };
 
@@ -32,7 +34,8 @@ static struct str shown(struct arena *a, const struct upstream_request *r)
 	buf_init(&b, 1 << 16);
 	buf_printf(&b, "%s %.*s\n", r->method == HTTP_POST ? "POST" : "GET", STR_ARG(r->path));
 	for (unsigned i = 0; i < r->n_fields; i++)
-		buf_printf(&b, "%.*s: %.*s\n", STR_ARG(r->fields[i].name), STR_ARG(r->fields[i].value));
+		buf_printf(&b, "%.*s: %.*s\n", STR_ARG(r->fields[i].name),
+			   STR_ARG(r->fields[i].value));
 	s = arena_dup(a, buf_str(&b));
 	buf_done(&b);
 	return s;
@@ -55,43 +58,56 @@ struct asked {
 	const char *want;
 };
 
-#define COMMON(accept) \
-	"content-type: application/json\naccept: " accept "\naccept-encoding: identity\nuser-agent: llm-gateway/" GW_VERSION "\n"
-#define COMMON_GET "accept: application/json\naccept-encoding: identity\nuser-agent: llm-gateway/" GW_VERSION "\n"
+#define COMMON(accept)                                    \
+	"content-type: application/json\naccept: " accept \
+	"\naccept-encoding: identity\nuser-agent: llm-gateway/" GW_VERSION "\n"
+#define COMMON_GET                                                                                 \
+	"accept: application/json\naccept-encoding: identity\nuser-agent: llm-gateway/" GW_VERSION \
+	"\n"
 
 static const struct asked table[] = {
 	{ "openai", &protocol_openai_chat, IR_OP_GENERATE, "gpt", false, false, false,
 	  "POST /v1/chat/completions\n" COMMON("application/json") "authorization: Bearer pk\n" },
 	{ "openai", &protocol_openai_chat, IR_OP_GENERATE, "gpt", true, true, true,
-	  "POST /v1/chat/completions\n" COMMON("text/event-stream")
-	  "x-request-id: req-1_a.B\nauthorization: Bearer pk\nopenai-beta: assistants=v2\n" },
+	  "POST /v1/chat/completions\n" COMMON(
+		  "text/event-stream") "x-request-id: req-1_a.B\nauthorization: Bearer "
+				       "pk\nopenai-beta: assistants=v2\n" },
 	{ "openai", &protocol_openai_chat, IR_OP_GENERATE, "gpt", true, false, true,
-	  "POST /v1/chat/completions\n" COMMON("text/event-stream") "x-request-id: req-1_a.B\nauthorization: Bearer pk\n" },
+	  "POST /v1/chat/completions\n" COMMON(
+		  "text/event-stream") "x-request-id: req-1_a.B\nauthorization: Bearer pk\n" },
 	{ "openai", &protocol_openai_chat, IR_OP_LIST_MODELS, "", false, false, false,
 	  "GET /v1/models\n" COMMON_GET "authorization: Bearer pk\n" },
 	{ "openai", &protocol_openai_chat, IR_OP_GET_MODEL, "a/b?c d", false, false, false,
 	  "GET /v1/models/a%2Fb%3Fc%20d\n" COMMON_GET "authorization: Bearer pk\n" },
 	{ "anthropic", &protocol_anthropic_messages, IR_OP_GENERATE, "claude", true, false, true,
-	  "POST /v1/messages\n" COMMON("text/event-stream")
-	  "x-request-id: req-1_a.B\nx-api-key: ak\nanthropic-version: 2023-06-01\n" },
+	  "POST /v1/messages\n" COMMON("text/event-stream") "x-request-id: req-1_a.B\nx-api-key: "
+							    "ak\nanthropic-version: 2023-06-01\n" },
 	{ "anthropic", &protocol_anthropic_messages, IR_OP_GENERATE, "claude", false, true, true,
-	  "POST /v1/messages?beta=true\n" COMMON("application/json")
-	  "x-request-id: req-1_a.B\nx-api-key: ak\nanthropic-version: 2024-10-22\n"
-	  "anthropic-beta: context-1m-2025-08-07,files-api\nanthropic-beta: second\n" },
-	{ "anthropic", &protocol_anthropic_messages, IR_OP_COUNT_TOKENS, "claude", false, true, false,
-	  "POST /v1/messages/count_tokens\n" COMMON("application/json") "x-api-key: ak\nanthropic-version: 2023-06-01\n" },
+	  "POST /v1/messages?beta=true\n" COMMON(
+		  "application/json") "x-request-id: req-1_a.B\nx-api-key: ak\nanthropic-version: "
+				      "2024-10-22\n"
+				      "anthropic-beta: "
+				      "context-1m-2025-08-07,files-api\nanthropic-beta: second\n" },
+	{ "anthropic", &protocol_anthropic_messages, IR_OP_COUNT_TOKENS, "claude", false, true,
+	  false,
+	  "POST /v1/messages/count_tokens\n" COMMON(
+		  "application/json") "x-api-key: ak\nanthropic-version: 2023-06-01\n" },
 	{ "anthropic", &protocol_anthropic_messages, IR_OP_LIST_MODELS, "", false, false, false,
-	  "GET /v1/models?limit=1000\n" COMMON_GET "x-api-key: ak\nanthropic-version: 2023-06-01\n" },
+	  "GET /v1/models?limit=1000\n" COMMON_GET
+	  "x-api-key: ak\nanthropic-version: 2023-06-01\n" },
 	{ "anthropic", &protocol_anthropic_messages, IR_OP_GET_MODEL, "../x", false, false, false,
 	  "GET /v1/models/..%2Fx\n" COMMON_GET "x-api-key: ak\nanthropic-version: 2023-06-01\n" },
 	{ "free", &protocol_openai_chat, IR_OP_GENERATE, "m", false, false, false,
 	  "POST /v1/chat/completions\n" COMMON("application/json") },
 	{ "two", &protocol_openai_chat, IR_OP_LIST_MODELS, "", false, false, false,
-	  "GET /v1/models\nx-team: blue\nUser-Agent: ours\naccept: application/json\naccept-encoding: identity\n"
+	  "GET /v1/models\nx-team: blue\nUser-Agent: ours\naccept: "
+	  "application/json\naccept-encoding: identity\n"
 	  "authorization: Bearer vk\n" },
 	{ "two", &protocol_anthropic_messages, IR_OP_GENERATE, "m", false, false, false,
-	  "POST /v1/messages\nx-team: blue\nUser-Agent: ours\ncontent-type: application/json\naccept: application/json\n"
-	  "accept-encoding: identity\nx-api-key: vk\nanthropic-version: 2023-06-01\nauthorization: Bearer vk\n" },
+	  "POST /v1/messages\nx-team: blue\nUser-Agent: ours\ncontent-type: "
+	  "application/json\naccept: application/json\n"
+	  "accept-encoding: identity\nx-api-key: vk\nanthropic-version: 2023-06-01\nauthorization: "
+	  "Bearer vk\n" },
 };
 
 static void R20_trap_092_the_head_is_exactly_this(void **state)
@@ -101,8 +117,12 @@ static void R20_trap_092_the_head_is_exactly_this(void **state)
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		const struct account *acc = snapshot_account(l.s, str_from(table[i].account));
 		struct prepare_options o = {
-			.account = acc, .protocol = table[i].protocol, .op = table[i].op,
-			.model = str_from(table[i].model), .stream = table[i].stream, .relay = table[i].relay,
+			.account = acc,
+			.protocol = table[i].protocol,
+			.op = table[i].op,
+			.model = str_from(table[i].model),
+			.stream = table[i].stream,
+			.relay = table[i].relay,
 			.client = table[i].with_client ? &client : NULL,
 		};
 		struct upstream_request r;
@@ -116,13 +136,17 @@ static void R20_trap_092_the_head_is_exactly_this(void **state)
 static void local_models_need_no_key(void **state)
 {
 	struct account acc = { .name = STR("local"), .kind = &provider_local };
-	struct prepare_options o = { .account = &acc, .protocol = &protocol_openai_chat, .op = IR_OP_GENERATE, .client = &client };
+	struct prepare_options o = { .account = &acc,
+				     .protocol = &protocol_openai_chat,
+				     .op = IR_OP_GENERATE,
+				     .client = &client };
 	struct arena *a = arena_new(1 << 20);
 	struct upstream_request r;
 
 	acc.origin.base_path = STR("");
 	assert_int_equal(provider_local.prepare(a, &o, &r, NULL), RC_OK);
-	CHECK_STR_IS(shown(a, &r), STR("POST /v1/chat/completions\n" COMMON("application/json") "x-request-id: req-1_a.B\n"));
+	CHECK_STR_IS(shown(a, &r), STR("POST /v1/chat/completions\n" COMMON(
+					   "application/json") "x-request-id: req-1_a.B\n"));
 	o.op = IR_OP_LIST_MODELS;
 	assert_int_equal(provider_local.prepare(a, &o, &r, NULL), RC_UNSUPPORTED);
 	arena_free(a);
@@ -131,7 +155,9 @@ static void local_models_need_no_key(void **state)
 static void what_a_kind_cannot_do_is_said(void **state)
 {
 	struct loaded l = load_good(yaml, NULL);
-	struct prepare_options o = { .account = &l.s->accounts[0], .protocol = &protocol_openai_chat, .op = IR_OP_COUNT_TOKENS };
+	struct prepare_options o = { .account = &l.s->accounts[0],
+				     .protocol = &protocol_openai_chat,
+				     .op = IR_OP_COUNT_TOKENS };
 	struct upstream_request r;
 	struct err e;
 
@@ -143,13 +169,18 @@ static void what_a_kind_cannot_do_is_said(void **state)
 /* R20: no byte that could end a line or begin another request. */
 static void R20_control_bytes_are_refused(void **state)
 {
-	static const struct str bad[] = { STR_INIT("a\r\nx: y"), STR_INIT("a\nb"), STR_INIT("a\rb"), STR_INIT("a\0b") };
+	static const struct str bad[] = { STR_INIT("a\r\nx: y"), STR_INIT("a\nb"), STR_INIT("a\rb"),
+					  STR_INIT("a\0b") };
 	struct loaded l = load_good(yaml, NULL);
-	struct prepare_options o = { .protocol = &protocol_openai_chat, .op = IR_OP_GENERATE, .relay = true };
+	struct prepare_options o = { .protocol = &protocol_openai_chat,
+				     .op = IR_OP_GENERATE,
+				     .relay = true };
 	struct upstream_request r;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		struct http_field field = { STR("x-a"), bad[i] }, fields[2] = { { STR("openai-beta"), bad[i] }, { STR("x-request-id"), bad[i] } };
+		struct http_field field = { STR("x-a"), bad[i] },
+				  fields[2] = { { STR("openai-beta"), bad[i] },
+						{ STR("x-request-id"), bad[i] } };
 		struct http_head head = { .fields = fields, .n_fields = 2 };
 		struct account acc = l.s->accounts[0];
 
@@ -163,7 +194,9 @@ static void R20_control_bytes_are_refused(void **state)
 		acc.n_headers = 0;
 		o.client = &head; /* the client's own are left out */
 		assert_int_equal(acc.kind->prepare(l.arena, &o, &r, NULL), RC_OK);
-		CHECK_STR_IS(shown(l.arena, &r), STR("POST /v1/chat/completions\n" COMMON("application/json") "authorization: Bearer k\n"));
+		CHECK_STR_IS(shown(l.arena, &r),
+			     STR("POST /v1/chat/completions\n" COMMON(
+				     "application/json") "authorization: Bearer k\n"));
 		o.op = IR_OP_GET_MODEL; /* in a path they are encoded */
 		o.model = bad[i];
 		assert_int_equal(acc.kind->prepare(l.arena, &o, &r, NULL), RC_OK);
@@ -179,8 +212,11 @@ static void a_flood_of_betas_is_refused(void **state)
 	struct http_field fields[40];
 	struct http_head head = { .fields = fields, .n_fields = 40 };
 	struct loaded l = load_good(yaml, NULL);
-	struct prepare_options o = { .account = &l.s->accounts[1], .protocol = &protocol_anthropic_messages,
-				     .op = IR_OP_GENERATE, .relay = true, .client = &head };
+	struct prepare_options o = { .account = &l.s->accounts[1],
+				     .protocol = &protocol_anthropic_messages,
+				     .op = IR_OP_GENERATE,
+				     .relay = true,
+				     .client = &head };
 	struct upstream_request r;
 	struct err e;
 
@@ -194,12 +230,18 @@ static void a_flood_of_betas_is_refused(void **state)
 static void trap_085_which_models_take_effort(void **state)
 {
 	static const char *const adaptive[] = {
-		"claude-opus-4-7", "claude-opus-4-6-20260205", "claude-sonnet-4-6", "claude-opus-5", "claude-sonnet-5-20260901",
-		"anthropic/claude-opus-4-8",
+		"claude-opus-4-7", "claude-opus-4-6-20260205", "claude-sonnet-4-6",
+		"claude-opus-5",   "claude-sonnet-5-20260901", "anthropic/claude-opus-4-8",
 	};
 	static const char *const budget[] = {
-		"claude-opus-4-5", "claude-sonnet-4-5-20250929", "claude-3-7-sonnet-latest", "claude-opus-4-20250514",
-		"claude-opus-4-1", "claude-haiku-4-5", "gpt-4o", "",
+		"claude-opus-4-5",
+		"claude-sonnet-4-5-20250929",
+		"claude-3-7-sonnet-latest",
+		"claude-opus-4-20250514",
+		"claude-opus-4-1",
+		"claude-haiku-4-5",
+		"gpt-4o",
+		"",
 	};
 
 	for (size_t i = 0; i < sizeof(adaptive) / sizeof(adaptive[0]); i++)
@@ -214,14 +256,17 @@ static void trap_067_how_much_a_model_may_say(void **state)
 		const char *model;
 		int64_t n;
 	} models[] = {
-		{ "claude-3-haiku-20240307", 4096 },	{ "claude-3-5-sonnet-latest", 8192 }, { "claude-3-7-sonnet-20250219", 64000 },
-		{ "claude-opus-4-20250514", 32000 },	{ "claude-opus-4-1-20250805", 32000 }, { "claude-opus-4-5", 64000 },
-		{ "claude-sonnet-4-20250514", 64000 },	{ "claude-sonnet-4-5", 64000 },	      { "claude-sonnet-4-6", 128000 },
-		{ "claude-opus-4-6", 128000 },		{ "claude-haiku-4-5", 64000 },	      { "something-else", 0 },
+		{ "claude-3-haiku-20240307", 4096 },     { "claude-3-5-sonnet-latest", 8192 },
+		{ "claude-3-7-sonnet-20250219", 64000 }, { "claude-opus-4-20250514", 32000 },
+		{ "claude-opus-4-1-20250805", 32000 },   { "claude-opus-4-5", 64000 },
+		{ "claude-sonnet-4-20250514", 64000 },   { "claude-sonnet-4-5", 64000 },
+		{ "claude-sonnet-4-6", 128000 },         { "claude-opus-4-6", 128000 },
+		{ "claude-haiku-4-5", 64000 },           { "something-else", 0 },
 	};
 
 	for (size_t i = 0; i < sizeof(models) / sizeof(models[0]); i++)
-		assert_int_equal(provider_anthropic.default_max_tokens(str_from(models[i].model)), models[i].n);
+		assert_int_equal(provider_anthropic.default_max_tokens(str_from(models[i].model)),
+				 models[i].n);
 }
 
 static void kinds_and_presets_are_found_by_name(void **state)
@@ -256,13 +301,17 @@ static void every_kind_and_preset_is_whole(void **state)
 		assert_null(provider_later(str_from(p->name)));
 		assert_true(!p->key_required || p->key_env);
 		if (p->default_base_url)
-			assert_int_equal(origin_parse(a, str_from(p->default_base_url), STR_NONE, true, STR_NONE, &o, NULL), RC_OK);
+			assert_int_equal(origin_parse(a, str_from(p->default_base_url), STR_NONE,
+						      true, STR_NONE, &o, NULL),
+					 RC_OK);
 	}
 	for (const struct provider_preset *p = provider_presets; p->name; p++) {
 		assert_null(provider_find(str_from(p->name)));
 		assert_null(provider_later(str_from(p->name)));
 		assert_true(!p->key_required || p->key_env);
-		assert_int_equal(origin_parse(a, str_from(p->base_url), STR_NONE, true, STR_NONE, &o, NULL), RC_OK);
+		assert_int_equal(origin_parse(a, str_from(p->base_url), STR_NONE, true, STR_NONE,
+					      &o, NULL),
+				 RC_OK);
 		assert_true(!p->key_required || o.tls);
 	}
 	arena_free(a);
@@ -279,15 +328,18 @@ static void base_urls_are_tolerant(void **state)
 		{ &provider_openai, "https://api.openai.com/v1/", "https://api.openai.com/v1" },
 		{ &provider_openai, "https://proxy/openai", "https://proxy/openai" },
 		{ &provider_openai, "unix:/run/x.sock", "unix:/run/x.sock" },
-		{ &provider_anthropic, "https://api.anthropic.com/v1", "https://api.anthropic.com" },
+		{ &provider_anthropic, "https://api.anthropic.com/v1",
+		  "https://api.anthropic.com" },
 		{ &provider_anthropic, "https://api.anthropic.com//", "https://api.anthropic.com" },
-		{ &provider_openai_compatible, "https://api.deepseek.com", "https://api.deepseek.com" },
+		{ &provider_openai_compatible, "https://api.deepseek.com",
+		  "https://api.deepseek.com" },
 		{ &provider_openai_compatible, "http://h:1/v1/", "http://h:1/v1" },
 	};
 	struct arena *a = arena_new(1 << 20);
 
 	for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++)
-		CHECK_STR_IS(provider_base_url(a, urls[i].kind, str_from(urls[i].url)), str_from(urls[i].want));
+		CHECK_STR_IS(provider_base_url(a, urls[i].kind, str_from(urls[i].url)),
+			     str_from(urls[i].want));
 	arena_free(a);
 }
 

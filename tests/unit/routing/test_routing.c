@@ -10,9 +10,11 @@ static const char yaml[] =
 	"  anthropic: { api_key: k, models: [claude-sonnet-4-5, shared] }\n"
 	"  openrouter: { api_key: k, models: [openai/gpt-oss, openrouter/auto] }\n"
 	"  deepseek: { api_key: k }\n"
-	"  both: { type: vllm, protocols: [anthropic-messages, openai-chat], models: [shared, meta/llama] }\n"
+	"  both: { type: vllm, protocols: [anthropic-messages, openai-chat], models: [shared, "
+	"meta/llama] }\n"
 	"models:\n"
-	"  - { name: best, targets: [ { provider: anthropic, model: claude-x }, { provider: openai, model: gpt-x } ] }\n"
+	"  - { name: best, targets: [ { provider: anthropic, model: claude-x }, { provider: "
+	"openai, model: gpt-x } ] }\n"
 	"  - { name: gpt-4o, provider: openai2, provider_model_id: deployed }\n";
 
 static const struct str found_ids[] = { STR_INIT("found-model"), STR_INIT("shared") };
@@ -39,8 +41,9 @@ static struct answer ask(struct loaded *l, struct route_facts f)
 		return a;
 	n = (size_t)snprintf(a.text, sizeof(a.text), "%s:", route_rule_name(a.r.rule));
 	for (unsigned i = 0; i < a.r.n_targets; i++)
-		n += (size_t)snprintf(a.text + n, sizeof(a.text) - n, "%s%.*s=%.*s%s", i ? ", " : " ",
-				      STR_ARG(a.r.targets[i].account->name), STR_ARG(a.r.targets[i].model),
+		n += (size_t)snprintf(a.text + n, sizeof(a.text) - n, "%s%.*s=%.*s%s",
+				      i ? ", " : " ", STR_ARG(a.r.targets[i].account->name),
+				      STR_ARG(a.r.targets[i].model),
 				      a.r.targets[i].relay ? "+" : "");
 	return a;
 }
@@ -74,13 +77,17 @@ static void the_first_rule_with_an_answer_decides(void **state)
 		{ NULL, "claude-sonnet-4-5", false, "list: anthropic=claude-sonnet-4-5" },
 		{ NULL, "meta/llama", true, "list: both=meta/llama+" },
 		{ NULL, "found-model", false, "list: openai2=found-model+" },
-		{ NULL, "shared", false, "list: openai=shared+, openai2=shared+, both=shared+, anthropic=shared" },
-		{ NULL, "shared", true, "list: anthropic=shared+, both=shared+, openai=shared, openai2=shared" },
+		{ NULL, "shared", false,
+		  "list: openai=shared+, openai2=shared+, both=shared+, anthropic=shared" },
+		{ NULL, "shared", true,
+		  "list: anthropic=shared+, both=shared+, openai=shared, openai2=shared" },
 		/* prefix */
 		{ NULL, "gpt-5", false, "prefix: openai=gpt-5+, openai2=gpt-5+" },
 		{ NULL, "o3-mini", true, "prefix: openai=o3-mini, openai2=o3-mini" },
-		{ NULL, "text-embedding-3-large", false, "prefix: openai=text-embedding-3-large+, openai2=text-embedding-3-large+" },
-		{ NULL, "chatgpt-4o-latest", false, "prefix: openai=chatgpt-4o-latest+, openai2=chatgpt-4o-latest+" },
+		{ NULL, "text-embedding-3-large", false,
+		  "prefix: openai=text-embedding-3-large+, openai2=text-embedding-3-large+" },
+		{ NULL, "chatgpt-4o-latest", false,
+		  "prefix: openai=chatgpt-4o-latest+, openai2=chatgpt-4o-latest+" },
 		{ NULL, "claude-opus-5", false, "prefix: anthropic=claude-opus-5" },
 		{ NULL, "anthropic-x", true, "prefix: anthropic=anthropic-x+" },
 		{ NULL, "deepseek-chat", false, "prefix: deepseek=deepseek-chat+" },
@@ -88,9 +95,12 @@ static void the_first_rule_with_an_answer_decides(void **state)
 	struct loaded l = load_good(yaml, NULL);
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		struct answer a = ask(&l, (struct route_facts){
-			.pin = str_from(table[i].pin), .model = str_from(table[i].model),
-			.protocol = table[i].anthropic ? &protocol_anthropic_messages : &protocol_openai_chat });
+		struct answer a = ask(
+			&l, (struct route_facts){ .pin = str_from(table[i].pin),
+						  .model = str_from(table[i].model),
+						  .protocol = table[i].anthropic
+								      ? &protocol_anthropic_messages
+								      : &protocol_openai_chat });
 
 		assert_int_equal(a.rc, RC_OK);
 		assert_string_equal(a.text, table[i].want);
@@ -101,11 +111,13 @@ static void the_first_rule_with_an_answer_decides(void **state)
 static void a_target_says_what_to_speak(void **state)
 {
 	struct loaded l = load_good(yaml, NULL);
-	struct answer a = ask(&l, (struct route_facts){ .model = STR("meta/llama"), .protocol = &protocol_openai_chat });
+	struct answer a = ask(&l, (struct route_facts){ .model = STR("meta/llama"),
+							.protocol = &protocol_openai_chat });
 
 	assert_ptr_equal(a.r.targets[0].protocol, &protocol_openai_chat);
 	assert_true(a.r.targets[0].relay);
-	a = ask(&l, (struct route_facts){ .model = STR("gpt-5"), .protocol = &protocol_anthropic_messages });
+	a = ask(&l, (struct route_facts){ .model = STR("gpt-5"),
+					  .protocol = &protocol_anthropic_messages });
 	assert_ptr_equal(a.r.targets[0].protocol, &protocol_openai_chat);
 	assert_false(a.r.targets[0].relay);
 	loaded_done(&l);
@@ -114,24 +126,32 @@ static void a_target_says_what_to_speak(void **state)
 /* Of equal targets, one that is known to lack what the request needs comes last. */
 static void needs_come_before_relay(void **state)
 {
-	struct loaded l = load_good("providers:\n"
-				    "  a: { type: vllm, quirks: [no_json_schema], models: [m] }\n"
-				    "  b: { type: vllm, protocols: [anthropic-messages], models: [m] }\n", NULL);
-	struct answer a = ask(&l, (struct route_facts){ .model = STR("m"), .protocol = &protocol_openai_chat });
+	struct loaded l =
+		load_good("providers:\n"
+			  "  a: { type: vllm, quirks: [no_json_schema], models: [m] }\n"
+			  "  b: { type: vllm, protocols: [anthropic-messages], models: [m] }\n",
+			  NULL);
+	struct answer a = ask(&l, (struct route_facts){ .model = STR("m"),
+							.protocol = &protocol_openai_chat });
 
 	assert_string_equal(a.text, "list: a=m+, b=m");
-	a = ask(&l, (struct route_facts){ .model = STR("m"), .protocol = &protocol_openai_chat, .needs = IR_NEED_SCHEMA });
+	a = ask(&l, (struct route_facts){ .model = STR("m"),
+					  .protocol = &protocol_openai_chat,
+					  .needs = IR_NEED_SCHEMA });
 	assert_string_equal(a.text, "list: b=m, a=m+");
 	loaded_done(&l);
 }
 
 static void the_default_gets_the_rest(void **state)
 {
-	struct loaded l = load_good("default: v\nproviders: { v: { type: vllm }, openai: { api_key: k } }\n", NULL);
-	struct answer a = ask(&l, (struct route_facts){ .model = STR("nobody"), .protocol = &protocol_openai_chat });
+	struct loaded l = load_good(
+		"default: v\nproviders: { v: { type: vllm }, openai: { api_key: k } }\n", NULL);
+	struct answer a = ask(&l, (struct route_facts){ .model = STR("nobody"),
+							.protocol = &protocol_openai_chat });
 
 	assert_string_equal(a.text, "default: v=nobody+");
-	a = ask(&l, (struct route_facts){ .model = STR("gpt-9"), .protocol = &protocol_openai_chat });
+	a = ask(&l,
+		(struct route_facts){ .model = STR("gpt-9"), .protocol = &protocol_openai_chat });
 	assert_string_equal(a.text, "prefix: openai=gpt-9+");
 	loaded_done(&l);
 }
@@ -145,16 +165,22 @@ static void local_models_are_known_by_name(void **state)
 	struct account *kept = l.s->accounts;
 	struct answer a;
 
-	accounts[1] = (struct account){ .name = STR("local"), .kind = &provider_local, .local = models, .n_local = 2 };
+	accounts[1] = (struct account){
+		.name = STR("local"), .kind = &provider_local, .local = models, .n_local = 2
+	};
 	accounts[1].speaks[0] = &protocol_openai_chat;
 	l.s->accounts = accounts;
 	l.s->n_accounts = 2;
-	a = ask(&l, (struct route_facts){ .model = STR("small"), .protocol = &protocol_openai_chat });
+	a = ask(&l,
+		(struct route_facts){ .model = STR("small"), .protocol = &protocol_openai_chat });
 	assert_string_equal(a.text, "list: local=small+");
 	assert_ptr_equal(a.r.targets[0].local, &models[1]);
-	a = ask(&l, (struct route_facts){ .model = STR("local/tiny"), .protocol = &protocol_anthropic_messages });
+	a = ask(&l, (struct route_facts){ .model = STR("local/tiny"),
+					  .protocol = &protocol_anthropic_messages });
 	assert_string_equal(a.text, "provider_name: local=tiny");
-	a = ask(&l, (struct route_facts){ .model = STR("x"), .pin = STR("local"), .protocol = &protocol_openai_chat });
+	a = ask(&l, (struct route_facts){ .model = STR("x"),
+					  .pin = STR("local"),
+					  .protocol = &protocol_openai_chat });
 	assert_int_equal(a.rc, RC_NOTFOUND);
 	l.s->default_account = &accounts[1];
 	a = ask(&l, (struct route_facts){ .model = STR("x"), .protocol = &protocol_openai_chat });
@@ -167,31 +193,39 @@ static void local_models_are_known_by_name(void **state)
 static void an_unknown_model_is_answered_with_the_nearest(void **state)
 {
 	struct loaded l = load_good(yaml, NULL);
-	struct answer a = ask(&l, (struct route_facts){ .model = STR("mta/lama"), .protocol = &protocol_openai_chat });
+	struct answer a = ask(&l, (struct route_facts){ .model = STR("mta/lama"),
+							.protocol = &protocol_openai_chat });
 
 	assert_int_equal(a.rc, RC_NOTFOUND);
 	assert_int_equal(a.e.kind, IR_ERR_MODEL_NOT_FOUND);
 	CHECK_STR(a.e.code, "model_not_found");
 	CHECK_STR(a.e.param, "model");
-	CHECK_STR(a.e.message, "The model 'mta/lama' does not exist here. Did you mean 'meta/llama'? GET /v1/models lists all.");
-	a = ask(&l, (struct route_facts){ .model = STR("zzzzzzzzzzzzzzzzzzzzz"), .protocol = &protocol_openai_chat });
-	CHECK_STR(a.e.message, "The model 'zzzzzzzzzzzzzzzzzzzzz' does not exist here. GET /v1/models lists what does.");
+	CHECK_STR(a.e.message, "The model 'mta/lama' does not exist here. Did you mean "
+			       "'meta/llama'? GET /v1/models lists all.");
+	a = ask(&l, (struct route_facts){ .model = STR("zzzzzzzzzzzzzzzzzzzzz"),
+					  .protocol = &protocol_openai_chat });
+	CHECK_STR(a.e.message, "The model 'zzzzzzzzzzzzzzzzzzzzz' does not exist here. GET "
+			       "/v1/models lists what does.");
 	loaded_done(&l);
 }
 
 static void a_request_can_be_wrong(void **state)
 {
 	struct loaded l = load_good(yaml, NULL);
-	struct answer a = ask(&l, (struct route_facts){ .model = STR("m"), .pin = STR("nobody"), .protocol = &protocol_openai_chat });
+	struct answer a = ask(&l, (struct route_facts){ .model = STR("m"),
+							.pin = STR("nobody"),
+							.protocol = &protocol_openai_chat });
 
 	assert_int_equal(a.rc, RC_INVALID);
 	assert_int_equal(a.e.kind, IR_ERR_INVALID_REQUEST);
 	CHECK_STR(a.e.param, "provider");
-	CHECK_STR(a.e.message, "There is no provider 'nobody' here. Configured: 'openai', 'openai2', 'anthropic', 'openrouter', 'deepseek', 'both'");
+	CHECK_STR(a.e.message, "There is no provider 'nobody' here. Configured: 'openai', "
+			       "'openai2', 'anthropic', 'openrouter', 'deepseek', 'both'");
 	a = ask(&l, (struct route_facts){ .model = STR(""), .protocol = &protocol_openai_chat });
 	assert_int_equal(a.rc, RC_INVALID);
 	CHECK_STR(a.e.param, "model");
-	a = ask(&l, (struct route_facts){ .model = STR("openai/"), .protocol = &protocol_openai_chat });
+	a = ask(&l,
+		(struct route_facts){ .model = STR("openai/"), .protocol = &protocol_openai_chat });
 	assert_int_equal(a.rc, RC_NOTFOUND);
 	loaded_done(&l);
 }
@@ -204,10 +238,13 @@ static void long_names_are_clipped(void **state)
 	struct answer a;
 
 	memset(text, 'x', sizeof(text));
-	a = ask(&l, (struct route_facts){ .model = { text, sizeof(text) }, .protocol = &protocol_openai_chat });
+	a = ask(&l, (struct route_facts){ .model = { text, sizeof(text) },
+					  .protocol = &protocol_openai_chat });
 	assert_int_equal(a.rc, RC_NOTFOUND);
 	assert_true(a.e.message.len < 300);
-	a = ask(&l, (struct route_facts){ .model = STR("m"), .pin = { text, sizeof(text) }, .protocol = &protocol_openai_chat });
+	a = ask(&l, (struct route_facts){ .model = STR("m"),
+					  .pin = { text, sizeof(text) },
+					  .protocol = &protocol_openai_chat });
 	assert_true(a.e.message.len < 500);
 	loaded_done(&l);
 }
@@ -215,7 +252,14 @@ static void long_names_are_clipped(void **state)
 static void the_list_has_each_name_once(void **state)
 {
 	static const char *const want[] = {
-		"best", "gpt-4o", "shared", "found-model", "claude-sonnet-4-5", "openai/gpt-oss", "openrouter/auto", "meta/llama",
+		"best",
+		"gpt-4o",
+		"shared",
+		"found-model",
+		"claude-sonnet-4-5",
+		"openai/gpt-oss",
+		"openrouter/auto",
+		"meta/llama",
 	};
 	struct loaded l = load_good(yaml, NULL);
 	struct model_info *models;
@@ -243,7 +287,9 @@ static void R7_a_key_sees_its_own_models_only(void **state)
 
 	assert_int_equal(routing_models(l.s, &catalog, &p, l.arena, &models, &n), RC_OK);
 	assert_int_equal(n, 2);
-	a = ask(&l, (struct route_facts){ .model = STR("mta/lama"), .principal = &p, .protocol = &protocol_openai_chat });
+	a = ask(&l, (struct route_facts){ .model = STR("mta/lama"),
+					  .principal = &p,
+					  .protocol = &protocol_openai_chat });
 	assert_int_equal(a.rc, RC_NOTFOUND);
 	assert_true(str_find(a.e.message, STR("meta")) < 0);
 	loaded_done(&l);
@@ -252,14 +298,19 @@ static void R7_a_key_sees_its_own_models_only(void **state)
 /* R1: nothing in a model's name or a pin chooses anything but an account of the configuration. */
 static void R1_names_never_become_addresses(void **state)
 {
-	static const char *const models[] = { "http://evil/v1", "//evil", "evil.com/gpt", "openai@evil/gpt-4o", "../x" };
+	static const char *const models[] = { "http://evil/v1", "//evil", "evil.com/gpt",
+					      "openai@evil/gpt-4o", "../x" };
 	struct loaded l = load_good(yaml, NULL);
 
 	for (size_t i = 0; i < sizeof(models) / sizeof(models[0]); i++) {
-		struct answer a = ask(&l, (struct route_facts){ .model = str_from(models[i]), .protocol = &protocol_openai_chat });
+		struct answer a =
+			ask(&l, (struct route_facts){ .model = str_from(models[i]),
+						      .protocol = &protocol_openai_chat });
 
 		assert_int_equal(a.rc, RC_NOTFOUND);
-		a = ask(&l, (struct route_facts){ .model = STR("gpt-4o"), .pin = str_from(models[i]), .protocol = &protocol_openai_chat });
+		a = ask(&l, (struct route_facts){ .model = STR("gpt-4o"),
+						  .pin = str_from(models[i]),
+						  .protocol = &protocol_openai_chat });
 		assert_int_equal(a.rc, RC_INVALID);
 	}
 	loaded_done(&l);

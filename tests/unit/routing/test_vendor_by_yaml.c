@@ -3,21 +3,21 @@
 #include "routing/routing.h"
 #include "snapshot.h"
 
-static const char yaml[] =
-	"providers:\n"
-	"  acme:\n"
-	"    type: openai-compatible\n"
-	"    base_url: https://llm.acme.example/api/v3\n"
-	"    api_key: ${ACME_KEY}\n"
-	"    quirks: [max_tokens]\n"
-	"    models: [acme-large]\n"
-	"    headers: { x-acme-project: p1 }\n"
-	"models:\n"
-	"  - { name: fast, provider: acme, provider_model_id: acme-small }\n";
+static const char yaml[] = "providers:\n"
+			   "  acme:\n"
+			   "    type: openai-compatible\n"
+			   "    base_url: https://llm.acme.example/api/v3\n"
+			   "    api_key: ${ACME_KEY}\n"
+			   "    quirks: [max_tokens]\n"
+			   "    models: [acme-large]\n"
+			   "    headers: { x-acme-project: p1 }\n"
+			   "models:\n"
+			   "  - { name: fast, provider: acme, provider_model_id: acme-small }\n";
 
 static void check_target(struct loaded *l, const char *model, const char *upstream_model)
 {
-	struct route_facts f = { .model = str_from(model), .protocol = &protocol_anthropic_messages };
+	struct route_facts f = { .model = str_from(model),
+				 .protocol = &protocol_anthropic_messages };
 	struct upstream_request r;
 	struct ir_error e;
 	struct route route;
@@ -56,7 +56,9 @@ static void a_vendor_is_yaml_only(void **state)
 /* R26: a change of credential is a change of pool, and the key itself is not in the pool's name. */
 static void R26_the_credential_is_part_of_the_pool(void **state)
 {
-	static const char *const one[] = { "ACME_KEY=s3cret", NULL }, *const two[] = { "ACME_KEY=0ther", NULL };
+	static const char *const one[] = { "ACME_KEY=s3cret", NULL }, *const two[] = {
+		"ACME_KEY=0ther", NULL
+	};
 	struct loaded a = load_good(yaml, one), b = load_good(yaml, two), c = load_good(yaml, one);
 
 	assert_false(str_eq(a.s->accounts[0].origin.pool_key, b.s->accounts[0].origin.pool_key));
