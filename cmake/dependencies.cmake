@@ -47,9 +47,12 @@ function(dep_build name include)
 	target_include_directories(deps_${name} SYSTEM PUBLIC ${include})
 	target_compile_options(deps_${name} PRIVATE -w)
 	target_link_libraries(deps_${name} PRIVATE gw_flags)
+	# Sanitizers watch the addresses there too; its arithmetic is not ours, and clang takes minutes to optimise the result.
 	if(CMAKE_BUILD_TYPE STREQUAL "Asan")
-		# Addresses are watched there too; its arithmetic is not ours, and takes clang minutes to instrument.
 		target_compile_options(deps_${name} PRIVATE -fno-sanitize=undefined)
+	endif()
+	if(CMAKE_BUILD_TYPE MATCHES "san$" AND NOT FUZZ)
+		target_compile_options(deps_${name} PRIVATE -O0)
 	endif()
 	add_library(deps::${name} ALIAS deps_${name})
 endfunction()
