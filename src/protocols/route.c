@@ -165,7 +165,7 @@ enum route_result route_find(struct arena *a, const struct http_head *head, stru
 		for (const struct protocol_route *r = p->routes; r->path; r++) {
 			if (!path_matches(r->path, q.path, &arg))
 				continue;
-			if (!methods)
+			if (!found && (!methods || preferred))
 				ret->protocol = p;
 			methods |= 1u << r->method;
 			if (r->method != q.method || (found && !preferred))

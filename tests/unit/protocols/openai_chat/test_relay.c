@@ -1,0 +1,337 @@
+/* tests/unit/protocols/openai_chat/test_relay.c - mirrors src/protocols/openai_chat/relay.c.
+ * Rule: of a body that passes only what is ours is read or changed, every other byte stays. */
+#include "check.h"
+#include "protocols/protocol.h"
+#include "quotes.h"
+
+static const struct protocol *const chat = &protocol_openai_chat;
+
+/* --- peek --- */
+
+static int peek(struct arena *a, const char *body, struct request_peek *p, struct err *e)
+{
+	return chat->peek(a, quotes(a, body), p, e);
+}
+
+static void peek_reads_the_few_members_that_matter(void **state)
+{
+	struct arena *a = arena_new(1 << 20);
+	struct request_peek p;
+	struct err e;
+
+	assert_int_equal(peek(a, " {'messages':[],'model':'a\\/b','stream':true,'provider':'x',"
+				 "'stream_options':{'include_usage':true}} ", &p, &e), 0);
+	CHECK_STR(p.model, "a/b");
+	assert_true(p.stream);
+	assert_true(p.include_usage);
+	assert_false(p.forces_tool);
+	CHECK_STR(p.provider_pin, "x");
+
+	/* OpenRouter's own `provider` is an object and not ours. */
+	assert_int_equal(peek(a, "{'model':'m','stream':null,'provider':{'order':[]}}", &p, &e), 0);
+	assert_false(p.stream);
+	assert_null(p.provider_pin.ptr);
+	arena_free(a);
+}
+
+static void peek_refuses_what_has_no_model(void **state)
+{
+	static const struct {
+		const char *body, *param;
+		int rc;
+	} bad[] = {
+		{ "{'messages':[]}", "model", RC_INVALID },	 { "{'model':7}", "model", RC_INVALID },
+		{ "{'model':''}", "model", RC_INVALID },	 { "{'model':null}", "model", RC_INVALID },
+		{ "{'model':'m','stream':1}", "stream", RC_INVALID }, { "{'model':'m'", "", RC_SYNTAX },
+		{ "[]", "", RC_SYNTAX },			 { "", "", RC_SYNTAX },
+		{ "{'model':'a','model':'b'}", "", RC_INVALID },
+	};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		struct arena *a = arena_new(1 << 20);
+		struct request_peek p;
+		struct err e = { .msg = "", .param = "" };
+		int rc = peek(a, bad[i].body, &p, &e);
+
+		if (rc >= 0 || (bad[i].param[0] && (rc != bad[i].rc || strcmp(e.param, bad[i].param) != 0)))
+			fail_msg("%s: %d, %s: %s", bad[i].body, rc, e.param, e.msg);
+		assert_true(e.msg[0]);
+		arena_free(a);
+	}
+}
+
+static void peek_knows_when_a_call_is_forced(void **state)
+{
+	static const struct {
+		const char *member;
+		bool forces;
+	} rows[] = {
+		{ "'tool_choice':'auto'", false },
+		{ "'tool_choice':'none'", false },
+		{ "'tool_choice':'required'", true },
+		{ "'tool_choice':null", false },
+		{ "'tool_choice':{'type':'function','function':{'name':'f'}}", true },
+		{ "'tool_choice':{'type':'allowed_tools','allowed_tools':{'mode':'auto','tools':[]}}", false },
+		{ "'tool_choice':{'type':'allowed_tools','allowed_tools':{'mode':'required','tools':[]}}", true },
+		{ "'function_call':'auto'", false },
+		{ "'function_call':{'name':'f'}", true },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct arena *a = arena_new(1 << 20);
+		struct str body = arena_printf(a, "{'model':'m',%s}", rows[i].member);
+		struct request_peek p;
+		struct err e;
+
+		assert_int_equal(peek(a, body.ptr, &p, &e), 0);
+		if (p.forces_tool != rows[i].forces)
+			fail_msg("%s", rows[i].member);
+		arena_free(a);
+	}
+}
+
+/* --- patch --- */
+
+static void check_patch(const char *body, struct patch_options o, const char *want)
+{
+	struct arena *a = arena_new(1 << 20);
+	struct request_peek p;
+	struct buf out;
+	struct err e;
+
+	buf_init(&out, 1 << 20);
+	assert_int_equal(peek(a, body, &p, &e), 0);
+	assert_int_equal(chat->patch(a, &p, &o, &out), 0);
+	CHECK_STR_IS(buf_str(&out), quotes(a, want));
+	buf_done(&out);
+	arena_free(a);
+}
+
+static void patch_changes_nothing_but_what_it_must(void **state)
+{
+	const char *odd = "{ 'z' : 1.10,\t'model':'m' ,'n\\u0065w':[9007199254740993,'\\ud83d\\ude00'] }\n";
+
+	check_patch(odd, (struct patch_options){ .model = STR("m") }, odd);
+	check_patch(odd, (struct patch_options){ .model = STR("a\"b\n") },
+		    "{ 'z' : 1.10,\t'model':'a\\'b\\n' ,'n\\u0065w':[9007199254740993,'\\ud83d\\ude00'] }\n");
+	check_patch("{'model':'m','provider':'p','x':1}", (struct patch_options){ .strip_provider = true },
+		    "{'model':'m','x':1}");
+	check_patch("{'provider':'p','model':'m'}", (struct patch_options){ .model = STR("n"), .strip_provider = true },
+		    "{'model':'n'}");
+	check_patch("{'model':'m','provider':{'order':[]}}", (struct patch_options){ .strip_provider = true },
+		    "{'model':'m','provider':{'order':[]}}");
+}
+
+static void trap_010_usage_is_asked_for_in_every_stream(void **state)
+{
+	const struct patch_options ask = { .ask_usage = true };
+	const struct patch_options cannot = { .ask_usage = true, .quirks = QUIRK_NO_STREAM_OPTIONS };
+
+	check_patch("{'model':'m'}", ask, "{'model':'m'}"); /* only streams have the option */
+	check_patch("{'model':'m','stream':true}", ask,
+		    "{'stream_options':{'include_usage':true},'model':'m','stream':true}");
+	check_patch("{'model':'m','stream':true,'stream_options':null}", ask,
+		    "{'model':'m','stream':true,'stream_options':{'include_usage':true}}");
+	check_patch("{'model':'m','stream':true,'stream_options':{'include_usage': false,'x':1}}", ask,
+		    "{'model':'m','stream':true,'stream_options':{'include_usage': true,'x':1}}");
+	check_patch("{'model':'m','stream':true,'stream_options':{'x':1}}", ask,
+		    "{'model':'m','stream':true,'stream_options':{'include_usage':true,'x':1}}");
+	check_patch("{'model':'m','stream':true,'stream_options':{}}", ask,
+		    "{'model':'m','stream':true,'stream_options':{'include_usage':true}}");
+	check_patch("{'model':'m','stream':true,'stream_options':{'include_usage':true}}", cannot,
+		    "{'model':'m','stream':true}");
+	check_patch("{'model':'m','stream':true}", cannot, "{'model':'m','stream':true}");
+}
+
+static void trap_066_servers_that_know_only_max_tokens_get_it(void **state)
+{
+	const struct patch_options old = { .quirks = QUIRK_MAX_TOKENS };
+
+	check_patch("{'model':'m','max_completion_tokens': 5}", old, "{'model':'m','max_tokens': 5}");
+	check_patch("{'model':'m','max_tokens':4,'max_completion_tokens':5}", old,
+		    "{'model':'m','max_tokens':4,'max_completion_tokens':5}");
+	check_patch("{'model':'m','max_completion_tokens':5}", (struct patch_options){ 0 },
+		    "{'model':'m','max_completion_tokens':5}");
+}
+
+/* --- tap --- */
+
+struct tapping {
+	struct arena *a, *scratch;
+	struct relay_tap tap;
+};
+
+static struct tapping tapping(bool hide_usage)
+{
+	struct tapping t = { .a = arena_new(1 << 20), .scratch = arena_new(1 << 20) };
+
+	t.tap = (struct relay_tap){ .arena = t.a, .hide_usage = hide_usage, .usage = IR_USAGE_NONE };
+	return t;
+}
+
+static void tapping_done(struct tapping *t)
+{
+	buf_done(&t->tap.scratch);
+	arena_free(t->scratch);
+	arena_free(t->a);
+}
+
+/* One event whose only line is `data`. */
+static unsigned tap(struct tapping *t, const char *data)
+{
+	struct str raw = arena_printf(t->a, "data: %s\n\n", data);
+	struct sse_event ev = { .raw = quotes(t->a, raw.ptr) };
+	unsigned flags;
+
+	ev.data = (struct str){ ev.raw.ptr + 6, ev.raw.len - 8 };
+	flags = chat->tap_event(&t->tap, t->scratch, &ev);
+	arena_reset(t->scratch);
+	return flags;
+}
+
+#define CHUNK(delta) "{'id':'x','choices':[{'index':0,'delta':" delta ",'finish_reason':null}]}"
+
+static void only_content_opens_the_gate(void **state)
+{
+	struct tapping t = tapping(false);
+
+	assert_int_equal(tap(&t, "{'choices':[],'prompt_filter_results':[]}"), 0);
+	assert_int_equal(tap(&t, CHUNK("{'role':'assistant','content':''}")), 0);
+	assert_int_equal(tap(&t, CHUNK("{'role':'assistant','content':null}")), 0);
+	assert_int_equal(tap(&t, CHUNK("{}")), 0);
+	assert_int_equal(tap(&t, "nonsense"), 0);
+	assert_int_equal(tap(&t, CHUNK("{'content':'a'}")), TAP_MEANINGFUL);
+	assert_int_equal(tap(&t, CHUNK("{'content':''}")), TAP_MEANINGFUL);
+	assert_int_equal(tap(&t, "[DONE]"), TAP_END);
+	tapping_done(&t);
+
+	t = tapping(false);
+	assert_int_equal(tap(&t, CHUNK("{'tool_calls':[{'index':0}]}")), TAP_MEANINGFUL);
+	tapping_done(&t);
+	t = tapping(false);
+	assert_int_equal(tap(&t, CHUNK("{'reasoning_content':'hm'}")), TAP_MEANINGFUL);
+	tapping_done(&t);
+}
+
+static void usage_and_finish_are_read_on_the_way(void **state)
+{
+	struct tapping t = tapping(false);
+
+	(void)tap(&t, CHUNK("{'content':'say \\'usage\\':{\\'finish_reason\\':\\'x\\'} and \\'error\\''}"));
+	assert_false(t.tap.finished);
+	(void)tap(&t, CHUNK("{'content':'\\'usage\\':{\\'error\\':\\'x\\'}'}"));
+	assert_false(t.tap.finished);
+	assert_int_equal(t.tap.usage.input, -1);
+	assert_int_equal(tap(&t, "{'choices':[{'delta':{},'finish_reason': 'length'}]}"), TAP_MEANINGFUL);
+	assert_true(t.tap.finished);
+	assert_int_equal(t.tap.stop, IR_STOP_LENGTH);
+	assert_int_equal(tap(&t, "{'choices':[],'usage': {'prompt_tokens':3,'completion_tokens':4}}"), TAP_MEANINGFUL);
+	assert_int_equal(t.tap.usage.input, 3);
+	assert_int_equal(t.tap.usage.output, 4);
+	tapping_done(&t);
+}
+
+static void trap_012_usage_that_only_we_asked_for_is_taken_out(void **state)
+{
+	struct tapping t = tapping(true);
+
+	assert_int_equal(tap(&t, "{'choices':[{'delta':{'content':'a'}}],'usage':null}"), TAP_MEANINGFUL | TAP_EDIT);
+	CHECK_STR_IS(t.tap.edited, quotes(t.a, "data: {'choices':[{'delta':{'content':'a'}}]}\n\n"));
+	assert_int_equal(tap(&t, "{'usage': null , 'x':1,'choices':[{'delta':{'content':'\\'usage\\':null'}}]}"),
+			 TAP_MEANINGFUL | TAP_EDIT);
+	assert_true(str_find(t.tap.edited, quotes(t.a, "'x':1,'choices':[{'delta':{'content':'\\'usage\\':null'}}]}\n\n")) > 0);
+	assert_true(str_find(t.tap.edited, quotes(t.a, "'usage': null")) < 0);
+	/* Another vendor's: with the last choices. */
+	assert_int_equal(tap(&t, "{'choices':[{'delta':{}}],'usage':{'prompt_tokens':1,'completion_tokens':2}}"),
+			 TAP_MEANINGFUL | TAP_EDIT);
+	assert_int_equal(tap(&t, "{'choices':[],'usage':{'prompt_tokens':1,'completion_tokens':5}}"),
+			 TAP_MEANINGFUL | TAP_DROP);
+	assert_int_equal(t.tap.usage.output, 5);
+	/* Not ours: a chunk without choices that says something else. */
+	assert_int_equal(tap(&t, "{'choices':[],'usage':null,'moderation':{}}"), TAP_MEANINGFUL | TAP_EDIT);
+	assert_int_equal(tap(&t, CHUNK("{'content':'b'}")), TAP_MEANINGFUL);
+	tapping_done(&t);
+
+	t = tapping(false);
+	assert_int_equal(tap(&t, "{'choices':[{'delta':{'content':'a'}}],'usage':null}"), TAP_MEANINGFUL);
+	assert_int_equal(tap(&t, "{'choices':[],'usage':{'prompt_tokens':1}}"), TAP_MEANINGFUL);
+	tapping_done(&t);
+}
+
+static void the_rest_of_the_block_stays_when_usage_is_taken_out(void **state)
+{
+	struct tapping t = tapping(true);
+	struct sse_event ev = { .raw = quotes(t.a, "id: 7\r\ndata:{'choices':[],'x':[],'usage':null}\r\n\r\n") };
+
+	ev.data = (struct str){ ev.raw.ptr + 12, ev.raw.len - 12 - 4 };
+	assert_int_equal(chat->tap_event(&t.tap, t.scratch, &ev), 0 | TAP_EDIT);
+	CHECK_STR_IS(t.tap.edited, quotes(t.a, "id: 7\r\ndata:{'choices':[],'x':[]}\r\n\r\n"));
+
+	/* Data lines that the parser joined stand elsewhere. */
+	ev.raw = STR("data: [\ndata: ]\n\n");
+	ev.data = quotes(t.a, "{'choices':[],\n'usage':null}");
+	assert_int_equal(chat->tap_event(&t.tap, t.scratch, &ev), 0 | TAP_EDIT);
+	CHECK_STR_IS(t.tap.edited, quotes(t.a, "data: {'choices':[]}\n\n"));
+	tapping_done(&t);
+}
+
+static void trap_112_an_error_inside_a_200_is_an_error(void **state)
+{
+	struct tapping t = tapping(false);
+
+	(void)tap(&t, CHUNK("{'content':'a'}"));
+	assert_int_equal(tap(&t, "{'error':{'message':'Tool call validation failed','code':'tool_use_failed',"
+				 "'status_code':400}}"), TAP_ERROR);
+	assert_int_equal(t.tap.error.kind, IR_ERR_INVALID_REQUEST);
+	CHECK_STR(t.tap.error.message, "Tool call validation failed");
+	tapping_done(&t);
+
+	t = tapping(false);
+	assert_int_equal(tap(&t, "{'error':{'code':502,'message':'Bad'},'choices':[{'delta':{'content':''},"
+				 "'finish_reason':'error'}]}"), TAP_ERROR);
+	assert_int_equal(t.tap.error.kind, IR_ERR_UPSTREAM);
+	tapping_done(&t);
+}
+
+static unsigned tap_body(struct tapping *t, const char *body)
+{
+	return chat->tap_body(&t->tap, t->scratch, quotes(t->a, body));
+}
+
+static void a_whole_answer_is_told_from_an_error_and_from_nonsense(void **state)
+{
+	struct tapping t = tapping(false);
+
+	assert_int_equal(tap_body(&t, "{'choices':[{'message':{'content':'a'},'finish_reason':'stop'}],"
+				      "'usage':{'prompt_tokens':3,'completion_tokens':4}}"), TAP_MEANINGFUL);
+	assert_true(t.tap.finished);
+	assert_int_equal(t.tap.usage.output, 4);
+	assert_int_equal(tap_body(&t, "{'error':{'message':'m','code':'content_filter'}}"), TAP_ERROR);
+	assert_int_equal(t.tap.error.kind, IR_ERR_CONTENT_FILTER);
+	assert_int_equal(tap_body(&t, "<html>"), 0);
+	assert_int_equal(tap_body(&t, ""), 0);
+	assert_int_equal(tap_body(&t, "{}"), 0);
+	assert_int_equal(tap_body(&t, "{'choices':[]}"), 0);
+	assert_int_equal(tap_body(&t, "{'choices':null,'usage':null}"), 0);
+	tapping_done(&t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(peek_reads_the_few_members_that_matter),
+		cmocka_unit_test(peek_refuses_what_has_no_model),
+		cmocka_unit_test(peek_knows_when_a_call_is_forced),
+		cmocka_unit_test(patch_changes_nothing_but_what_it_must),
+		cmocka_unit_test(trap_010_usage_is_asked_for_in_every_stream),
+		cmocka_unit_test(trap_066_servers_that_know_only_max_tokens_get_it),
+		cmocka_unit_test(only_content_opens_the_gate),
+		cmocka_unit_test(usage_and_finish_are_read_on_the_way),
+		cmocka_unit_test(trap_012_usage_that_only_we_asked_for_is_taken_out),
+		cmocka_unit_test(the_rest_of_the_block_stays_when_usage_is_taken_out),
+		cmocka_unit_test(trap_112_an_error_inside_a_200_is_an_error),
+		cmocka_unit_test(a_whole_answer_is_told_from_an_error_and_from_nonsense),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,98 @@
+/* tests/unit/protocols/test_route.c - mirrors src/protocols/route.c and protocols.c.
+ * Rule: a head finds its protocol and operation, or is refused in the words of the protocol it most likely speaks. */
+#include "check.h"
+#include "protocols/protocol.h"
+
+static const struct {
+	enum http_method method;
+	const char *path;
+	bool anthropic_version;
+	enum route_result result;
+	const char *protocol;
+	enum ir_op op;
+	const char *arg, *allow;
+} rows[] = {
+	{ HTTP_POST, "/v1/chat/completions", false, ROUTE_OK, "openai-chat", IR_OP_GENERATE, NULL, NULL },
+	{ HTTP_POST, "/openai/v1/chat/completions", false, ROUTE_OK, "openai-chat", IR_OP_GENERATE, NULL, NULL },
+	{ HTTP_POST, "/api/v1/chat/completions", false, ROUTE_OK, "openai-chat", IR_OP_GENERATE, NULL, NULL },
+	{ HTTP_POST, "/v1/messages", false, ROUTE_OK, "anthropic-messages", IR_OP_GENERATE, NULL, NULL },
+	{ HTTP_POST, "/anthropic/v1/messages", true, ROUTE_OK, "anthropic-messages", IR_OP_GENERATE, NULL, NULL },
+	{ HTTP_POST, "/v1/messages/count_tokens", true, ROUTE_OK, "anthropic-messages", IR_OP_COUNT_TOKENS, NULL, NULL },
+	{ HTTP_GET, "/v1/models", false, ROUTE_OK, "openai-chat", IR_OP_LIST_MODELS, NULL, NULL },
+	{ HTTP_HEAD, "/v1/models", false, ROUTE_OK, "openai-chat", IR_OP_LIST_MODELS, NULL, NULL },
+	{ HTTP_GET, "/v1/models", true, ROUTE_OK, "anthropic-messages", IR_OP_LIST_MODELS, NULL, NULL },
+	{ HTTP_GET, "/openai/v1/models", true, ROUTE_OK, "openai-chat", IR_OP_LIST_MODELS, NULL, NULL },
+	{ HTTP_GET, "/anthropic/v1/models", false, ROUTE_OK, "anthropic-messages", IR_OP_LIST_MODELS, NULL, NULL },
+	{ HTTP_GET, "/v1/models/a/b:c", false, ROUTE_OK, "openai-chat", IR_OP_GET_MODEL, "a/b:c", NULL },
+	{ HTTP_GET, "/v1/models/a%2Fb%20c", true, ROUTE_OK, "anthropic-messages", IR_OP_GET_MODEL, "a/b c", NULL },
+	/* trap 121 */
+	{ HTTP_GET, "/v1/models/a%zz", false, ROUTE_NOT_FOUND, "openai-chat", 0, NULL, NULL },
+	{ HTTP_GET, "/v1/models/a%00", false, ROUTE_NOT_FOUND, "openai-chat", 0, NULL, NULL },
+	{ HTTP_GET, "/v1/models/%4", false, ROUTE_NOT_FOUND, "openai-chat", 0, NULL, NULL },
+	{ HTTP_GET, "/v1/models/", false, ROUTE_NOT_FOUND, "openai-chat", 0, NULL, NULL },
+	{ HTTP_GET, "/v1/chat/completions", false, ROUTE_METHOD, "openai-chat", 0, NULL, "POST" },
+	{ HTTP_OPTIONS, "/v1/messages", false, ROUTE_METHOD, "anthropic-messages", 0, NULL, "POST" },
+	{ HTTP_DELETE, "/v1/models/x", false, ROUTE_METHOD, "openai-chat", 0, NULL, "GET, HEAD" },
+	{ HTTP_POST, "/v1/models", true, ROUTE_METHOD, "anthropic-messages", 0, NULL, "GET, HEAD" },
+	{ HTTP_POST, "/v1/messages/batches", false, ROUTE_NOT_FOUND, "anthropic-messages", 0, NULL, NULL },
+	{ HTTP_POST, "/v1/complete", false, ROUTE_NOT_FOUND, "anthropic-messages", 0, NULL, NULL },
+	{ HTTP_POST, "/v1/completions", false, ROUTE_NOT_FOUND, "openai-chat", 0, NULL, NULL },
+	{ HTTP_POST, "/v1/messagesx", false, ROUTE_NOT_FOUND, "openai-chat", 0, NULL, NULL },
+	{ HTTP_POST, "/v1/foo", true, ROUTE_NOT_FOUND, "anthropic-messages", 0, NULL, NULL },
+	{ HTTP_POST, "/openai/v1/messages", true, ROUTE_NOT_FOUND, "openai-chat", 0, NULL, NULL },
+	{ HTTP_POST, "/anthropic/v1/chat/completions", false, ROUTE_NOT_FOUND, "anthropic-messages", 0, NULL, NULL },
+	{ HTTP_POST, "/api/chat", false, ROUTE_NOT_FOUND, "openai-chat", 0, NULL, NULL },
+	{ HTTP_POST, "/openaiv1/chat/completions", false, ROUTE_NOT_FOUND, "openai-chat", 0, NULL, NULL },
+	{ HTTP_POST, "/", false, ROUTE_NOT_FOUND, "openai-chat", 0, NULL, NULL },
+	{ HTTP_POST, "", false, ROUTE_NOT_FOUND, "openai-chat", 0, NULL, NULL },
+};
+
+static void trap_121_a_head_finds_its_protocol_or_is_refused_in_its_words(void **state)
+{
+	struct http_field version = { STR("Anthropic-Version"), STR("2023-06-01") };
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct arena *a = arena_new(65536);
+		struct http_head head = { .method = rows[i].method, .path = str_from(rows[i].path), .fields = &version,
+					  .n_fields = rows[i].anthropic_version };
+		struct route_match m;
+		enum route_result got = route_find(a, &head, &m);
+
+		if (got != rows[i].result || strcmp(m.protocol->name, rows[i].protocol) != 0)
+			fail_msg("row %zu, %s: %d in %s", i, rows[i].path, got, m.protocol->name);
+		if (got == ROUTE_OK) {
+			assert_int_equal(m.op, rows[i].op);
+			CHECK_STR_IS(m.arg, str_from(rows[i].arg));
+		}
+		if (got == ROUTE_METHOD)
+			CHECK_STR_IS(m.allow, str_from(rows[i].allow));
+		arena_free(a);
+	}
+}
+
+static void protocols_and_quirks_are_found_by_name(void **state)
+{
+	unsigned all = 0;
+
+	for (unsigned i = 0; protocols[i]; i++)
+		assert_ptr_equal(protocol_find(str_from(protocols[i]->name)), protocols[i]);
+	assert_null(protocol_find(STR("openai")));
+#define X(NAME, yaml, text)                                                                                            \
+	assert_int_equal(quirk_find(STR(yaml)), QUIRK_##NAME);                                                          \
+	all |= QUIRK_##NAME;
+#include "protocols/quirks.def"
+#undef X
+	assert_int_equal(all, (1u << QUIRK_COUNT) - 1);
+	assert_int_equal(quirk_find(STR("nonsense")), 0);
+	assert_int_equal(quirk_find(STR("")), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(trap_121_a_head_finds_its_protocol_or_is_refused_in_its_words),
+		cmocka_unit_test(protocols_and_quirks_are_found_by_name),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
