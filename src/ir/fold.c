@@ -82,8 +82,10 @@ static int fold_citation(struct ir_fold *f, struct ir_block *b, const struct ir_
 	b->citations = citations;
 	to = &b->citations[b->n_citations];
 	*to = (struct ir_citation){ .start = c->start, .end = c->end, .origin = c->origin };
-	if ((rc = keep(f->arena, &to->url, c->url)) || (rc = keep(f->arena, &to->title, c->title)) ||
-	    (rc = keep(f->arena, &to->cited_text, c->cited_text)) || (rc = keep(f->arena, &to->raw, c->raw)))
+	if ((rc = keep(f->arena, &to->url, c->url)) ||
+	    (rc = keep(f->arena, &to->title, c->title)) ||
+	    (rc = keep(f->arena, &to->cited_text, c->cited_text)) ||
+	    (rc = keep(f->arena, &to->raw, c->raw)))
 		return rc;
 	b->n_citations++;
 	return RC_OK;
@@ -131,9 +133,13 @@ static int fold_error(struct ir_fold *f, const struct ir_error *e)
 
 	if (!e)
 		return RC_INVALID;
-	f->error = (struct ir_error){ .kind = e->kind, .status = e->status, .retry_after_ms = e->retry_after_ms };
-	if ((rc = keep(f->arena, &f->error.message, e->message)) || (rc = keep(f->arena, &f->error.code, e->code)) ||
-	    (rc = keep(f->arena, &f->error.param, e->param)) || (rc = keep(f->arena, &f->error.type, e->type)))
+	f->error = (struct ir_error){ .kind = e->kind,
+				      .status = e->status,
+				      .retry_after_ms = e->retry_after_ms };
+	if ((rc = keep(f->arena, &f->error.message, e->message)) ||
+	    (rc = keep(f->arena, &f->error.code, e->code)) ||
+	    (rc = keep(f->arena, &f->error.param, e->param)) ||
+	    (rc = keep(f->arena, &f->error.type, e->type)))
 		return rc;
 	f->failed = true;
 	return RC_OK;
@@ -172,12 +178,15 @@ static int fold_event(struct ir_sink *self, const struct ir_event *ev)
 
 void ir_fold_init(struct ir_fold *f, struct arena *a)
 {
-	*f = (struct ir_fold){ .sink.event = fold_event, .arena = a, .response.usage = IR_USAGE_NONE };
+	*f = (struct ir_fold){ .sink.event = fold_event,
+			       .arena = a,
+			       .response.usage = IR_USAGE_NONE };
 }
 
 /* --- unfold --- */
 
-static int emit_delta(struct ir_sink *sink, struct ir_event at, enum ir_delta_kind kind, struct str text)
+static int emit_delta(struct ir_sink *sink, struct ir_event at, enum ir_delta_kind kind,
+		      struct str text)
 {
 	at.kind = IR_DELTA;
 	at.delta = kind;
@@ -218,7 +227,10 @@ static int unfold_content(const struct ir_block *b, struct ir_event at, struct i
 
 static int unfold_block(const struct ir_block *b, unsigned index, struct ir_sink *sink)
 {
-	struct ir_event at = { .kind = IR_OPEN, .index = index, .block = b->kind, .origin = b->origin,
+	struct ir_event at = { .kind = IR_OPEN,
+			       .index = index,
+			       .block = b->kind,
+			       .origin = b->origin,
 			       .usage = IR_USAGE_NONE };
 	struct ir_event open = at;
 	int rc;
@@ -246,7 +258,9 @@ int ir_unfold(const struct ir_response *r, struct ir_sink *sink)
 		rc = ir_emit(sink, &ev);
 	}
 	if (!rc) {
-		ev = (struct ir_event){ .kind = IR_FINISH, .usage = IR_USAGE_NONE, .stop = r->stop,
+		ev = (struct ir_event){ .kind = IR_FINISH,
+					.usage = IR_USAGE_NONE,
+					.stop = r->stop,
 					.stop_sequence = r->stop_sequence };
 		rc = ir_emit(sink, &ev);
 	}

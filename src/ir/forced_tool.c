@@ -60,8 +60,10 @@ static int no_tool(const struct ir_request *r, struct err *reterr)
 	if (r->choice.mode == IR_CHOICE_NAMED)
 		return err_param(reterr, RC_INVALID, "tool_choice",
 				 "tool_choice names '%.*s', which is not among the tools",
-				 (int)(r->choice.name.len < 64 ? r->choice.name.len : 64), r->choice.name.ptr);
-	return err_param(reterr, RC_INVALID, "tool_choice", "tool_choice demands a call, but allows no tool");
+				 (int)(r->choice.name.len < 64 ? r->choice.name.len : 64),
+				 r->choice.name.ptr);
+	return err_param(reterr, RC_INVALID, "tool_choice",
+			 "tool_choice demands a call, but allows no tool");
 }
 
 /* --- the request --- */
@@ -69,8 +71,9 @@ static int no_tool(const struct ir_request *r, struct err *reterr)
 /* An object schema for sure: arguments that are not an object are no arguments (trap 80). */
 static int put_parameters(struct arena *a, struct buf *out, struct str parameters)
 {
-	static const struct str says_what[] = { STR_INIT("type"), STR_INIT("anyOf"), STR_INIT("oneOf"),
-						STR_INIT("allOf"), STR_INIT("$ref") };
+	static const struct str says_what[] = { STR_INIT("type"), STR_INIT("anyOf"),
+						STR_INIT("oneOf"), STR_INIT("allOf"),
+						STR_INIT("$ref") };
 	const json *schema;
 	struct str text;
 
@@ -120,7 +123,8 @@ static void put_moved_refs(struct buf *out, struct str text, const char *base)
 
 /* One allowed tool: its parameters. Several: a choice of {"name", "arguments"}; their
  * schemas stand under $defs by number, so that their references can be moved there. */
-static int put_schema(struct arena *a, struct buf *out, const struct ir_request *r, const struct ir_tool *only)
+static int put_schema(struct arena *a, struct buf *out, const struct ir_request *r,
+		      const struct ir_tool *only)
 {
 	struct buf one;
 	unsigned k = 0;
@@ -135,8 +139,10 @@ static int put_schema(struct arena *a, struct buf *out, const struct ir_request 
 		buf_puts(out, k ? ",{" : "{");
 		buf_puts(out, "\"type\":\"object\",\"properties\":{\"name\":{\"const\":\"");
 		json_escape(out, r->tools[i].name);
-		buf_printf(out, "\"},\"arguments\":{\"$ref\":\"#/$defs/t%u\"}},"
-				"\"required\":[\"name\",\"arguments\"],\"additionalProperties\":false}", k++);
+		buf_printf(out,
+			   "\"},\"arguments\":{\"$ref\":\"#/$defs/t%u\"}},"
+			   "\"required\":[\"name\",\"arguments\"],\"additionalProperties\":false}",
+			   k++);
 	}
 	buf_puts(out, "],\"$defs\":{");
 	buf_init(&one, SCHEMA_MAX);
@@ -162,7 +168,8 @@ static int put_schema(struct arena *a, struct buf *out, const struct ir_request 
 
 static void put_sentence(struct buf *out, const struct ir_request *r, const struct ir_tool *only)
 {
-	buf_puts(out, only ? "Call the tool below. Answer with nothing but the JSON object of its arguments."
+	buf_puts(out, only ? "Call the tool below. Answer with nothing but the JSON object of its "
+			     "arguments."
 			   : "Call one of the tools below. Answer with nothing but a JSON object "
 			     "{\"name\": the tool's name, \"arguments\": its arguments}.");
 	for (unsigned i = 0; i < r->n_tools; i++) {
@@ -228,7 +235,8 @@ int ir_forced_tool_request(struct arena *a, const struct ir_request *r, struct i
 	buf_init(&b, SCHEMA_MAX);
 	rc = put_schema(a, &b, r, tool);
 	if (rc == RC_INVALID)
-		err_param(reterr, RC_INVALID, "tools", "a tool's parameters are not a JSON schema object");
+		err_param(reterr, RC_INVALID, "tools",
+			  "a tool's parameters are not a JSON schema object");
 	if (!rc) {
 		ret->format.schema = arena_dup(a, buf_str(&b));
 		buf_reset(&b);
@@ -255,14 +263,17 @@ enum {
 
 static int out_open(struct ir_forced_tool *f, enum ir_block_kind kind, struct str name)
 {
-	struct ir_event ev = { .kind = IR_OPEN, .index = f->index_++, .block = kind, .usage = IR_USAGE_NONE };
+	struct ir_event ev = {
+		.kind = IR_OPEN, .index = f->index_++, .block = kind, .usage = IR_USAGE_NONE
+	};
 
 	f->in_block_ = true;
 	if (kind == IR_BLOCK_TOOL_CALL) {
 		f->called_ = true;
 		ev.name = name;
 		/* No randomness here: the id grows from the upstream's own, which is unique. */
-		ev.id = arena_printf(f->arena, "call_%016llx%u", (unsigned long long)hash_fnv(f->id_), ev.index);
+		ev.id = arena_printf(f->arena, "call_%016llx%u",
+				     (unsigned long long)hash_fnv(f->id_), ev.index);
 		if (!ev.id.ptr)
 			return RC_NOMEM;
 	}
@@ -271,7 +282,10 @@ static int out_open(struct ir_forced_tool *f, enum ir_block_kind kind, struct st
 
 static int out_delta(struct ir_forced_tool *f, enum ir_block_kind kind, struct str text)
 {
-	struct ir_event ev = { .kind = IR_DELTA, .index = f->index_ - 1, .block = kind, .text = text,
+	struct ir_event ev = { .kind = IR_DELTA,
+			       .index = f->index_ - 1,
+			       .block = kind,
+			       .text = text,
 			       .usage = IR_USAGE_NONE };
 
 	ev.delta = kind == IR_BLOCK_TOOL_CALL ? IR_DELTA_ARGUMENTS : IR_DELTA_TEXT;
@@ -280,7 +294,9 @@ static int out_delta(struct ir_forced_tool *f, enum ir_block_kind kind, struct s
 
 static int out_close(struct ir_forced_tool *f, enum ir_block_kind kind)
 {
-	struct ir_event ev = { .kind = IR_CLOSE, .index = f->index_ - 1, .block = kind, .usage = IR_USAGE_NONE };
+	struct ir_event ev = {
+		.kind = IR_CLOSE, .index = f->index_ - 1, .block = kind, .usage = IR_USAGE_NONE
+	};
 
 	f->in_block_ = false;
 	return ir_emit(f->next, &ev);
@@ -367,7 +383,8 @@ static int take_name(struct str *rest, struct str *ret)
 static int read_prefix(struct ir_forced_tool *f, struct str *ret_name, struct str *ret_arguments)
 {
 	static const struct str before[] = { STR_INIT("{"), STR_INIT("\"name\""), STR_INIT(":") };
-	static const struct str after[] = { STR_INIT(","), STR_INIT("\"arguments\""), STR_INIT(":") };
+	static const struct str after[] = { STR_INIT(","), STR_INIT("\"arguments\""),
+					    STR_INIT(":") };
 	struct str rest = f->held_, brace;
 	int got = 1;
 
@@ -481,7 +498,8 @@ static int pass(struct ir_forced_tool *f, const struct ir_event *ev)
 		f->index_++;
 	if (ev->kind == IR_OPEN || ev->kind == IR_DELTA || ev->kind == IR_CLOSE)
 		moved.index = f->index_ - 1;
-	if (ev->kind == IR_FINISH && f->called_ && (ev->stop == IR_STOP_END || ev->stop == IR_STOP_SEQUENCE)) {
+	if (ev->kind == IR_FINISH && f->called_ &&
+	    (ev->stop == IR_STOP_END || ev->stop == IR_STOP_SEQUENCE)) {
 		moved.stop = IR_STOP_TOOL_CALLS;
 		moved.stop_sequence = STR_NONE;
 	}
@@ -509,16 +527,19 @@ static int forced_event(struct ir_sink *self, const struct ir_event *ev)
 	return pass(f, ev);
 }
 
-int ir_forced_tool_init(struct ir_forced_tool *f, struct arena *a, const struct ir_request *original,
-			struct ir_sink *next)
+int ir_forced_tool_init(struct ir_forced_tool *f, struct arena *a,
+			const struct ir_request *original, struct ir_sink *next)
 {
 	const struct ir_tool *tool = NULL;
 	unsigned n = count_allowed(original, &tool);
 
 	if (n == 0)
 		return RC_INVALID;
-	*f = (struct ir_forced_tool){ .sink.event = forced_event, .next = next, .arena = a,
-				      .request = original, .state_ = FT_OFF };
+	*f = (struct ir_forced_tool){ .sink.event = forced_event,
+				      .next = next,
+				      .arena = a,
+				      .request = original,
+				      .state_ = FT_OFF };
 	if (n == 1)
 		f->only_ = tool->name;
 	return RC_OK;

@@ -14,7 +14,8 @@ static bool delta_fits(enum ir_block_kind block, enum ir_delta_kind delta)
 {
 	switch (delta) {
 	case IR_DELTA_TEXT:
-		return block == IR_BLOCK_TEXT || block == IR_BLOCK_REASONING || block == IR_BLOCK_REFUSAL;
+		return block == IR_BLOCK_TEXT || block == IR_BLOCK_REASONING ||
+		       block == IR_BLOCK_REFUSAL;
 	case IR_DELTA_ARGUMENTS:
 		return block == IR_BLOCK_TOOL_CALL;
 	case IR_DELTA_SIGNATURE:

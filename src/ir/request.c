@@ -58,8 +58,8 @@ void ir_request_needs(struct ir_request *r)
 		needs |= IR_NEED_FORCED_TOOL;
 	if (r->format.kind == IR_FORMAT_JSON_SCHEMA)
 		needs |= IR_NEED_SCHEMA;
-	if (r->reasoning.thinking == IR_THINKING_ENABLED || r->reasoning.thinking == IR_THINKING_ADAPTIVE ||
-	    r->reasoning.effort > IR_EFFORT_NONE)
+	if (r->reasoning.thinking == IR_THINKING_ENABLED ||
+	    r->reasoning.thinking == IR_THINKING_ADAPTIVE || r->reasoning.effort > IR_EFFORT_NONE)
 		needs |= IR_NEED_REASONING;
 	for (unsigned i = 0; i < r->n_messages; i++)
 		needs |= parts_needs(r->messages[i].parts, r->messages[i].n_parts);
@@ -82,7 +82,8 @@ struct str ir_request_call_name(const struct ir_request *r, struct str call_id)
 		const struct ir_message *m = &r->messages[i];
 
 		for (unsigned k = m->n_parts; k-- > 0;) {
-			if (m->parts[k].kind == IR_PART_TOOL_CALL && str_eq(m->parts[k].id, call_id))
+			if (m->parts[k].kind == IR_PART_TOOL_CALL &&
+			    str_eq(m->parts[k].id, call_id))
 				return m->parts[k].name;
 		}
 	}
@@ -195,9 +196,9 @@ struct str ir_losses_text(const struct ir_losses *l)
 /* --- effort --- */
 
 static const char *const efforts[] = {
-	[IR_EFFORT_UNSET] = NULL,	[IR_EFFORT_NONE] = "none",     [IR_EFFORT_MINIMAL] = "minimal",
-	[IR_EFFORT_LOW] = "low",	[IR_EFFORT_MEDIUM] = "medium", [IR_EFFORT_HIGH] = "high",
-	[IR_EFFORT_XHIGH] = "xhigh",	[IR_EFFORT_MAX] = "max",
+	[IR_EFFORT_UNSET] = NULL,    [IR_EFFORT_NONE] = "none",     [IR_EFFORT_MINIMAL] = "minimal",
+	[IR_EFFORT_LOW] = "low",     [IR_EFFORT_MEDIUM] = "medium", [IR_EFFORT_HIGH] = "high",
+	[IR_EFFORT_XHIGH] = "xhigh", [IR_EFFORT_MAX] = "max",
 };
 
 const char *ir_effort_name(enum ir_effort e)

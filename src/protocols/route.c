@@ -37,7 +37,8 @@ static struct asked read_head(const struct http_head *head)
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++) {
 		struct str rest = str_from_offset(head->path, prefixes[i].prefix.len);
 
-		if (str_starts(head->path, prefixes[i].prefix) && str_starts(rest, prefixes[i].then)) {
+		if (str_starts(head->path, prefixes[i].prefix) &&
+		    str_starts(rest, prefixes[i].then)) {
 			q.path = rest;
 			q.family = prefixes[i].family;
 			break;
@@ -129,10 +130,10 @@ static struct str percent_decode(struct arena *a, struct str s)
 }
 
 static const struct str method_names[] = {
-	[HTTP_GET] = STR_INIT("GET, HEAD"),	[HTTP_HEAD] = STR_INIT("HEAD"),
-	[HTTP_POST] = STR_INIT("POST"),		[HTTP_PUT] = STR_INIT("PUT"),
-	[HTTP_DELETE] = STR_INIT("DELETE"),	[HTTP_OPTIONS] = STR_INIT("OPTIONS"),
-	[HTTP_PATCH] = STR_INIT("PATCH"),	[HTTP_OTHER] = STR_INIT(""),
+	[HTTP_GET] = STR_INIT("GET, HEAD"), [HTTP_HEAD] = STR_INIT("HEAD"),
+	[HTTP_POST] = STR_INIT("POST"),     [HTTP_PUT] = STR_INIT("PUT"),
+	[HTTP_DELETE] = STR_INIT("DELETE"), [HTTP_OPTIONS] = STR_INIT("OPTIONS"),
+	[HTTP_PATCH] = STR_INIT("PATCH"),   [HTTP_OTHER] = STR_INIT(""),
 };
 
 static struct str allow_list(struct arena *a, unsigned methods)
@@ -142,7 +143,8 @@ static struct str allow_list(struct arena *a, unsigned methods)
 	for (unsigned m = 0; m <= HTTP_PATCH; m++) {
 		if (!(methods & 1u << m))
 			continue;
-		list = list.len ? arena_printf(a, "%.*s, %.*s", STR_ARG(list), STR_ARG(method_names[m]))
+		list = list.len ? arena_printf(a, "%.*s, %.*s", STR_ARG(list),
+					       STR_ARG(method_names[m]))
 				: method_names[m];
 	}
 	return list;

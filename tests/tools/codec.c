@@ -38,7 +38,11 @@ static void show_end(int rc, const struct feed *f)
 	buf_init(&b, TAPE_MAX);
 	w = jw_on(&b);
 	jw_obj(&w);
-	jw_kcstr(&w, "end", rc == 0 ? "ok" : f->breach ? f->breach : f->err.msg[0] ? f->err.msg : "failed");
+	jw_kcstr(&w, "end",
+		 rc == 0         ? "ok"
+		 : f->breach     ? f->breach
+		 : f->err.msg[0] ? f->err.msg
+				 : "failed");
 	jw_ki64(&w, "rc", rc);
 	jw_end_obj(&w);
 	buf_putc(&b, '\n');
@@ -133,7 +137,9 @@ static int run_stream(const struct protocol *p, const struct protocol *client, s
 static int run_whole(const struct protocol *p, const struct protocol *client, struct str in)
 {
 	struct arena *a = arena_new(TAPE_ARENA);
-	struct encoder_options o = { .arena = a, .id = STR("id-1"), .model = STR("model-1"), .created_s = 1700000000 };
+	struct encoder_options o = {
+		.arena = a, .id = STR("id-1"), .model = STR("model-1"), .created_s = 1700000000
+	};
 	struct ir_fold fold;
 	struct feed f = { .p = p, .sink = &fold.sink };
 	struct buf out;
@@ -157,8 +163,10 @@ static int run_whole(const struct protocol *p, const struct protocol *client, st
 static int run_request(const struct protocol *p, const struct protocol *upstream, struct str in)
 {
 	struct arena *a = arena_new(TAPE_ARENA);
-	struct request_target target = { .model = STR("model-1"), .default_max_tokens = 4096,
-					 .budget = { 0, 0, 1024, 2048, 8192, 16384, 32768, 65536 } };
+	struct request_target target = { .model = STR("model-1"),
+					 .default_max_tokens = 4096,
+					 .budget = { 0, 0, 1024, 2048, 8192, 16384, 32768,
+						     65536 } };
 	struct ir_request *r;
 	struct ir_losses losses;
 	struct err err = { .msg = "" };
@@ -191,7 +199,9 @@ static int run_request(const struct protocol *p, const struct protocol *upstream
 
 static int usage(void)
 {
-	fputs("usage: codec events|body|tap|stream|whole|request PROTOCOL [OTHER | --split N | --hide-usage] < input\n", stderr);
+	fputs("usage: codec events|body|tap|stream|whole|request PROTOCOL [OTHER | --split N | "
+	      "--hide-usage] < input\n",
+	      stderr);
 	return 2;
 }
 

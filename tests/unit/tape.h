@@ -31,11 +31,16 @@ static inline void tape_usage(struct jw *w, const struct ir_usage *u)
 		const char *name;
 		int64_t n;
 	} rows[] = {
-		{ "input", u->input },		 { "output", u->output },
-		{ "cache_read", u->cache_read }, { "cache_write", u->cache_write },
-		{ "cache_write_5m", u->cache_write_5m }, { "cache_write_1h", u->cache_write_1h },
-		{ "reasoning", u->reasoning },	 { "audio_input", u->audio_input },
-		{ "audio_output", u->audio_output }, { "accepted_prediction", u->accepted_prediction },
+		{ "input", u->input },
+		{ "output", u->output },
+		{ "cache_read", u->cache_read },
+		{ "cache_write", u->cache_write },
+		{ "cache_write_5m", u->cache_write_5m },
+		{ "cache_write_1h", u->cache_write_1h },
+		{ "reasoning", u->reasoning },
+		{ "audio_input", u->audio_input },
+		{ "audio_output", u->audio_output },
+		{ "accepted_prediction", u->accepted_prediction },
 		{ "rejected_prediction", u->rejected_prediction },
 	};
 
@@ -189,7 +194,9 @@ static inline int feed_stream(struct feed *f, struct str bytes, size_t step)
 {
 	struct arena *a = arena_new(TAPE_ARENA), *scratch = arena_new(TAPE_ARENA);
 	struct ir_grammar g;
-	struct decoder_options o = { .arena = a, .scratch = scratch, .sink = &g.sink, .request = f->request };
+	struct decoder_options o = {
+		.arena = a, .scratch = scratch, .sink = &g.sink, .request = f->request
+	};
 	struct protocol_decoder *d;
 	struct sse_parser sse;
 	struct sse_event ev;
@@ -227,7 +234,9 @@ static inline int feed_body(struct feed *f, struct str body)
 {
 	struct arena *a = arena_new(TAPE_ARENA), *scratch = arena_new(TAPE_ARENA);
 	struct ir_grammar g;
-	struct decoder_options o = { .arena = a, .scratch = scratch, .sink = &g.sink, .request = f->request };
+	struct decoder_options o = {
+		.arena = a, .scratch = scratch, .sink = &g.sink, .request = f->request
+	};
 	int rc;
 
 	ir_grammar_init(&g, f->sink);
@@ -256,7 +265,9 @@ static inline int client_event(struct ir_sink *self, const struct ir_event *ev)
 
 static inline void client_init(struct client_tape *c, const struct protocol *p, bool include_usage)
 {
-	struct encoder_options o = { .id = STR("id-1"), .model = STR("model-1"), .created_s = 1700000000,
+	struct encoder_options o = { .id = STR("id-1"),
+				     .model = STR("model-1"),
+				     .created_s = 1700000000,
 				     .include_usage = include_usage };
 
 	*c = (struct client_tape){ .sink.event = client_event, .p = p };

@@ -9,18 +9,23 @@
 
 enum { MAX_CALLS = 512 };
 
-static int emit(struct oc_blocks *b, const struct oc_block *k, enum ir_event_kind kind, enum ir_delta_kind delta,
-		struct str text)
+static int emit(struct oc_blocks *b, const struct oc_block *k, enum ir_event_kind kind,
+		enum ir_delta_kind delta, struct str text)
 {
-	struct ir_event ev = { .kind = kind, .index = b->next_index - 1, .block = k->kind, .delta = delta,
-			       .text = text, .usage = IR_USAGE_NONE };
+	struct ir_event ev = { .kind = kind,
+			       .index = b->next_index - 1,
+			       .block = k->kind,
+			       .delta = delta,
+			       .text = text,
+			       .usage = IR_USAGE_NONE };
 
 	return ir_emit(b->sink, &ev);
 }
 
 static int emit_content(struct oc_blocks *b, const struct oc_block *k, struct str text)
 {
-	return emit(b, k, IR_DELTA, k->kind == IR_BLOCK_TOOL_CALL ? IR_DELTA_ARGUMENTS : IR_DELTA_TEXT, text);
+	return emit(b, k, IR_DELTA,
+		    k->kind == IR_BLOCK_TOOL_CALL ? IR_DELTA_ARGUMENTS : IR_DELTA_TEXT, text);
 }
 
 /* The call's id for the client: the vendor's, unless there is none or another call has it already. */
@@ -32,12 +37,16 @@ static struct str call_id(struct oc_blocks *b, const struct oc_block *k)
 		taken = str_eq(b->calls[i]->vendor_id, k->vendor_id);
 	if (!taken)
 		return k->vendor_id;
-	return arena_printf(b->arena, "call_%016llx%u", (unsigned long long)hash_fnv(b->seed), b->next_index);
+	return arena_printf(b->arena, "call_%016llx%u", (unsigned long long)hash_fnv(b->seed),
+			    b->next_index);
 }
 
 static int open_block(struct oc_blocks *b, struct oc_block *k)
 {
-	struct ir_event ev = { .kind = IR_OPEN, .index = b->next_index, .block = k->kind, .origin = k->origin,
+	struct ir_event ev = { .kind = IR_OPEN,
+			       .index = b->next_index,
+			       .block = k->kind,
+			       .origin = k->origin,
 			       .usage = IR_USAGE_NONE };
 	int rc;
 
@@ -157,8 +166,12 @@ int oc_blocks_text(struct oc_blocks *b, enum ir_block_kind kind, struct str text
 int oc_blocks_citation(struct oc_blocks *b, const struct ir_citation *c)
 {
 	struct oc_block *k = b->head ? b->tail : NULL;
-	struct ir_event ev = { .kind = IR_DELTA, .index = b->next_index - 1, .block = IR_BLOCK_TEXT,
-			       .delta = IR_DELTA_CITATION, .citation = c, .usage = IR_USAGE_NONE };
+	struct ir_event ev = { .kind = IR_DELTA,
+			       .index = b->next_index - 1,
+			       .block = IR_BLOCK_TEXT,
+			       .delta = IR_DELTA_CITATION,
+			       .citation = c,
+			       .usage = IR_USAGE_NONE };
 
 	/* One that no text goes with has nothing to stand at. */
 	if (!k || k->kind != IR_BLOCK_TEXT || !k->open)
@@ -181,14 +194,15 @@ static int seal(struct oc_blocks *b, struct oc_block *k, enum ir_delta_kind kind
 int oc_blocks_detail(struct oc_blocks *b, const struct oc_detail *d)
 {
 	struct oc_block *k = b->head ? b->tail : NULL;
-	bool goes_on = k && k->kind == IR_BLOCK_REASONING && !k->sealed && k->vendor_index == d->index &&
-		       !str_present(d->redacted);
+	bool goes_on = k && k->kind == IR_BLOCK_REASONING && !k->sealed &&
+		       k->vendor_index == d->index && !str_present(d->redacted);
 	int rc;
 
 	if (!goes_on) {
 		/* A signature that comes when its text is closed signs nothing any more; one without any text
 		 * stands for thinking that is not shown (trap 48). */
-		if (d->text.len == 0 && !str_present(d->redacted) && (!d->signature.len || d->index < b->next_detail))
+		if (d->text.len == 0 && !str_present(d->redacted) &&
+		    (!d->signature.len || d->index < b->next_detail))
 			return RC_OK;
 		if (d->index >= b->next_detail)
 			b->next_detail = d->index + 1;
@@ -270,8 +284,9 @@ static struct oc_block *add_call(struct oc_blocks *b, const struct oc_call_delta
 
 	if (b->n_calls == b->cap_calls) {
 		unsigned cap = b->cap_calls ? b->cap_calls * 2 : 8;
-		struct oc_block **calls = arena_grow(b->arena, b->calls, b->cap_calls * sizeof(struct oc_block *),
-						     cap * sizeof(struct oc_block *));
+		struct oc_block **calls =
+			arena_grow(b->arena, b->calls, b->cap_calls * sizeof(struct oc_block *),
+				   cap * sizeof(struct oc_block *));
 
 		if (!calls)
 			return NULL;

@@ -44,7 +44,8 @@ static void put_body(const struct ir_error *e, struct buf *out)
 }
 
 /* The body has no place for the request's id: it goes in the header. */
-void oc_encode_error(const struct ir_error *e, struct str request_id, struct buf *out, int *ret_status)
+void oc_encode_error(const struct ir_error *e, struct str request_id, struct buf *out,
+		     int *ret_status)
 {
 	int status = ir_error_status(e);
 
@@ -96,8 +97,9 @@ static const struct {
 };
 
 static const struct str too_long_signs[] = {
-	STR_INIT("maximum context length"), STR_INIT("max context length"), STR_INIT("context window"),
-	STR_INIT("exceeds the available context"), STR_INIT("prompt is too long"), STR_INIT("prompt too long"),
+	STR_INIT("maximum context length"), STR_INIT("max context length"),
+	STR_INIT("context window"),         STR_INIT("exceeds the available context"),
+	STR_INIT("prompt is too long"),     STR_INIT("prompt too long"),
 };
 
 static enum ir_error_kind kind_of_status(int status)
@@ -169,8 +171,9 @@ static enum ir_error_kind classify(int status, struct str code, struct str type,
 /* Where a vendor keeps its sentence: a string, a list of {"msg"} (FastAPI), an object around one (Mistral). */
 static struct str find_message(struct arena *a, const json *v, unsigned depth)
 {
-	static const struct str keys[] = { STR_INIT("message"), STR_INIT("msg"), STR_INIT("detail"),
-					   STR_INIT("error"), STR_INIT("error_message"), STR_INIT("title") };
+	static const struct str keys[] = { STR_INIT("message"),       STR_INIT("msg"),
+					   STR_INIT("detail"),        STR_INIT("error"),
+					   STR_INIT("error_message"), STR_INIT("title") };
 	struct json_iter it;
 
 	if (json_is_str(v) || depth == 0)
@@ -210,14 +213,15 @@ bool oc_error_is(const json *root)
 	if (str_eq(json_str(json_get(root, STR("object"))), STR("error")))
 		return true;
 	return json_is_obj(root) && !json_get(root, STR("choices")) &&
-	       (json_get(root, STR("detail")) || (json_str(json_get(root, STR("message"))).len &&
-						  json_get(root, STR("code"))));
+	       (json_get(root, STR("detail")) ||
+		(json_str(json_get(root, STR("message"))).len && json_get(root, STR("code"))));
 }
 
 /* A code that is an HTTP status says more than the 200 it came with (OpenRouter, Groq; trap 112). */
 static int status_said(const json *e, int status)
 {
-	static const struct str keys[] = { STR_INIT("status_code"), STR_INIT("status"), STR_INIT("code") };
+	static const struct str keys[] = { STR_INIT("status_code"), STR_INIT("status"),
+					   STR_INIT("code") };
 	int64_t n;
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys) && status < 400; i++) {
@@ -256,13 +260,18 @@ bool oc_error_read(struct arena *a, const json *root, int status, struct ir_erro
 	message = find_message(a, e, 4);
 	numeric = json_num(json_get(e, STR("code")));
 
-	*ret = (struct ir_error){ .kind = classify(status, code, type, message), .status = status,
+	*ret = (struct ir_error){ .kind = classify(status, code, type, message),
+				  .status = status,
 				  .retry_after_ms = -1 };
 	if (status < 400)
 		ret->status = 0;
-	ret->message = message.len ? copy(a, message)
-				   : arena_printf(a, "The provider answered with an error (status %d) and did not "
-						     "say why.", status);
+	ret->message =
+		message.len ? copy(a, message)
+			    : arena_printf(
+				      a,
+				      "The provider answered with an error (status %d) and did not "
+				      "say why.",
+				      status);
 	ret->type = copy(a, type);
 	ret->param = copy(a, json_str(json_get(e, STR("param"))));
 	if (!str_present(numeric) && code.len) /* a bare status is no code */
@@ -276,9 +285,12 @@ static struct str plain_text(struct arena *a, struct str body, int status)
 	struct str text = str_trim(body);
 
 	if (text.len == 0)
-		return arena_printf(a, "The provider answered with status %d and an empty body.", status);
+		return arena_printf(a, "The provider answered with status %d and an empty body.",
+				    status);
 	if (text.ptr[0] == '<' || text.len > 500)
-		return arena_printf(a, "The provider answered with status %d and a body that is no JSON.", status);
+		return arena_printf(
+			a, "The provider answered with status %d and a body that is no JSON.",
+			status);
 	return copy(a, text);
 }
 
@@ -288,10 +300,12 @@ bool oc_decode_error(struct arena *a, int status, struct str body, struct ir_err
 
 	if (json_is_obj(root) || json_is_arr(root))
 		return oc_error_read(a, root, status, ret);
-	*ret = (struct ir_error){ .kind = classify(status, STR(""), STR(""), STR("")), .status = status,
+	*ret = (struct ir_error){ .kind = classify(status, STR(""), STR(""), STR("")),
+				  .status = status,
 				  .retry_after_ms = -1 };
 	if (ret->kind == IR_ERR_MODEL_NOT_FOUND)
-		ret->kind = IR_ERR_NOT_FOUND; /* not even JSON: a wrong address, not a wrong model */
+		ret->kind =
+			IR_ERR_NOT_FOUND; /* not even JSON: a wrong address, not a wrong model */
 	ret->message = json_is_str(root) ? copy(a, json_str(root)) : plain_text(a, body, status);
 	return false;
 }

@@ -39,7 +39,8 @@ void oc_encode_model(const struct model_info *model, struct buf *out)
 }
 
 /* `{"data":[{"id"}]}` as OpenAI has it; some servers say `models`, or send the bare list (Together). */
-int oc_decode_models(struct arena *a, struct str body, struct str **ret_ids, unsigned *ret_n, struct err *reterr)
+int oc_decode_models(struct arena *a, struct str body, struct str **ret_ids, unsigned *ret_n,
+		     struct err *reterr)
 {
 	const json *root = json_parse(a, body, reterr);
 	const json *list = json_is_arr(root) ? root : json_get(root, STR("data"));

@@ -10,7 +10,8 @@ enum { NAME_MAX_LEN = 64, DIGEST_CHARS = 16 };
 
 static bool name_char(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '_' || c == '-';
 }
 
 static bool name_fits(struct str s)
@@ -25,7 +26,8 @@ static bool name_fits(struct str s)
 /* The first characters of `s`, made valid, "_" and a digest of all of it: NAME_MAX_LEN at most. */
 static size_t shorten(struct str s, char out[NAME_MAX_LEN + 1])
 {
-	size_t head = s.len < NAME_MAX_LEN - 1 - DIGEST_CHARS ? s.len : NAME_MAX_LEN - 1 - DIGEST_CHARS;
+	size_t head =
+		s.len < NAME_MAX_LEN - 1 - DIGEST_CHARS ? s.len : NAME_MAX_LEN - 1 - DIGEST_CHARS;
 	uint8_t digest[SHA256_LEN];
 
 	for (size_t i = 0; i < head; i++)
@@ -62,7 +64,8 @@ struct str oc_tool_name_restore(const struct ir_request *r, struct str name)
 	for (unsigned i = 0; r && i < r->n_tools; i++) {
 		struct str own = r->tools[i].name;
 
-		if (str_present(own) && !name_fits(own) && str_eq((struct str){ out, shorten(own, out) }, name))
+		if (str_present(own) && !name_fits(own) &&
+		    str_eq((struct str){ out, shorten(own, out) }, name))
 			return own;
 	}
 	return name;

@@ -42,7 +42,8 @@ bool oc_error_is(const json *root);
  * answer. True when it has OpenAI's own shape. */
 bool oc_error_read(struct arena *a, const json *root, int status, struct ir_error *ret);
 
-void oc_encode_error(const struct ir_error *e, struct str request_id, struct buf *out, int *ret_status);
+void oc_encode_error(const struct ir_error *e, struct str request_id, struct buf *out,
+		     int *ret_status);
 void oc_encode_stream_error(const struct ir_error *e, struct str request_id, struct buf *out);
 bool oc_decode_error(struct arena *a, int status, struct str body, struct ir_error *ret);
 void oc_encode_ping(bool started, struct buf *out);
@@ -63,7 +64,8 @@ const char *oc_origin_format(const char *origin);
 /* --- relay.c --- */
 
 int oc_peek(struct arena *a, struct str body, struct request_peek *ret, struct err *reterr);
-int oc_patch(struct arena *a, const struct request_peek *peek, const struct patch_options *o, struct buf *out);
+int oc_patch(struct arena *a, const struct request_peek *peek, const struct patch_options *o,
+	     struct buf *out);
 unsigned oc_tap_event(struct relay_tap *t, struct arena *scratch, const struct sse_event *ev);
 unsigned oc_tap_body(struct relay_tap *t, struct arena *scratch, struct str body);
 
@@ -71,11 +73,13 @@ unsigned oc_tap_body(struct relay_tap *t, struct arena *scratch, struct str body
 
 void oc_encode_models(const struct model_info *models, unsigned n, struct buf *out);
 void oc_encode_model(const struct model_info *model, struct buf *out);
-int oc_decode_models(struct arena *a, struct str body, struct str **ret_ids, unsigned *ret_n, struct err *reterr);
+int oc_decode_models(struct arena *a, struct str body, struct str **ret_ids, unsigned *ret_n,
+		     struct err *reterr);
 
 /* --- request_decode.c, request_messages.c --- */
 
-int oc_decode_request(struct arena *a, struct str body, struct ir_request **ret, struct err *reterr);
+int oc_decode_request(struct arena *a, struct str body, struct ir_request **ret,
+		      struct err *reterr);
 
 /* Where in the request the decoder stands, as OpenAI writes it: "messages[1].content". */
 struct oc_path {
@@ -90,17 +94,19 @@ struct oc_reader {
 struct oc_path oc_path_member(const struct oc_path *at, const char *member);
 struct oc_path oc_path_index(const struct oc_path *at, unsigned index);
 /* RC_INVALID: "Invalid type for 'messages[1].content': expected a string, but got a number instead." */
-int oc_refuse_type(const struct oc_reader *r, const struct oc_path *at, const char *expected, const json *got) MUST_CHECK;
+int oc_refuse_type(const struct oc_reader *r, const struct oc_path *at, const char *expected,
+		   const json *got) MUST_CHECK;
 int oc_refuse(const struct oc_reader *r, const struct oc_path *at, const char *what) MUST_CHECK;
 int oc_nomem(const struct oc_reader *r) MUST_CHECK;
 /* A cache_control extension (trap 93); absent and null are IR_CACHE_NONE. */
 enum ir_cache oc_read_cache(const json *holder);
-int oc_read_messages(const struct oc_reader *r, const json *messages, struct ir_request *q) MUST_CHECK;
+int oc_read_messages(const struct oc_reader *r, const json *messages, struct ir_request *q)
+	MUST_CHECK;
 
 /* --- request_encode.c, request_turns.c --- */
 
-int oc_encode_request(struct arena *a, const struct ir_request *r, const struct request_target *t, struct buf *out,
-		      struct ir_losses *losses, struct err *reterr);
+int oc_encode_request(struct arena *a, const struct ir_request *r, const struct request_target *t,
+		      struct buf *out, struct ir_losses *losses, struct err *reterr);
 
 struct oc_writer {
 	struct arena *arena;
@@ -110,7 +116,7 @@ struct oc_writer {
 	struct err *reterr;
 	struct jw w;
 	bool lent_schema; /* the schema goes out as a system message, for the target takes only json_object */
-	bool failed;      /* memory ran out */
+	bool failed; /* memory ran out */
 };
 
 void oc_write_messages(struct oc_writer *w);
@@ -119,19 +125,19 @@ void oc_write_messages(struct oc_writer *w);
 
 /* One block of the answer, from its first sign to its end. */
 struct oc_block {
-	struct oc_block *next;   /* in the order of arrival */
+	struct oc_block *next; /* in the order of arrival */
 	enum ir_block_kind kind;
 	const char *origin;
-	int64_t vendor_index;    /* tool call, reasoning detail: as the vendor counts; -1 not said */
-	struct str vendor_id;    /* tool call: as the vendor has it; may be empty */
-	struct str name;         /* tool call; empty until it is known */
-	struct str held;         /* content that waits for its turn */
+	int64_t vendor_index; /* tool call, reasoning detail: as the vendor counts; -1 not said */
+	struct str vendor_id; /* tool call: as the vendor has it; may be empty */
+	struct str name;      /* tool call; empty until it is known */
+	struct str held;      /* content that waits for its turn */
 	size_t held_cap;
 	struct str signature, redacted;
 	struct oc_nesting {
 		int depth;
 		bool in_string, escaped, whole;
-	} nesting;               /* tool call: is the arguments' object whole? */
+	} nesting; /* tool call: is the arguments' object whole? */
 	bool open, closed, sealed;
 };
 
@@ -147,11 +153,11 @@ struct oc_blocks {
 	const struct ir_request *request; /* to give tools their own names back; may be NULL */
 	struct str seed;                  /* of ids for calls that come without: the answer's id */
 	struct oc_block *head, *tail;
-	struct oc_block **calls;          /* all of them, closed ones too */
+	struct oc_block **calls; /* all of them, closed ones too */
 	unsigned n_calls, cap_calls;
 	unsigned next_index;
-	int64_t next_detail;              /* reasoning details with a lower index were there */
-	bool refused;                     /* a refusal block was there */
+	int64_t next_detail; /* reasoning details with a lower index were there */
+	bool refused;        /* a refusal block was there */
 };
 
 /* TEXT, REASONING (plain, vendor_index -1) or REFUSAL. Empty text does nothing (traps 13, 14). */
@@ -184,6 +190,7 @@ int oc_decode_body(const struct decoder_options *o, struct str body, struct err 
 
 struct protocol_encoder *oc_encoder_new(const struct encoder_options *o);
 int oc_encode_event(struct protocol_encoder *e, const struct ir_event *ev, struct buf *out);
-int oc_encode_response(const struct encoder_options *o, const struct ir_response *r, struct buf *out);
+int oc_encode_response(const struct encoder_options *o, const struct ir_response *r,
+		       struct buf *out);
 
 #endif

@@ -10,7 +10,17 @@ enum { SCRATCH_MAX = 256 << 20 };
 
 /* --- requests --- */
 
-enum { W_MODEL, W_STREAM, W_STREAM_OPTIONS, W_PROVIDER, W_MAX_TOKENS, W_MAX_COMPLETION, W_CHOICE, W_FUNCTION, W_COUNT };
+enum {
+	W_MODEL,
+	W_STREAM,
+	W_STREAM_OPTIONS,
+	W_PROVIDER,
+	W_MAX_TOKENS,
+	W_MAX_COMPLETION,
+	W_CHOICE,
+	W_FUNCTION,
+	W_COUNT
+};
 
 static bool is_true(struct json_want w)
 {
@@ -20,7 +30,9 @@ static bool is_true(struct json_want w)
 /* Does the client's tool_choice (or function_call of old) force a call? */
 static bool forces(struct arena *a, struct json_want choice, struct json_want function_call)
 {
-	struct json_want inner[] = { { .key = "type" }, { .key = "allowed_tools" }, { .key = "mode" } };
+	struct json_want inner[] = { { .key = "type" },
+				     { .key = "allowed_tools" },
+				     { .key = "mode" } };
 	struct json_want mode = { .key = "mode" };
 
 	if (function_call.first == '{')
@@ -69,7 +81,8 @@ int oc_peek(struct arena *a, struct str body, struct request_peek *ret, struct e
 	if (w[W_STREAM].first && !strchr("tfn", w[W_STREAM].first))
 		return err_param(reterr, RC_INVALID, "stream", "stream must be true or false");
 	ret->stream = is_true(w[W_STREAM]);
-	if (w[W_STREAM_OPTIONS].first == '{' && json_scan(w[W_STREAM_OPTIONS].value, &usage, 1, NULL) == 0)
+	if (w[W_STREAM_OPTIONS].first == '{' &&
+	    json_scan(w[W_STREAM_OPTIONS].value, &usage, 1, NULL) == 0)
 		ret->include_usage = is_true(usage);
 	ret->forces_tool = forces(a, w[W_CHOICE], w[W_FUNCTION]);
 	ret->model_at = w[W_MODEL];
@@ -108,7 +121,8 @@ static bool usage_edit(struct arena *a, const struct request_peek *p, struct jso
 		if (at->first)
 			*ret = (struct json_edit){ at->value, STR("{\"include_usage\":true}") };
 		else
-			*ret = json_edit_add(a, p->body, STR("\"stream_options\":{\"include_usage\":true}"));
+			*ret = json_edit_add(a, p->body,
+					     STR("\"stream_options\":{\"include_usage\":true}"));
 		return true;
 	}
 	if (json_scan(at->value, &usage, 1, NULL) || is_true(usage))
@@ -120,7 +134,8 @@ static bool usage_edit(struct arena *a, const struct request_peek *p, struct jso
 	return true;
 }
 
-int oc_patch(struct arena *a, const struct request_peek *p, const struct patch_options *o, struct buf *out)
+int oc_patch(struct arena *a, const struct request_peek *p, const struct patch_options *o,
+	     struct buf *out)
 {
 	const struct str newer = STR("\"max_completion_tokens\"");
 	struct json_edit edits[4];
@@ -136,7 +151,8 @@ int oc_patch(struct arena *a, const struct request_peek *p, const struct patch_o
 	if (o->strip_provider && str_present(p->provider_pin))
 		edits[n++] = json_edit_remove(p->body, p->provider_at.member);
 	if ((o->quirks & QUIRK_MAX_TOKENS) && str_starts(p->max_tokens_at.member, newer))
-		edits[n++] = (struct json_edit){ { p->max_tokens_at.member.ptr, newer.len }, STR("\"max_tokens\"") };
+		edits[n++] = (struct json_edit){ { p->max_tokens_at.member.ptr, newer.len },
+						 STR("\"max_tokens\"") };
 	if (o->quirks & QUIRK_NO_STREAM_OPTIONS) {
 		if (p->stream_options_at.first)
 			edits[n++] = json_edit_remove(p->body, p->stream_options_at.member);
@@ -173,9 +189,10 @@ static bool says_something(const json *v)
 /* Content, not just a role or an empty string: opens the commit gate. */
 static bool is_meaningful(const json *choice)
 {
-	static const struct str keys[] = { STR_INIT("content"), STR_INIT("tool_calls"), STR_INIT("reasoning_content"),
-					   STR_INIT("reasoning"), STR_INIT("reasoning_details"), STR_INIT("refusal"),
-					   STR_INIT("function_call"), STR_INIT("audio") };
+	static const struct str keys[] = { STR_INIT("content"),           STR_INIT("tool_calls"),
+					   STR_INIT("reasoning_content"), STR_INIT("reasoning"),
+					   STR_INIT("reasoning_details"), STR_INIT("refusal"),
+					   STR_INIT("function_call"),     STR_INIT("audio") };
 	const json *delta = json_get(choice, STR("delta"));
 
 	if (!json_is_obj(delta))
@@ -242,7 +259,9 @@ static unsigned tap_parsed(struct relay_tap *t, struct arena *scratch, const str
 		(void)oc_error_read(t->arena, root, 200, &t->error);
 		return TAP_ERROR;
 	}
-	oc_usage_read(json_is_obj(usage) ? usage : json_get(json_get(root, STR("x_groq")), STR("usage")), &t->usage);
+	oc_usage_read(json_is_obj(usage) ? usage
+					 : json_get(json_get(root, STR("x_groq")), STR("usage")),
+		      &t->usage);
 	flags = read_choices(t, choices);
 	if (!t->hide_usage || !usage)
 		return flags;

@@ -38,18 +38,21 @@ struct oc_path oc_path_index(const struct oc_path *at, unsigned index)
 	return p;
 }
 
-int oc_refuse_type(const struct oc_reader *r, const struct oc_path *at, const char *expected, const json *got)
+int oc_refuse_type(const struct oc_reader *r, const struct oc_path *at, const char *expected,
+		   const json *got)
 {
 	if (!got)
-		return err_param(r->reterr, RC_INVALID, at->text, "Missing required parameter: '%s'.", at->text);
+		return err_param(r->reterr, RC_INVALID, at->text,
+				 "Missing required parameter: '%s'.", at->text);
 	return err_param(r->reterr, RC_INVALID, at->text,
-			 "Invalid type for '%s': expected %s, but got %s instead.", at->text, expected,
-			 json_type(got));
+			 "Invalid type for '%s': expected %s, but got %s instead.", at->text,
+			 expected, json_type(got));
 }
 
 int oc_refuse(const struct oc_reader *r, const struct oc_path *at, const char *what)
 {
-	return err_param(r->reterr, RC_INVALID, at->text, "Invalid value for '%s': %s", at->text, what);
+	return err_param(r->reterr, RC_INVALID, at->text, "Invalid value for '%s': %s", at->text,
+			 what);
 }
 
 int oc_nomem(const struct oc_reader *r)
@@ -63,7 +66,9 @@ enum ir_cache oc_read_cache(const json *holder)
 	struct str ttl = json_str(json_get(c, STR("ttl")));
 
 	if (!json_is_obj(c)) /* OpenAI's own mark of the same thing */
-		return json_is_obj(json_get(holder, STR("prompt_cache_breakpoint"))) ? IR_CACHE_DEFAULT : IR_CACHE_NONE;
+		return json_is_obj(json_get(holder, STR("prompt_cache_breakpoint")))
+			       ? IR_CACHE_DEFAULT
+			       : IR_CACHE_NONE;
 	if (str_eq(ttl, STR("1h")))
 		return IR_CACHE_1H;
 	return str_eq(ttl, STR("5m")) ? IR_CACHE_5M : IR_CACHE_DEFAULT;
@@ -71,7 +76,8 @@ enum ir_cache oc_read_cache(const json *holder)
 
 /* --- tools --- */
 
-static int read_function(const struct oc_reader *r, const json *f, const struct oc_path *at, struct ir_tool *ret)
+static int read_function(const struct oc_reader *r, const json *f, const struct oc_path *at,
+			 struct ir_tool *ret)
 {
 	const json *name = json_get(f, STR("name")), *parameters = JSON_GET(f, "parameters");
 	const json *strict = JSON_GET(f, "strict");
@@ -99,7 +105,8 @@ static int read_function(const struct oc_reader *r, const json *f, const struct 
 	return RC_OK;
 }
 
-static int read_tool(const struct oc_reader *r, const json *v, const struct oc_path *at, struct ir_tool *ret)
+static int read_tool(const struct oc_reader *r, const json *v, const struct oc_path *at,
+		     struct ir_tool *ret)
 {
 	const json *type = json_get(v, STR("type")), *f = json_get(v, STR("function"));
 	struct oc_path p = oc_path_member(at, "type");
@@ -109,7 +116,8 @@ static int read_tool(const struct oc_reader *r, const json *v, const struct oc_p
 		return oc_refuse_type(r, at, "an object", v);
 	if (!json_is_str(type))
 		return oc_refuse_type(r, &p, "a string", type);
-	if (!str_eq(json_str(type), STR("function"))) { /* custom, and whatever a vendor offers besides */
+	if (!str_eq(json_str(type),
+		    STR("function"))) { /* custom, and whatever a vendor offers besides */
 		ret->server_raw = json_text(r->arena, v);
 		ret->origin = OC_NAME;
 		return ret->server_raw.ptr ? RC_OK : oc_nomem(r);
@@ -121,7 +129,8 @@ static int read_tool(const struct oc_reader *r, const json *v, const struct oc_p
 }
 
 /* `tools`, and `functions` of old, whose items are functions without their wrapping. */
-static int read_tool_list(const struct oc_reader *r, const json *v, const char *name, struct ir_request *q)
+static int read_tool_list(const struct oc_reader *r, const json *v, const char *name,
+			  struct ir_request *q)
 {
 	bool legacy = strcmp(name, "functions") == 0;
 	struct oc_path at = { "" };
@@ -176,10 +185,12 @@ static enum ir_choice_mode choice_mode(struct str word)
 		return IR_CHOICE_AUTO;
 	if (str_eq(word, STR("none")))
 		return IR_CHOICE_NONE;
-	return str_eq(word, STR("required")) || str_eq(word, STR("any")) ? IR_CHOICE_REQUIRED : IR_CHOICE_UNSET;
+	return str_eq(word, STR("required")) || str_eq(word, STR("any")) ? IR_CHOICE_REQUIRED
+									 : IR_CHOICE_UNSET;
 }
 
-static int read_allowed(const struct oc_reader *r, const json *v, const struct oc_path *at, struct ir_request *q)
+static int read_allowed(const struct oc_reader *r, const json *v, const struct oc_path *at,
+			struct ir_request *q)
 {
 	const json *inner = json_get(v, STR("allowed_tools")), *tools;
 	struct oc_path p = oc_path_member(at, "allowed_tools");
@@ -214,7 +225,8 @@ static int read_tool_choice(const struct oc_reader *r, const json *v, struct ir_
 	if (json_is_str(v)) {
 		q->choice.mode = choice_mode(json_str(v));
 		if (q->choice.mode == IR_CHOICE_UNSET)
-			return oc_refuse(r, &at, "supported values are 'none', 'auto' and 'required'.");
+			return oc_refuse(r, &at,
+					 "supported values are 'none', 'auto' and 'required'.");
 		return RC_OK;
 	}
 	if (!json_is_obj(v))
@@ -234,7 +246,9 @@ static int read_function_call(const struct oc_reader *r, const json *v, struct i
 		return RC_OK;
 	if (json_is_str(v)) {
 		q->choice.mode = choice_mode(json_str(v));
-		return q->choice.mode == IR_CHOICE_UNSET ? oc_refuse(r, &at, "supported values are 'none' and 'auto'.") : RC_OK;
+		return q->choice.mode == IR_CHOICE_UNSET
+			       ? oc_refuse(r, &at, "supported values are 'none' and 'auto'.")
+			       : RC_OK;
 	}
 	q->choice.name = json_str(json_get(v, STR("name")));
 	q->choice.mode = IR_CHOICE_NAMED;
@@ -245,7 +259,8 @@ static int read_function_call(const struct oc_reader *r, const json *v, struct i
 
 static int read_format(const struct oc_reader *r, const json *v, struct ir_request *q)
 {
-	const json *s = json_get(v, STR("json_schema")), *schema = JSON_GET(s, "schema"), *strict = JSON_GET(s, "strict");
+	const json *s = json_get(v, STR("json_schema")), *schema = JSON_GET(s, "schema"),
+		   *strict = JSON_GET(s, "strict");
 	struct str type = json_str(json_get(v, STR("type")));
 	struct oc_path at = { "response_format" };
 
@@ -259,7 +274,8 @@ static int read_format(const struct oc_reader *r, const json *v, struct ir_reque
 		schema = JSON_GET(v, "schema"); /* llama.cpp, Together: the schema stands here */
 	} else if (!str_eq(type, STR("json_schema"))) {
 		at = oc_path_member(&at, "type");
-		return oc_refuse(r, &at, "supported values are 'text', 'json_object' and 'json_schema'.");
+		return oc_refuse(r, &at,
+				 "supported values are 'text', 'json_object' and 'json_schema'.");
 	} else if (!json_is_obj(s)) {
 		at = oc_path_member(&at, "json_schema");
 		return oc_refuse_type(r, &at, "an object", s);
@@ -308,8 +324,10 @@ static int read_effort(const struct oc_reader *r, const json *v, struct ir_reque
 		return oc_refuse_type(r, &at, "a string", v);
 	q->reasoning.effort = ir_effort_parse(json_str(v));
 	if (q->reasoning.effort == IR_EFFORT_UNSET)
-		return oc_refuse(r, &at, "supported values are 'none', 'minimal', 'low', 'medium', 'high', 'xhigh' and "
-					 "'max'.");
+		return oc_refuse(r, &at,
+				 "supported values are 'none', 'minimal', 'low', 'medium', 'high', "
+				 "'xhigh' and "
+				 "'max'.");
 	return RC_OK;
 }
 
@@ -333,8 +351,9 @@ static int read_reasoning(const struct oc_reader *r, const json *v, struct ir_re
 		return oc_refuse_type(r, &at, "an object", v);
 	take_budget(json_get(v, STR("max_tokens")), q);
 	if (json_is_bool(json_get(v, STR("enabled"))) && q->reasoning.thinking == IR_THINKING_UNSET)
-		q->reasoning.thinking = json_bool(json_get(v, STR("enabled")), true) ? IR_THINKING_ADAPTIVE
-										     : IR_THINKING_DISABLED;
+		q->reasoning.thinking = json_bool(json_get(v, STR("enabled")), true)
+						? IR_THINKING_ADAPTIVE
+						: IR_THINKING_DISABLED;
 	return effort && q->reasoning.effort == IR_EFFORT_UNSET ? read_effort(r, effort, q) : RC_OK;
 }
 
@@ -372,7 +391,9 @@ static int read_cache_control(const struct oc_reader *r, const json *v, struct i
 {
 	struct str ttl = json_str(json_get(v, STR("ttl")));
 
-	q->cache = str_eq(ttl, STR("1h")) ? IR_CACHE_1H : str_eq(ttl, STR("5m")) ? IR_CACHE_5M : IR_CACHE_DEFAULT;
+	q->cache = str_eq(ttl, STR("1h"))   ? IR_CACHE_1H
+		   : str_eq(ttl, STR("5m")) ? IR_CACHE_5M
+					    : IR_CACHE_DEFAULT;
 	return RC_OK;
 }
 
@@ -407,7 +428,7 @@ static int read_max_tokens(const struct oc_reader *r, const json *v, struct ir_r
 /* --- the table --- */
 
 enum member_kind {
-	M_SKIP,   /* read elsewhere */
+	M_SKIP, /* read elsewhere */
 	M_STRING,
 	M_NUMBER, /* kept as its text */
 	M_INTEGER,
@@ -425,8 +446,14 @@ struct member {
 	int (*read)(const struct oc_reader *r, const json *v, struct ir_request *q);
 };
 
-#define MEMBER(name, kind, field) { STR_INIT(name), kind, offsetof(struct ir_request, field), NULL }
-#define CALLS(name, function) { STR_INIT(name), M_CALL, 0, function }
+#define MEMBER(name, kind, field)                                              \
+	{                                                                      \
+		STR_INIT(name), kind, offsetof(struct ir_request, field), NULL \
+	}
+#define CALLS(name, function)                       \
+	{                                           \
+		STR_INIT(name), M_CALL, 0, function \
+	}
 
 /* In the order of reading: where two members say the same, the first one counts. */
 static const struct member members[] = {
@@ -472,7 +499,8 @@ static const struct member members[] = {
 
 enum { N_MEMBERS = sizeof(members) / sizeof(*members) };
 
-static int read_member(const struct oc_reader *r, const struct member *m, const json *v, struct ir_request *q)
+static int read_member(const struct oc_reader *r, const struct member *m, const json *v,
+		       struct ir_request *q)
 {
 	void *field = (char *)q + m->at;
 	struct oc_path at = { "" };
@@ -552,7 +580,9 @@ int oc_decode_request(struct arena *a, struct str body, struct ir_request **ret,
 	if (!root)
 		return RC_SYNTAX;
 	if (!json_is_obj(root))
-		return err_set(reterr, RC_INVALID, "the request body must be a JSON object, but is %s", json_type(root));
+		return err_set(reterr, RC_INVALID,
+			       "the request body must be a JSON object, but is %s",
+			       json_type(root));
 	ir_request_init(q);
 	q->origin = OC_NAME;
 	for (unsigned i = 0; !rc && i < N_MEMBERS; i++) {
@@ -563,7 +593,8 @@ int oc_decode_request(struct arena *a, struct str body, struct ir_request **ret,
 	}
 	at = oc_path_member(&at, "model");
 	if (!rc && q->model.len == 0)
-		rc = str_present(q->model) ? oc_refuse(&r, &at, "it must not be empty.") : oc_refuse_type(&r, &at, "", NULL);
+		rc = str_present(q->model) ? oc_refuse(&r, &at, "it must not be empty.")
+					   : oc_refuse_type(&r, &at, "", NULL);
 	if (!rc)
 		rc = oc_read_messages(&r, json_get(root, STR("messages")), q);
 	if (!rc)

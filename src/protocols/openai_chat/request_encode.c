@@ -9,10 +9,12 @@
  * no others; elsewhere it answers 400. Anthropic's own strict is less demanding. */
 static bool strict_object(const json *schema)
 {
-	const json *properties = json_get(schema, STR("properties")), *required = json_get(schema, STR("required"));
+	const json *properties = json_get(schema, STR("properties")),
+		   *required = json_get(schema, STR("required"));
 	const json *more = json_get(schema, STR("additionalProperties"));
 
-	return json_is_bool(more) && !json_bool(more, true) && json_len(properties) == json_len(required);
+	return json_is_bool(more) && !json_bool(more, true) &&
+	       json_len(properties) == json_len(required);
 }
 
 static bool strict_fits(const json *schema, unsigned depth)
@@ -67,7 +69,8 @@ static bool goes_out(const struct oc_writer *w, const struct ir_tool *t)
 
 static void lose_tool(struct oc_writer *w, const struct ir_tool *t)
 {
-	struct str type = json_str(json_get(json_parse(w->arena, t->server_raw, NULL), STR("type")));
+	struct str type =
+		json_str(json_get(json_parse(w->arena, t->server_raw, NULL), STR("type")));
 
 	ir_loss(w->losses, type.len ? type : STR("tools"));
 }
@@ -76,7 +79,8 @@ static void write_tool(struct oc_writer *w, const struct ir_tool *t)
 {
 	struct jw *j = &w->w;
 	struct str name = oc_tool_name(w->arena, t->name);
-	bool strict_ok = t->strict != IR_TRUE || oc_minted(w->r->origin) || may_be_strict(w, t->parameters);
+	bool strict_ok =
+		t->strict != IR_TRUE || oc_minted(w->r->origin) || may_be_strict(w, t->parameters);
 
 	w->failed = w->failed || !name.ptr;
 	jw_obj(j);
@@ -87,8 +91,9 @@ static void write_tool(struct oc_writer *w, const struct ir_tool *t)
 	if (str_present(t->description))
 		jw_kstr(j, "description", t->description);
 	/* Not left out even when empty: some servers insist on it. */
-	jw_kraw(j, "parameters", str_present(t->parameters) ? t->parameters
-							    : STR("{\"type\":\"object\",\"properties\":{}}"));
+	jw_kraw(j, "parameters",
+		str_present(t->parameters) ? t->parameters
+					   : STR("{\"type\":\"object\",\"properties\":{}}"));
 	if (t->strict != IR_TRI_UNSET && strict_ok)
 		jw_kbool(j, "strict", t->strict == IR_TRUE);
 	jw_end_obj(j);
@@ -178,12 +183,14 @@ static int write_choice(struct oc_writer *w, unsigned n_tools)
 	const struct ir_tool_choice *c = &w->r->choice;
 
 	if (c->mode == IR_CHOICE_NAMED && !names_sent_tool(w, c->name))
-		return err_param(w->reterr, RC_UNSUPPORTED, "tool_choice",
-				 "tool_choice names '%.*s', which this model's provider does not offer",
-				 (int)(c->name.len < 64 ? c->name.len : 64), c->name.ptr);
+		return err_param(
+			w->reterr, RC_UNSUPPORTED, "tool_choice",
+			"tool_choice names '%.*s', which this model's provider does not offer",
+			(int)(c->name.len < 64 ? c->name.len : 64), c->name.ptr);
 	if (c->mode == IR_CHOICE_REQUIRED && n_tools == 0)
 		return err_param(w->reterr, RC_UNSUPPORTED, "tool_choice",
-				 "tool_choice demands a call, but none of the tools exists at this model's provider");
+				 "tool_choice demands a call, but none of the tools exists at this "
+				 "model's provider");
 	if (n_tools == 0) /* OpenAI refuses a choice among nothing */
 		return RC_OK;
 	if (c->allowed && (w->t->quirks & QUIRK_ALLOWED_TOOLS)) {
@@ -270,7 +277,8 @@ static void write_format(struct oc_writer *w)
 /* OpenAI's models from before reasoning answer 400 to reasoning_effort. */
 static bool may_reason(const struct oc_writer *w)
 {
-	static const struct str older[] = { STR_INIT("gpt-3.5"), STR_INIT("gpt-4"), STR_INIT("chatgpt-4o") };
+	static const struct str older[] = { STR_INIT("gpt-3.5"), STR_INIT("gpt-4"),
+					    STR_INIT("chatgpt-4o") };
 
 	if (w->t->quirks & QUIRK_NO_REASONING_EFFORT)
 		return false;
@@ -363,7 +371,8 @@ static void write_sampling(struct oc_writer *w)
 {
 	const struct ir_request *r = w->r;
 
-	write_integer(w, w->t->quirks & QUIRK_MAX_TOKENS ? "max_tokens" : "max_completion_tokens", r->max_tokens);
+	write_integer(w, w->t->quirks & QUIRK_MAX_TOKENS ? "max_tokens" : "max_completion_tokens",
+		      r->max_tokens);
 	write_number(w, "temperature", r->temperature);
 	write_number(w, "top_p", r->top_p);
 	write_number(w, "frequency_penalty", r->frequency_penalty);
@@ -386,7 +395,9 @@ static void write_the_rest(struct oc_writer *w)
 	write_bool(w, "store", r->store);
 	write_string(w, "user", r->user);
 	/* Trap 88: Anthropic's word for the same thing. */
-	write_string(w, "service_tier", str_eq(r->service_tier, STR("standard_only")) ? STR("default") : r->service_tier);
+	write_string(w, "service_tier",
+		     str_eq(r->service_tier, STR("standard_only")) ? STR("default")
+								   : r->service_tier);
 	write_string(w, "verbosity", r->verbosity);
 	write_string(w, "prompt_cache_key", r->prompt_cache_key);
 	write_string(w, "safety_identifier", r->safety_identifier);
@@ -417,14 +428,17 @@ static void write_stream(struct oc_writer *w)
 	jw_kraw(&w->w, "stream_options", STR("{\"include_usage\":true}")); /* trap 10 */
 }
 
-int oc_encode_request(struct arena *a, const struct ir_request *r, const struct request_target *t, struct buf *out,
-		      struct ir_losses *losses, struct err *reterr)
+int oc_encode_request(struct arena *a, const struct ir_request *r, const struct request_target *t,
+		      struct buf *out, struct ir_losses *losses, struct err *reterr)
 {
-	struct oc_writer w = { .arena = a, .r = r, .t = t, .losses = losses, .reterr = reterr, .w = jw_on(out) };
+	struct oc_writer w = {
+		.arena = a, .r = r, .t = t, .losses = losses, .reterr = reterr, .w = jw_on(out)
+	};
 	unsigned n_tools;
 	int rc;
 
-	w.lent_schema = r->format.kind == IR_FORMAT_JSON_SCHEMA && (t->quirks & QUIRK_NO_JSON_SCHEMA);
+	w.lent_schema =
+		r->format.kind == IR_FORMAT_JSON_SCHEMA && (t->quirks & QUIRK_NO_JSON_SCHEMA);
 	jw_obj(&w.w);
 	jw_kstr(&w.w, "model", t->model);
 	jw_key(&w.w, "messages");

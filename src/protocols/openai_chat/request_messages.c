@@ -21,7 +21,8 @@ static struct ir_part *add_part(struct parts *l, enum ir_part_kind kind)
 
 	if (l->n == l->cap) {
 		unsigned cap = l->cap ? l->cap * 2 : 4;
-		struct ir_part *items = arena_grow(l->arena, l->items, l->cap * sizeof(*items), cap * sizeof(*items));
+		struct ir_part *items = arena_grow(l->arena, l->items, l->cap * sizeof(*items),
+						   cap * sizeof(*items));
 
 		if (items) {
 			l->items = items;
@@ -59,7 +60,8 @@ static void read_url(struct str url, struct ir_media *m)
 		m->mime = head;
 }
 
-static int read_image(const struct oc_reader *r, const json *v, const struct oc_path *at, struct ir_part *p)
+static int read_image(const struct oc_reader *r, const json *v, const struct oc_path *at,
+		      struct ir_part *p)
 {
 	const json *image = json_get(v, STR("image_url"));
 	const json *url = json_is_str(image) ? image : json_get(image, STR("url"));
@@ -74,7 +76,8 @@ static int read_image(const struct oc_reader *r, const json *v, const struct oc_
 	return RC_OK;
 }
 
-static int read_audio(const struct oc_reader *r, const json *v, const struct oc_path *at, struct ir_part *p)
+static int read_audio(const struct oc_reader *r, const json *v, const struct oc_path *at,
+		      struct ir_part *p)
 {
 	const json *audio = json_get(v, STR("input_audio")), *data = json_get(audio, STR("data"));
 	struct oc_path here = oc_path_member(at, "input_audio");
@@ -93,10 +96,12 @@ static int read_audio(const struct oc_reader *r, const json *v, const struct oc_
 	return RC_OK;
 }
 
-static int read_file(const struct oc_reader *r, const json *v, const struct oc_path *at, struct ir_part *p)
+static int read_file(const struct oc_reader *r, const json *v, const struct oc_path *at,
+		     struct ir_part *p)
 {
 	const json *file = json_get(v, STR("file"));
-	struct str data = json_str(json_get(file, STR("file_data"))), id = json_str(json_get(file, STR("file_id")));
+	struct str data = json_str(json_get(file, STR("file_data"))),
+		   id = json_str(json_get(file, STR("file_id")));
 	struct oc_path here = oc_path_member(at, "file");
 
 	p->media.name = json_str(json_get(file, STR("filename")));
@@ -115,7 +120,8 @@ static int read_file(const struct oc_reader *r, const json *v, const struct oc_p
 	return RC_OK;
 }
 
-static int read_part(const struct oc_reader *r, const json *v, const struct oc_path *at, struct parts *out)
+static int read_part(const struct oc_reader *r, const json *v, const struct oc_path *at,
+		     struct parts *out)
 {
 	const json *type = json_get(v, STR("type")), *text;
 	struct str t = json_str(type);
@@ -154,8 +160,8 @@ static int read_part(const struct oc_reader *r, const json *v, const struct oc_p
 }
 
 /* A string, a list of parts, or null where `or_null`. */
-static int read_content(const struct oc_reader *r, const json *v, const struct oc_path *at, bool or_null,
-			struct parts *out)
+static int read_content(const struct oc_reader *r, const json *v, const struct oc_path *at,
+			bool or_null, struct parts *out)
 {
 	struct json_iter it = json_iter(v);
 	int rc = RC_OK;
@@ -213,15 +219,18 @@ static int read_details(const struct oc_reader *r, const json *details, struct p
 		struct str signature = json_str(json_get(it.val, STR("signature")));
 		struct str data = json_str(json_get(it.val, STR("data")));
 		bool summary = str_eq(type, STR("reasoning.summary"));
-		struct str text = json_str(json_get(it.val, summary ? STR("summary") : STR("text")));
+		struct str text =
+			json_str(json_get(it.val, summary ? STR("summary") : STR("text")));
 		struct ir_part *last = out->n ? &out->items[out->n - 1] : NULL;
 		int64_t index = -1;
 		bool goes_on;
 
 		(void)json_i64(json_get(it.val, STR("index")), &index);
-		if (str_eq(type, STR("reasoning.encrypted")) ? !data.len : (!text.len && !signature.len))
+		if (str_eq(type, STR("reasoning.encrypted")) ? !data.len
+							     : (!text.len && !signature.len))
 			continue;
-		goes_on = last && index >= 0 && index == open_index && !str_present(last->signature) && !data.len;
+		goes_on = last && index >= 0 && index == open_index &&
+			  !str_present(last->signature) && !data.len;
 		if (!goes_on) {
 			last = add_part(out, IR_PART_REASONING);
 			last->text = STR("");
@@ -260,7 +269,8 @@ static int read_reasoning(const struct oc_reader *r, const json *m, struct parts
 /* --- calls --- */
 
 /* Trap 59: "" is no arguments; what is no object is the client's mistake. */
-static int read_arguments(const struct oc_reader *r, const json *v, const struct oc_path *at, struct str *ret)
+static int read_arguments(const struct oc_reader *r, const json *v, const struct oc_path *at,
+			  struct str *ret)
 {
 	struct oc_path here = oc_path_member(at, "arguments");
 	const json *parsed;
@@ -282,8 +292,8 @@ static int read_arguments(const struct oc_reader *r, const json *v, const struct
 	return RC_OK;
 }
 
-static int read_function(const struct oc_reader *r, const json *f, const struct oc_path *at, struct str id,
-			 struct parts *out)
+static int read_function(const struct oc_reader *r, const json *f, const struct oc_path *at,
+			 struct str id, struct parts *out)
 {
 	const json *name = json_get(f, STR("name"));
 	struct oc_path here = oc_path_member(at, "name");
@@ -297,7 +307,8 @@ static int read_function(const struct oc_reader *r, const json *f, const struct 
 	return read_arguments(r, json_get(f, STR("arguments")), at, &p->arguments);
 }
 
-static int read_call(const struct oc_reader *r, const json *v, const struct oc_path *at, struct parts *out)
+static int read_call(const struct oc_reader *r, const json *v, const struct oc_path *at,
+		     struct parts *out)
 {
 	const json *id = json_get(v, STR("id"));
 	struct str type = json_str(json_get(v, STR("type")));
@@ -327,8 +338,8 @@ static struct str legacy_id(const struct oc_reader *r, unsigned message)
 	return arena_printf(r->arena, "call_function_%u", message);
 }
 
-static int read_assistant(const struct oc_reader *r, const json *m, const struct oc_path *at, unsigned index,
-			  struct parts *out)
+static int read_assistant(const struct oc_reader *r, const json *m, const struct oc_path *at,
+			  unsigned index, struct parts *out)
 {
 	const json *calls = JSON_GET(m, "tool_calls"), *legacy = JSON_GET(m, "function_call");
 	struct str refusal = json_str(json_get(m, STR("refusal")));
@@ -366,12 +377,21 @@ static int read_assistant(const struct oc_reader *r, const json *m, const struct
 
 /* --- messages --- */
 
-enum chat_role { CHAT_SYSTEM, CHAT_DEVELOPER, CHAT_USER, CHAT_ASSISTANT, CHAT_TOOL, CHAT_FUNCTION, CHAT_UNKNOWN };
+enum chat_role {
+	CHAT_SYSTEM,
+	CHAT_DEVELOPER,
+	CHAT_USER,
+	CHAT_ASSISTANT,
+	CHAT_TOOL,
+	CHAT_FUNCTION,
+	CHAT_UNKNOWN
+};
 
 static enum chat_role read_role(struct str s)
 {
-	static const struct str names[] = { STR_INIT("system"),	   STR_INIT("developer"), STR_INIT("user"),
-					    STR_INIT("assistant"), STR_INIT("tool"),	  STR_INIT("function") };
+	static const struct str names[] = { STR_INIT("system"), STR_INIT("developer"),
+					    STR_INIT("user"),   STR_INIT("assistant"),
+					    STR_INIT("tool"),   STR_INIT("function") };
 	unsigned i = 0;
 
 	while (i < CHAT_UNKNOWN && !str_eq(s, names[i]))
@@ -383,8 +403,8 @@ static enum chat_role read_role(struct str s)
 struct reading {
 	const struct oc_reader *r;
 	struct ir_request *q;
-	struct parts parts;  /* of the last message in q */
-	bool after_results;  /* that message ends in tool results: what follows may join it */
+	struct parts parts;   /* of the last message in q */
+	bool after_results;   /* that message ends in tool results: what follows may join it */
 	unsigned last_legacy; /* index of the message with the last function_call */
 };
 
@@ -402,7 +422,8 @@ static void begin(struct reading *s, enum ir_role role, const json *m)
 	s->after_results = false;
 }
 
-static int read_result(struct reading *s, const json *m, const struct oc_path *at, enum chat_role role)
+static int read_result(struct reading *s, const json *m, const struct oc_path *at,
+		       enum chat_role role)
 {
 	const json *id = json_get(m, STR("tool_call_id"));
 	struct oc_path here = oc_path_member(at, "tool_call_id");
@@ -417,7 +438,8 @@ static int read_result(struct reading *s, const json *m, const struct oc_path *a
 		s->after_results = true;
 	}
 	here = oc_path_member(at, "content");
-	rc = read_content(s->r, json_get(m, STR("content")), &here, role == CHAT_FUNCTION, &content);
+	rc = read_content(s->r, json_get(m, STR("content")), &here, role == CHAT_FUNCTION,
+			  &content);
 	p = add_part(&s->parts, IR_PART_TOOL_RESULT);
 	p->id = role == CHAT_TOOL ? json_str(id) : legacy_id(s->r, s->last_legacy);
 	p->name = json_str(json_get(m, STR("name")));
@@ -460,8 +482,9 @@ static int read_message(struct reading *s, const json *m, const struct oc_path *
 	case CHAT_UNKNOWN:
 		if (!json_is_str(role_name))
 			return oc_refuse_type(s->r, &role_at, "a string", role_name);
-		return oc_refuse(s->r, &role_at, "supported values are 'system', 'developer', 'user', 'assistant', "
-						 "'tool' and 'function'.");
+		return oc_refuse(s->r, &role_at,
+				 "supported values are 'system', 'developer', 'user', 'assistant', "
+				 "'tool' and 'function'.");
 	}
 	/* A mark on the whole message stands behind its last part. */
 	if (s->parts.n && role < CHAT_TOOL && oc_read_cache(m) != IR_CACHE_NONE)
@@ -472,13 +495,15 @@ static int read_message(struct reading *s, const json *m, const struct oc_path *
 }
 
 /* The call that a result at `message` answers stands in the nearest assistant message before it. */
-static struct str call_name(const struct ir_request *q, unsigned message, struct str id, unsigned *budget)
+static struct str call_name(const struct ir_request *q, unsigned message, struct str id,
+			    unsigned *budget)
 {
 	unsigned i = message;
 
 	while (i > 0 && q->messages[i - 1].role != IR_ROLE_ASSISTANT)
 		i--;
-	for (unsigned k = 0; i > 0 && k < q->messages[i - 1].n_parts && *budget > 0; k++, (*budget)--) {
+	for (unsigned k = 0; i > 0 && k<q->messages[i - 1].n_parts && * budget> 0;
+	     k++, (*budget)--) {
 		const struct ir_part *p = &q->messages[i - 1].parts[k];
 
 		if (p->kind == IR_PART_TOOL_CALL && str_eq(p->id, id))
@@ -520,7 +545,8 @@ int oc_read_messages(const struct oc_reader *r, const json *messages, struct ir_
 	for (unsigned i = 0; !rc && json_next(&it); i++) {
 		struct oc_path p = oc_path_index(&at, i);
 
-		rc = json_is_obj(it.val) ? read_message(&s, it.val, &p, i) : oc_refuse_type(r, &p, "an object", it.val);
+		rc = json_is_obj(it.val) ? read_message(&s, it.val, &p, i)
+					 : oc_refuse_type(r, &p, "an object", it.val);
 	}
 	if (!rc)
 		name_results(q);

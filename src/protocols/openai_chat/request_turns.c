@@ -28,7 +28,8 @@ static void write_text_part(struct oc_writer *w, struct str text)
 }
 
 /* "data:MIME;base64,DATA", or the URL as it is (trap 52). */
-static void write_url(struct oc_writer *w, const char *key, const struct ir_media *m, struct str mime)
+static void write_url(struct oc_writer *w, const char *key, const struct ir_media *m,
+		      struct str mime)
 {
 	if (m->source == IR_MEDIA_URL) {
 		jw_kstr(&w->w, key, m->data);
@@ -87,9 +88,10 @@ static void write_audio(struct oc_writer *w, const struct ir_media *m)
 	jw_key(&w->w, "input_audio");
 	jw_obj(&w->w);
 	jw_kstr(&w->w, "data", m->data);
-	jw_kstr(&w->w, "format", m->detail.len ? m->detail : str_starts(m->mime, STR("audio/"))
-							     ? str_from_offset(m->mime, 6)
-							     : STR("wav"));
+	jw_kstr(&w->w, "format",
+		m->detail.len                        ? m->detail
+		: str_starts(m->mime, STR("audio/")) ? str_from_offset(m->mime, 6)
+						     : STR("wav"));
 	jw_end_obj(&w->w);
 	jw_end_obj(&w->w);
 }
@@ -178,7 +180,8 @@ static unsigned count_text(const struct ir_part *parts, unsigned n)
 }
 
 /* Texts alone: one is a string, several are a list, or are joined where the target takes no list. */
-static void write_texts(struct oc_writer *w, const struct ir_part *parts, unsigned n, struct str separator, bool join)
+static void write_texts(struct oc_writer *w, const struct ir_part *parts, unsigned n,
+			struct str separator, bool join)
 {
 	struct str joined;
 
@@ -242,8 +245,10 @@ static void write_system(struct oc_writer *w, const struct ir_message *m)
 /* The schema as words, for a target that holds an answer only to being JSON. */
 static void write_lent_schema(struct oc_writer *w)
 {
-	struct str text = arena_printf(w->arena, "Answer with a JSON object that follows this JSON schema:\n%.*s",
-				       STR_ARG(w->r->format.schema));
+	struct str text =
+		arena_printf(w->arena,
+			     "Answer with a JSON object that follows this JSON schema:\n%.*s",
+			     STR_ARG(w->r->format.schema));
 
 	w->failed = w->failed || !text.ptr;
 	begin_message(w, "system", NULL);
@@ -255,7 +260,8 @@ static void write_lent_schema(struct oc_writer *w)
 
 static bool goes_behind(const struct oc_writer *w, const struct ir_part *p)
 {
-	return !is_text(p) && !part_loss(w, p) && !(p->kind == IR_PART_FILE && p->media.source == IR_MEDIA_TEXT);
+	return !is_text(p) && !part_loss(w, p) &&
+	       !(p->kind == IR_PART_FILE && p->media.source == IR_MEDIA_TEXT);
 }
 
 static unsigned count_behind(const struct oc_writer *w, const struct ir_part *result)
@@ -285,13 +291,16 @@ static void write_result_text(struct oc_writer *w, const struct ir_part *result)
 		if (is_text(p))
 			texts[n++] = *p;
 		else if (p->kind == IR_PART_FILE && p->media.source == IR_MEDIA_TEXT)
-			texts[n++] = (struct ir_part){ .kind = IR_PART_TEXT, .text = p->media.data };
+			texts[n++] =
+				(struct ir_part){ .kind = IR_PART_TEXT, .text = p->media.data };
 		else if (loss)
 			lose(w, loss);
 	}
 	if (count_text(texts, n) == 0 && count_behind(w, result))
-		texts[n++] = (struct ir_part){ .kind = IR_PART_TEXT,
-					       .text = STR("(The result is attached to the next user message.)") };
+		texts[n++] = (struct ir_part){
+			.kind = IR_PART_TEXT,
+			.text = STR("(The result is attached to the next user message.)")
+		};
 	write_texts(w, texts, n, STR("\n\n"), false);
 }
 
@@ -319,7 +328,9 @@ static void write_behind(struct oc_writer *w, const struct ir_part *result)
 	if (!count_behind(w, result))
 		return;
 	lead = arena_printf(w->arena, "Attached to the result of %.*s (%.*s):",
-			    STR_ARG(str_present(result->name) ? result->name : STR("the tool call")), STR_ARG(result->id));
+			    STR_ARG(str_present(result->name) ? result->name
+							      : STR("the tool call")),
+			    STR_ARG(result->id));
 	w->failed = w->failed || !lead.ptr;
 	write_text_part(w, lead);
 	for (unsigned i = 0; i < result->n_content; i++) {
@@ -427,7 +438,8 @@ static void write_reasoning(struct oc_writer *w, const struct ir_message *m)
 		if (p->kind != IR_PART_REASONING || !p->text.len)
 			continue;
 		if (first) {
-			jw_key(&w->w, w->t->quirks & QUIRK_REASONING_FIELD ? "reasoning" : "reasoning_content");
+			jw_key(&w->w, w->t->quirks & QUIRK_REASONING_FIELD ? "reasoning"
+									   : "reasoning_content");
 			jw_raw(&w->w, STR("\""));
 		}
 		first = false;
@@ -501,7 +513,8 @@ static void note_assistant_losses(struct oc_writer *w, const struct ir_message *
 		note_losses(w, p);
 		if (p->kind == IR_PART_TEXT && str_present(p->citations))
 			lose(w, "citations");
-		if (p->kind == IR_PART_IMAGE || p->kind == IR_PART_FILE || p->kind == IR_PART_TOOL_RESULT ||
+		if (p->kind == IR_PART_IMAGE || p->kind == IR_PART_FILE ||
+		    p->kind == IR_PART_TOOL_RESULT ||
 		    (p->kind == IR_PART_OPAQUE && !oc_minted(p->origin)))
 			lose(w, "content");
 	}

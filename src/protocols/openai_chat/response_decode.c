@@ -25,7 +25,9 @@ struct protocol_decoder *oc_decoder_new(const struct decoder_options *o)
 	if (!d)
 		return NULL;
 	d->o = *o;
-	d->blocks = (struct oc_blocks){ .arena = o->arena, .sink = o->sink, .request = o->request, .seed = STR("") };
+	d->blocks = (struct oc_blocks){
+		.arena = o->arena, .sink = o->sink, .request = o->request, .seed = STR("")
+	};
 	d->usage = IR_USAGE_NONE;
 	d->id = d->model = STR("");
 	return d;
@@ -44,7 +46,8 @@ static int start(struct protocol_decoder *d)
 /* Azure's first chunk has neither id nor model: the first real ones count, and stay (trap 28). */
 static int learn_head(struct protocol_decoder *d, const json *root)
 {
-	struct str id = json_str(json_get(root, STR("id"))), model = json_str(json_get(root, STR("model")));
+	struct str id = json_str(json_get(root, STR("id"))),
+		   model = json_str(json_get(root, STR("model")));
 
 	if (d->started)
 		return RC_OK;
@@ -106,7 +109,8 @@ static int read_reasoning(struct protocol_decoder *d, const json *delta)
 }
 
 /* A string, or Mistral's list of parts: text, and thinking with a list of its own. */
-static int read_content(struct protocol_decoder *d, const json *content, enum ir_block_kind kind, unsigned depth)
+static int read_content(struct protocol_decoder *d, const json *content, enum ir_block_kind kind,
+			unsigned depth)
 {
 	struct json_iter it = json_iter(content);
 	int rc = RC_OK;
@@ -119,9 +123,11 @@ static int read_content(struct protocol_decoder *d, const json *content, enum ir
 		struct str type = json_str(json_get(it.val, STR("type")));
 
 		if (str_eq(type, STR("thinking")))
-			rc = read_content(d, json_get(it.val, STR("thinking")), IR_BLOCK_REASONING, depth - 1);
+			rc = read_content(d, json_get(it.val, STR("thinking")), IR_BLOCK_REASONING,
+					  depth - 1);
 		else if (str_eq(type, STR("refusal")))
-			rc = read_content(d, json_get(it.val, STR("refusal")), IR_BLOCK_REFUSAL, depth - 1);
+			rc = read_content(d, json_get(it.val, STR("refusal")), IR_BLOCK_REFUSAL,
+					  depth - 1);
 		else
 			rc = read_content(d, json_get(it.val, STR("text")), kind, depth - 1);
 	}
@@ -152,7 +158,8 @@ static int read_annotations(struct protocol_decoder *d, const json *annotations)
 	return rc;
 }
 
-static int read_function(struct protocol_decoder *d, const json *function, struct oc_call_delta call)
+static int read_function(struct protocol_decoder *d, const json *function,
+			 struct oc_call_delta call)
 {
 	const json *arguments = json_get(function, STR("arguments"));
 
@@ -174,7 +181,8 @@ static int read_calls(struct protocol_decoder *d, const json *delta)
 	int rc = RC_OK;
 
 	while (!rc && json_next(&it)) {
-		struct oc_call_delta call = { .index = -1, .id = json_str(json_get(it.val, STR("id"))) };
+		struct oc_call_delta call = { .index = -1,
+					      .id = json_str(json_get(it.val, STR("id"))) };
 
 		if (!json_i64(json_get(it.val, STR("index")), &call.index) || call.index < 0)
 			call.index = -1;
@@ -196,7 +204,8 @@ static int read_delta(struct protocol_decoder *d, const json *delta)
 	if (!rc)
 		rc = read_content(d, content, IR_BLOCK_TEXT, 3);
 	if (!rc)
-		rc = oc_blocks_text(&d->blocks, IR_BLOCK_REFUSAL, json_str(json_get(delta, STR("refusal"))));
+		rc = oc_blocks_text(&d->blocks, IR_BLOCK_REFUSAL,
+				    json_str(json_get(delta, STR("refusal"))));
 	if (!rc)
 		rc = read_annotations(d, json_get(delta, STR("annotations")));
 	return rc ? rc : read_calls(d, delta);
@@ -229,7 +238,8 @@ static int read_stop_sequence(struct protocol_decoder *d, const json *choice)
 
 	if (!text.len)
 		text = json_str(json_get(choice, STR("matched_stop")));
-	is_one = !r && !str_eq(text, STR("stop")) && !str_eq(text, STR("end_turn")) && !str_eq(text, STR("eos"));
+	is_one = !r && !str_eq(text, STR("stop")) && !str_eq(text, STR("end_turn")) &&
+		 !str_eq(text, STR("eos"));
 	for (unsigned i = 0; r && i < r->n_stop; i++)
 		is_one = is_one || str_eq(r->stop[i], text);
 	if (!text.len || !is_one)
@@ -250,15 +260,20 @@ static int read_finish(struct protocol_decoder *d, const json *choice)
 	d->usage_after_finish = false;
 	d->stop = oc_stop_parse(reason, &failed);
 	if (failed)
-		return fail(d, &(struct ir_error){ .kind = IR_ERR_UPSTREAM, .retry_after_ms = -1,
-						   .message = STR("The provider ended the answer with an error.") });
-	return d->stop == IR_STOP_END || d->stop == IR_STOP_SEQUENCE ? read_stop_sequence(d, choice) : RC_OK;
+		return fail(d, &(struct ir_error){
+				       .kind = IR_ERR_UPSTREAM,
+				       .retry_after_ms = -1,
+				       .message = STR(
+					       "The provider ended the answer with an error.") });
+	return d->stop == IR_STOP_END || d->stop == IR_STOP_SEQUENCE ? read_stop_sequence(d, choice)
+								     : RC_OK;
 }
 
 /* Traps 18, 105, 106: calls make it a turn of calls unless it was cut; no calls, no such turn. */
 static enum ir_stop final_stop(const struct protocol_decoder *d)
 {
-	bool ended_well = d->stop == IR_STOP_END || d->stop == IR_STOP_SEQUENCE || d->stop == IR_STOP_TOOL_CALLS;
+	bool ended_well = d->stop == IR_STOP_END || d->stop == IR_STOP_SEQUENCE ||
+			  d->stop == IR_STOP_TOOL_CALLS;
 
 	if (d->blocks.n_calls && ended_well)
 		return IR_STOP_TOOL_CALLS;
@@ -325,7 +340,8 @@ static int read_chunk(struct protocol_decoder *d, const json *root)
 
 		rc = start(d);
 		if (!rc)
-			rc = read_delta(d, json_is_obj(delta) ? delta : json_get(choice, STR("message")));
+			rc = read_delta(d, json_is_obj(delta) ? delta
+							      : json_get(choice, STR("message")));
 		if (!rc)
 			rc = read_finish(d, choice);
 	}
@@ -340,12 +356,14 @@ static int explain(int rc, struct err *reterr)
 {
 	switch (rc) {
 	case RC_SYNTAX:
-		return err_set(reterr, rc, "the provider's tool calls make no sense: a call without a name, or "
-					   "arguments after their end");
+		return err_set(reterr, rc,
+			       "the provider's tool calls make no sense: a call without a name, or "
+			       "arguments after their end");
 	case RC_TOOBIG:
 		return err_set(reterr, rc, "the provider's answer holds too many tool calls");
 	case RC_NOMEM:
-		return err_set(reterr, rc, "the provider's answer needs more memory than it may use");
+		return err_set(reterr, rc,
+			       "the provider's answer needs more memory than it may use");
 	}
 	return rc;
 }
@@ -377,8 +395,9 @@ int oc_decode_end(struct protocol_decoder *d, struct err *reterr)
 		return RC_OK;
 	if (d->finish_seen)
 		return explain(finish(d), reterr);
-	return err_set(reterr, RC_CLOSED, d->done ? "the provider's answer was empty"
-						  : "the provider's answer was cut off");
+	return err_set(reterr, RC_CLOSED,
+		       d->done ? "the provider's answer was empty"
+			       : "the provider's answer was cut off");
 }
 
 int oc_decode_body(const struct decoder_options *o, struct str body, struct err *reterr)

@@ -7,12 +7,12 @@
 enum { HEAD_MAX = 1 << 20 };
 
 struct protocol_encoder {
-	struct str head;   /* `data: {"id":...,"choices":[{"index":0,"delta":` */
+	struct str head;       /* `data: {"id":...,"choices":[{"index":0,"delta":` */
 	struct str usage_head; /* the same up to `"choices":[],"usage":` */
-	struct str tail;   /* from `,"logprobs":null,"finish_reason":null}]` to the blank line */
+	struct str tail; /* from `,"logprobs":null,"finish_reason":null}]` to the blank line */
 	bool include_usage;
 	struct ir_usage usage;
-	unsigned n_calls;  /* calls opened so far: the open one has the index n_calls - 1 */
+	unsigned n_calls; /* calls opened so far: the open one has the index n_calls - 1 */
 	bool has_arguments;
 	unsigned n_details;
 	const char *origin; /* of the open reasoning block, where its signature is not ours */
@@ -54,14 +54,15 @@ struct protocol_encoder *oc_encoder_new(const struct encoder_options *o)
 	e->usage = IR_USAGE_NONE;
 	e->head = prefix(o, ",\"choices\":[{\"index\":0,\"delta\":");
 	e->usage_head = prefix(o, ",\"choices\":[],\"usage\":");
-	e->tail = o->include_usage ? STR(",\"logprobs\":null,\"finish_reason\":null}],\"usage\":null}\n\n")
-				   : STR(",\"logprobs\":null,\"finish_reason\":null}]}\n\n");
+	e->tail = o->include_usage
+			  ? STR(",\"logprobs\":null,\"finish_reason\":null}],\"usage\":null}\n\n")
+			  : STR(",\"logprobs\":null,\"finish_reason\":null}]}\n\n");
 	return e->head.ptr && e->usage_head.ptr ? e : NULL;
 }
 
 /* A chunk whose delta is `before`, the escaped `text`, `after`. */
-static void put_text_chunk(struct protocol_encoder *e, struct buf *out, struct str before, struct str text,
-			   struct str after)
+static void put_text_chunk(struct protocol_encoder *e, struct buf *out, struct str before,
+			   struct str text, struct str after)
 {
 	buf_put(out, e->head);
 	buf_put(out, before);
@@ -82,7 +83,8 @@ static void put_role(struct protocol_encoder *e, struct buf *out)
 /* OpenRouter's form: the only one in which a signature survives a trip through an OpenAI client. In a stream the text
  * comes piece by piece beside reasoning_content, the signature last; `format` stands in the first piece
  * only, for the SDKs join the strings of pieces with the same index. */
-static void put_detail_piece(struct protocol_encoder *e, struct buf *out, const char *key, struct str value)
+static void put_detail_piece(struct protocol_encoder *e, struct buf *out, const char *key,
+			     struct str value)
 {
 	buf_puts(out, "\"reasoning_details\":[{\"type\":\"");
 	buf_puts(out, strcmp(key, "data") == 0 ? "reasoning.encrypted" : "reasoning.text");
@@ -114,7 +116,8 @@ static void put_reasoning_chunk(struct protocol_encoder *e, struct buf *out, str
 	buf_put(out, e->tail);
 }
 
-static void put_seal_chunk(struct protocol_encoder *e, struct buf *out, const char *key, struct str value)
+static void put_seal_chunk(struct protocol_encoder *e, struct buf *out, const char *key,
+			   struct str value)
 {
 	buf_put(out, e->head);
 	buf_putc(out, '{');
@@ -161,7 +164,8 @@ static void put_citation(struct jw *w, const struct ir_citation *c)
 	jw_end_obj(w);
 }
 
-static void put_citation_chunk(struct protocol_encoder *e, struct buf *out, const struct ir_citation *c)
+static void put_citation_chunk(struct protocol_encoder *e, struct buf *out,
+			       const struct ir_citation *c)
 {
 	struct jw w = jw_on(out);
 
@@ -408,7 +412,8 @@ static void put_message(struct jw *w, const struct ir_response *r)
 	jw_kcstr(w, "role", "assistant");
 	jw_key(w, "content");
 	/* Trap 44: null beside calls or a refusal, else a string, be it empty. */
-	if (!has_text(r, IR_BLOCK_TEXT) && !count_kind(r, IR_BLOCK_TOOL_CALL) && !count_kind(r, IR_BLOCK_REFUSAL))
+	if (!has_text(r, IR_BLOCK_TEXT) && !count_kind(r, IR_BLOCK_TOOL_CALL) &&
+	    !count_kind(r, IR_BLOCK_REFUSAL))
 		jw_str(w, STR(""));
 	else
 		put_joined(w, r, IR_BLOCK_TEXT);
@@ -420,7 +425,8 @@ static void put_message(struct jw *w, const struct ir_response *r)
 	jw_end_obj(w);
 }
 
-int oc_encode_response(const struct encoder_options *o, const struct ir_response *r, struct buf *out)
+int oc_encode_response(const struct encoder_options *o, const struct ir_response *r,
+		       struct buf *out)
 {
 	struct jw w = jw_on(out);
 

@@ -25,8 +25,9 @@ void oc_usage_read(const json *usage, struct ir_usage *io)
 	take(usage, STR("completion_tokens"), &u.output);
 	take(usage, STR("total_tokens"), &total);
 
-	take(usage, STR("num_cached_tokens"), &u.cache_read); /* Mistral, beside or instead of the details */
-	take(usage, STR("cached_tokens"), &u.cache_read);     /* Moonshot */
+	take(usage, STR("num_cached_tokens"),
+	     &u.cache_read); /* Mistral, beside or instead of the details */
+	take(usage, STR("cached_tokens"), &u.cache_read);           /* Moonshot */
 	take(usage, STR("prompt_cache_hit_tokens"), &u.cache_read); /* DeepSeek, trap 117 */
 	take(in, STR("cached_tokens"), &u.cache_read);
 	take(in, STR("cache_write_tokens"), &u.cache_write);

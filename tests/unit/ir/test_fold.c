@@ -6,7 +6,11 @@
 #include "tape.h"
 
 static struct ir_citation citations[] = {
-	{ .url = STR_INIT("https://a"), .title = STR_INIT("A"), .cited_text = STR_INIT("x"), .start = 1, .end = 2 },
+	{ .url = STR_INIT("https://a"),
+	  .title = STR_INIT("A"),
+	  .cited_text = STR_INIT("x"),
+	  .start = 1,
+	  .end = 2 },
 	{ .url = STR_INIT("https://b"), .start = -1, .end = -1 },
 	{ .raw = STR_INIT("{}"), .start = -1, .end = -1, .origin = "o" },
 	{ .url = STR_INIT("https://c"), .start = 3, .end = 4 },
@@ -14,20 +18,36 @@ static struct ir_citation citations[] = {
 };
 
 static struct ir_block blocks[] = {
-	{ .kind = IR_BLOCK_REASONING, .text = STR_INIT("because"), .signature = STR_INIT("sig"), .origin = "o" },
-	{ .kind = IR_BLOCK_REASONING, .text = STR_INIT(""), .redacted = STR_INIT("opaque"), .origin = "o" },
-	{ .kind = IR_BLOCK_TEXT, .text = STR_INIT("h\xc3\xa9llo"), .citations = citations, .n_citations = 5 },
+	{ .kind = IR_BLOCK_REASONING,
+	  .text = STR_INIT("because"),
+	  .signature = STR_INIT("sig"),
+	  .origin = "o" },
+	{ .kind = IR_BLOCK_REASONING,
+	  .text = STR_INIT(""),
+	  .redacted = STR_INIT("opaque"),
+	  .origin = "o" },
+	{ .kind = IR_BLOCK_TEXT,
+	  .text = STR_INIT("h\xc3\xa9llo"),
+	  .citations = citations,
+	  .n_citations = 5 },
 	{ .kind = IR_BLOCK_TEXT, .text = STR_INIT("") },
-	{ .kind = IR_BLOCK_TOOL_CALL, .id = STR_INIT("c1"), .name = STR_INIT("f"), .text = STR_INIT("{\"a\": 1.10}") },
+	{ .kind = IR_BLOCK_TOOL_CALL,
+	  .id = STR_INIT("c1"),
+	  .name = STR_INIT("f"),
+	  .text = STR_INIT("{\"a\": 1.10}") },
 	{ .kind = IR_BLOCK_REFUSAL, .text = STR_INIT("no") },
 	{ .kind = IR_BLOCK_OPAQUE, .text = STR_INIT("{\"type\":\"x\"}"), .origin = "o" },
 };
 
 static struct ir_response sample(void)
 {
-	struct ir_response r = { .id = STR("id"), .model = STR("m"), .blocks = blocks,
-				 .n_blocks = sizeof(blocks) / sizeof(*blocks), .usage = IR_USAGE_NONE,
-				 .stop = IR_STOP_SEQUENCE, .stop_sequence = STR("END") };
+	struct ir_response r = { .id = STR("id"),
+				 .model = STR("m"),
+				 .blocks = blocks,
+				 .n_blocks = sizeof(blocks) / sizeof(*blocks),
+				 .usage = IR_USAGE_NONE,
+				 .stop = IR_STOP_SEQUENCE,
+				 .stop_sequence = STR("END") };
 
 	r.usage.input = 3;
 	r.usage.output = 4;
@@ -63,9 +83,12 @@ static void fold_of_unfold_is_the_same(void **state)
 	arena_free(a);
 }
 
-static int emit_text(struct ir_fold *f, enum ir_block_kind block, enum ir_delta_kind delta, const char *text)
+static int emit_text(struct ir_fold *f, enum ir_block_kind block, enum ir_delta_kind delta,
+		     const char *text)
 {
-	struct ir_event ev = { .kind = IR_DELTA, .block = block, .delta = delta, .text = str_from(text) };
+	struct ir_event ev = {
+		.kind = IR_DELTA, .block = block, .delta = delta, .text = str_from(text)
+	};
 
 	return ir_emit(&f->sink, &ev);
 }
@@ -73,7 +96,8 @@ static int emit_text(struct ir_fold *f, enum ir_block_kind block, enum ir_delta_
 static void pieces_grow_into_one_text_that_outlives_them(void **state)
 {
 	struct arena *a = arena_new(1 << 20);
-	struct ir_event open = { .kind = IR_OPEN, .block = IR_BLOCK_TEXT }, close = { .kind = IR_CLOSE };
+	struct ir_event open = { .kind = IR_OPEN, .block = IR_BLOCK_TEXT },
+			close = { .kind = IR_CLOSE };
 	struct ir_fold f;
 
 	ir_fold_init(&f, a);
@@ -93,7 +117,9 @@ static void pieces_grow_into_one_text_that_outlives_them(void **state)
 static void trap_016_a_call_without_arguments_is_an_empty_object(void **state)
 {
 	struct arena *a = arena_new(1 << 20);
-	struct ir_event open = { .kind = IR_OPEN, .block = IR_BLOCK_TOOL_CALL, .id = STR("i"), .name = STR("n") };
+	struct ir_event open = {
+		.kind = IR_OPEN, .block = IR_BLOCK_TOOL_CALL, .id = STR("i"), .name = STR("n")
+	};
 	struct ir_event close = { .kind = IR_CLOSE, .block = IR_BLOCK_TOOL_CALL };
 	struct ir_fold f;
 
@@ -109,7 +135,9 @@ static void an_error_is_copied(void **state)
 {
 	struct arena *a = arena_new(1 << 20);
 	char text[] = "gone";
-	struct ir_error e = { .kind = IR_ERR_OVERLOADED, .message = str_from(text), .retry_after_ms = 7 };
+	struct ir_error e = { .kind = IR_ERR_OVERLOADED,
+			      .message = str_from(text),
+			      .retry_after_ms = 7 };
 	struct ir_event ev = { .kind = IR_ERROR, .error = &e };
 	struct ir_fold f;
 

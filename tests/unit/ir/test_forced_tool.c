@@ -8,9 +8,11 @@
 #include "tape.h"
 
 static struct ir_tool tools[] = {
-	{ .name = STR_INIT("weather"), .description = STR_INIT("Looks"),
-	  .parameters = STR_INIT("{\"type\":\"object\",\"properties\":{\"city\":{\"$ref\": \"#/$defs/c\"}},"
-				 "\"$defs\":{\"c\":{\"type\":\"string\",\"enum\":[\"$ref\",\"#x\"]}}}") },
+	{ .name = STR_INIT("weather"),
+	  .description = STR_INIT("Looks"),
+	  .parameters = STR_INIT(
+		  "{\"type\":\"object\",\"properties\":{\"city\":{\"$ref\": \"#/$defs/c\"}},"
+		  "\"$defs\":{\"c\":{\"type\":\"string\",\"enum\":[\"$ref\",\"#x\"]}}}") },
 	{ .name = STR_INIT("time") },
 	{ .server_raw = STR_INIT("{\"type\":\"web_search\"}"), .origin = "x" },
 };
@@ -79,9 +81,11 @@ static void several_tools_become_a_choice_whose_references_still_point_right(voi
 	assert_int_equal(ir_forced_tool_request(a, &r, &out, &err), 0);
 	schema = json_parse(a, out.format.schema, &err);
 	assert_non_null(schema);
-	assert_int_equal(json_len(json_get(schema, STR("anyOf"))), 2); /* a server tool cannot be forced */
+	assert_int_equal(json_len(json_get(schema, STR("anyOf"))),
+			 2); /* a server tool cannot be forced */
 	def = json_get(json_get(schema, STR("$defs")), STR("t0"));
-	CHECK_STR(json_str(json_get(json_get(json_get(def, STR("properties")), STR("city")), STR("$ref"))),
+	CHECK_STR(json_str(json_get(json_get(json_get(def, STR("properties")), STR("city")),
+				    STR("$ref"))),
 		  "#/$defs/t0/$defs/c");
 	/* A value that looks like a reference is none. */
 	assert_true(str_find(out.format.schema, STR("[\"$ref\",\"#x\"]")) > 0);
@@ -110,10 +114,13 @@ static void allowed_tools_are_the_only_ones(void **state)
 }
 
 /* The tape of an answer with `text`, cut after every `step` bytes. */
-static void answer(struct tape *t, const struct ir_request *r, struct str text, size_t step, enum ir_stop stop)
+static void answer(struct tape *t, const struct ir_request *r, struct str text, size_t step,
+		   enum ir_stop stop)
 {
 	struct arena *a = arena_new(1 << 20);
-	struct ir_event ev = { .kind = IR_START, .id = STR("chatcmpl-1"), .name = STR("m"), .usage = IR_USAGE_NONE };
+	struct ir_event ev = {
+		.kind = IR_START, .id = STR("chatcmpl-1"), .name = STR("m"), .usage = IR_USAGE_NONE
+	};
 	struct ir_forced_tool f;
 	struct ir_grammar g;
 
@@ -127,7 +134,9 @@ static void answer(struct tape *t, const struct ir_request *r, struct str text, 
 	for (size_t at = 0; at < text.len; at += step) {
 		struct str rest = str_from_offset(text, at);
 
-		ev = (struct ir_event){ .kind = IR_DELTA, .block = IR_BLOCK_TEXT, .delta = IR_DELTA_TEXT };
+		ev = (struct ir_event){ .kind = IR_DELTA,
+					.block = IR_BLOCK_TEXT,
+					.delta = IR_DELTA_TEXT };
 		ev.text = (struct str){ rest.ptr, rest.len < step ? rest.len : step };
 		assert_int_equal(ir_emit(&f.sink, &ev), 0);
 	}
@@ -139,7 +148,8 @@ static void answer(struct tape *t, const struct ir_request *r, struct str text, 
 }
 
 /* `want`: the tape between START and the end, ids left out; "" for nothing. */
-static void check_answer(const struct ir_request *r, const char *text, enum ir_stop stop, const char *want)
+static void check_answer(const struct ir_request *r, const char *text, enum ir_stop stop,
+			 const char *want)
 {
 	struct arena *a = arena_new(1 << 20);
 	struct str in = quotes(a, text), out = quotes(a, want);
@@ -149,7 +159,8 @@ static void check_answer(const struct ir_request *r, const char *text, enum ir_s
 
 		answer(&t, r, in, step, stop);
 		if (str_find(buf_str(&t.text), out) < 0)
-			fail_msg("cut every %zu bytes:\n%.*swants\n%.*s", step, STR_ARG(buf_str(&t.text)), STR_ARG(out));
+			fail_msg("cut every %zu bytes:\n%.*swants\n%.*s", step,
+				 STR_ARG(buf_str(&t.text)), STR_ARG(out));
 		tape_done(&t);
 	}
 	arena_free(a);
@@ -172,7 +183,8 @@ static void the_name_is_read_off_the_front_when_several_are_allowed(void **state
 	struct ir_request r = request(IR_CHOICE_REQUIRED, 2);
 
 	check_answer(&r, "{ 'name' : 'time', 'arguments' : {'a':'\\'}'} }", IR_STOP_END,
-		     "'name':'time'}\n{'event':'DELTA','of':'arguments','text':'{\\'a\\':\\'\\\\\\'}\\'}'}\n"
+		     "'name':'time'}\n{'event':'DELTA','of':'arguments','text':'{\\'a\\':\\'\\\\\\'"
+		     "}\\'}'}\n"
 		     "{'event':'CLOSE','index':0}\n{'event':'FINISH','stop':'tool_calls'}\n");
 }
 
@@ -186,23 +198,27 @@ static void the_other_order_is_understood_when_it_is_whole(void **state)
 
 static void what_is_no_call_stays_text(void **state)
 {
-	struct ir_request one = request(IR_CHOICE_REQUIRED, 1), two = request(IR_CHOICE_REQUIRED, 2);
-	const char *want = "{'event':'OPEN','index':0,'block':'text'}\n{'event':'DELTA','of':'text','text':";
+	struct ir_request one = request(IR_CHOICE_REQUIRED, 1),
+			  two = request(IR_CHOICE_REQUIRED, 2);
+	const char *want =
+		"{'event':'OPEN','index':0,'block':'text'}\n{'event':'DELTA','of':'text','text':";
 
 	check_answer(&one, "Sorry, no.", IR_STOP_END, want);
 	check_answer(&two, "{'name':'rm','arguments':{}}", IR_STOP_END, want);
 	check_answer(&two, "{'answer':42}", IR_STOP_END, want);
 	check_answer(&two, "{'answer':42}", IR_STOP_END, "{'event':'FINISH','stop':'end'}\n");
-	check_answer(&one, "  \n", IR_STOP_END, "{'event':'START','id':'chatcmpl-1','model':'m','usage':{}}\n"
-						"{'event':'FINISH','stop':'end'}\n");
+	check_answer(&one, "  \n", IR_STOP_END,
+		     "{'event':'START','id':'chatcmpl-1','model':'m','usage':{}}\n"
+		     "{'event':'FINISH','stop':'end'}\n");
 }
 
 static void trap_106_a_call_that_was_cut_says_length(void **state)
 {
 	struct ir_request r = request(IR_CHOICE_REQUIRED, 1);
 
-	check_answer(&r, "{'city':'Ro", IR_STOP_LENGTH, "{'event':'CLOSE','index':0}\n"
-							 "{'event':'FINISH','stop':'length'}\n");
+	check_answer(&r, "{'city':'Ro", IR_STOP_LENGTH,
+		     "{'event':'CLOSE','index':0}\n"
+		     "{'event':'FINISH','stop':'length'}\n");
 	check_answer(&r, "{'city':'Ro", IR_STOP_LENGTH, OPEN_CALL);
 }
 

@@ -54,13 +54,18 @@ struct writer {
 static struct ir_event make(struct writer *w, char c)
 {
 	static const char kinds[] = "trcfo", deltas[] = "TAGDQW", others[] = "SUFEP";
-	static const enum ir_event_kind other_kinds[] = { IR_START, IR_USAGE, IR_FINISH, IR_ERROR, IR_PING };
+	static const enum ir_event_kind other_kinds[] = { IR_START, IR_USAGE, IR_FINISH, IR_ERROR,
+							  IR_PING };
 	static const struct ir_error error = { .kind = IR_ERR_UPSTREAM };
 	static const struct ir_citation citation = { .start = -1, .end = -1 };
-	struct ir_event ev = { .kind = IR_CLOSE, .index = w->next - 1, .block = w->block, .error = &error,
+	struct ir_event ev = { .kind = IR_CLOSE,
+			       .index = w->next - 1,
+			       .block = w->block,
+			       .error = &error,
 			       .citation = &citation };
-	static const enum ir_block_kind block_kinds[] = { IR_BLOCK_TEXT, IR_BLOCK_REASONING, IR_BLOCK_TOOL_CALL,
-							  IR_BLOCK_REFUSAL, IR_BLOCK_OPAQUE };
+	static const enum ir_block_kind block_kinds[] = { IR_BLOCK_TEXT, IR_BLOCK_REASONING,
+							  IR_BLOCK_TOOL_CALL, IR_BLOCK_REFUSAL,
+							  IR_BLOCK_OPAQUE };
 
 	if (strchr(kinds, c) || c == 'x') {
 		w->next += w->skip;
@@ -73,7 +78,8 @@ static struct ir_event make(struct writer *w, char c)
 		ev.name = c == 'x' ? STR_NONE : STR("name");
 	} else if (strchr(deltas, c) || c == '2') {
 		ev.kind = IR_DELTA;
-		ev.delta = c == '2' ? IR_DELTA_TEXT : (enum ir_delta_kind)(strchr(deltas, c) - deltas);
+		ev.delta =
+			c == '2' ? IR_DELTA_TEXT : (enum ir_delta_kind)(strchr(deltas, c) - deltas);
 		ev.index += c == '2';
 	} else if (strchr(others, c)) {
 		ev.kind = other_kinds[strchr(others, c) - others];
@@ -104,8 +110,8 @@ static void a_breach_is_found_where_it_happens(void **state)
 			at++;
 		}
 		if (broke != rows[i].breaks_at)
-			fail_msg("%s: breaks at %d, not %d (%s)", rows[i].events, broke, rows[i].breaks_at,
-				 g.breach ? g.breach : "");
+			fail_msg("%s: breaks at %d, not %d (%s)", rows[i].events, broke,
+				 rows[i].breaks_at, g.breach ? g.breach : "");
 		assert_true(broke < 0 || g.breach);
 	}
 }

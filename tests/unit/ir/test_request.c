@@ -5,9 +5,11 @@
 static void what_a_request_needs_is_read_off_its_parts(void **state)
 {
 	struct ir_part inner[] = { { .kind = IR_PART_IMAGE } };
-	struct ir_part parts[] = { { .kind = IR_PART_TEXT },
-				   { .kind = IR_PART_TOOL_RESULT, .content = inner, .n_content = 1 },
-				   { .kind = IR_PART_FILE, .media.source = IR_MEDIA_TEXT } };
+	struct ir_part parts[] = {
+		{ .kind = IR_PART_TEXT },
+		{ .kind = IR_PART_TOOL_RESULT, .content = inner, .n_content = 1 },
+		{ .kind = IR_PART_FILE, .media.source = IR_MEDIA_TEXT }
+	};
 	struct ir_message m = { .role = IR_ROLE_USER, .parts = parts, .n_parts = 3 };
 	struct ir_tool tool = { .name = STR("t") };
 	struct ir_request r;
@@ -39,8 +41,10 @@ static void the_nearest_call_gives_a_result_its_name(void **state)
 {
 	struct ir_part first = { .kind = IR_PART_TOOL_CALL, .id = STR("c"), .name = STR("old") };
 	struct ir_part second = { .kind = IR_PART_TOOL_CALL, .id = STR("c"), .name = STR("new") };
-	struct ir_message messages[] = { { .role = IR_ROLE_ASSISTANT, .parts = &first, .n_parts = 1 },
-					 { .role = IR_ROLE_ASSISTANT, .parts = &second, .n_parts = 1 } };
+	struct ir_message messages[] = {
+		{ .role = IR_ROLE_ASSISTANT, .parts = &first, .n_parts = 1 },
+		{ .role = IR_ROLE_ASSISTANT, .parts = &second, .n_parts = 1 }
+	};
 	struct ir_request r;
 
 	ir_request_init(&r);

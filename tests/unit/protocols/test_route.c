@@ -12,37 +12,52 @@ static const struct {
 	enum ir_op op;
 	const char *arg, *allow;
 } rows[] = {
-	{ HTTP_POST, "/v1/chat/completions", false, ROUTE_OK, "openai-chat", IR_OP_GENERATE, NULL, NULL },
-	{ HTTP_POST, "/openai/v1/chat/completions", false, ROUTE_OK, "openai-chat", IR_OP_GENERATE, NULL, NULL },
-	{ HTTP_POST, "/api/v1/chat/completions", false, ROUTE_OK, "openai-chat", IR_OP_GENERATE, NULL, NULL },
-	{ HTTP_POST, "/v1/messages", false, ROUTE_OK, "anthropic-messages", IR_OP_GENERATE, NULL, NULL },
-	{ HTTP_POST, "/anthropic/v1/messages", true, ROUTE_OK, "anthropic-messages", IR_OP_GENERATE, NULL, NULL },
-	{ HTTP_POST, "/v1/messages/count_tokens", true, ROUTE_OK, "anthropic-messages", IR_OP_COUNT_TOKENS, NULL, NULL },
+	{ HTTP_POST, "/v1/chat/completions", false, ROUTE_OK, "openai-chat", IR_OP_GENERATE, NULL,
+	  NULL },
+	{ HTTP_POST, "/openai/v1/chat/completions", false, ROUTE_OK, "openai-chat", IR_OP_GENERATE,
+	  NULL, NULL },
+	{ HTTP_POST, "/api/v1/chat/completions", false, ROUTE_OK, "openai-chat", IR_OP_GENERATE,
+	  NULL, NULL },
+	{ HTTP_POST, "/v1/messages", false, ROUTE_OK, "anthropic-messages", IR_OP_GENERATE, NULL,
+	  NULL },
+	{ HTTP_POST, "/anthropic/v1/messages", true, ROUTE_OK, "anthropic-messages", IR_OP_GENERATE,
+	  NULL, NULL },
+	{ HTTP_POST, "/v1/messages/count_tokens", true, ROUTE_OK, "anthropic-messages",
+	  IR_OP_COUNT_TOKENS, NULL, NULL },
 	{ HTTP_GET, "/v1/models", false, ROUTE_OK, "openai-chat", IR_OP_LIST_MODELS, NULL, NULL },
 	{ HTTP_HEAD, "/v1/models", false, ROUTE_OK, "openai-chat", IR_OP_LIST_MODELS, NULL, NULL },
-	{ HTTP_GET, "/v1/models", true, ROUTE_OK, "anthropic-messages", IR_OP_LIST_MODELS, NULL, NULL },
-	{ HTTP_GET, "/openai/v1/models", true, ROUTE_OK, "openai-chat", IR_OP_LIST_MODELS, NULL, NULL },
-	{ HTTP_GET, "/anthropic/v1/models", false, ROUTE_OK, "anthropic-messages", IR_OP_LIST_MODELS, NULL, NULL },
-	{ HTTP_GET, "/v1/models/a/b:c", false, ROUTE_OK, "openai-chat", IR_OP_GET_MODEL, "a/b:c", NULL },
-	{ HTTP_GET, "/v1/models/a%2Fb%20c", true, ROUTE_OK, "anthropic-messages", IR_OP_GET_MODEL, "a/b c", NULL },
+	{ HTTP_GET, "/v1/models", true, ROUTE_OK, "anthropic-messages", IR_OP_LIST_MODELS, NULL,
+	  NULL },
+	{ HTTP_GET, "/openai/v1/models", true, ROUTE_OK, "openai-chat", IR_OP_LIST_MODELS, NULL,
+	  NULL },
+	{ HTTP_GET, "/anthropic/v1/models", false, ROUTE_OK, "anthropic-messages",
+	  IR_OP_LIST_MODELS, NULL, NULL },
+	{ HTTP_GET, "/v1/models/a/b:c", false, ROUTE_OK, "openai-chat", IR_OP_GET_MODEL, "a/b:c",
+	  NULL },
+	{ HTTP_GET, "/v1/models/a%2Fb%20c", true, ROUTE_OK, "anthropic-messages", IR_OP_GET_MODEL,
+	  "a/b c", NULL },
 	/* trap 121 */
 	{ HTTP_GET, "/v1/models/a%zz", false, ROUTE_NOT_FOUND, "openai-chat", 0, NULL, NULL },
 	{ HTTP_GET, "/v1/models/a%00", false, ROUTE_NOT_FOUND, "openai-chat", 0, NULL, NULL },
 	{ HTTP_GET, "/v1/models/%4", false, ROUTE_NOT_FOUND, "openai-chat", 0, NULL, NULL },
 	{ HTTP_GET, "/v1/models/", false, ROUTE_NOT_FOUND, "openai-chat", 0, NULL, NULL },
 	{ HTTP_GET, "/v1/chat/completions", false, ROUTE_METHOD, "openai-chat", 0, NULL, "POST" },
-	{ HTTP_OPTIONS, "/v1/messages", false, ROUTE_METHOD, "anthropic-messages", 0, NULL, "POST" },
+	{ HTTP_OPTIONS, "/v1/messages", false, ROUTE_METHOD, "anthropic-messages", 0, NULL,
+	  "POST" },
 	{ HTTP_DELETE, "/v1/models/x", false, ROUTE_METHOD, "openai-chat", 0, NULL, "GET, HEAD" },
 	{ HTTP_POST, "/v1/models", true, ROUTE_METHOD, "anthropic-messages", 0, NULL, "GET, HEAD" },
-	{ HTTP_POST, "/v1/messages/batches", false, ROUTE_NOT_FOUND, "anthropic-messages", 0, NULL, NULL },
+	{ HTTP_POST, "/v1/messages/batches", false, ROUTE_NOT_FOUND, "anthropic-messages", 0, NULL,
+	  NULL },
 	{ HTTP_POST, "/v1/complete", false, ROUTE_NOT_FOUND, "anthropic-messages", 0, NULL, NULL },
 	{ HTTP_POST, "/v1/completions", false, ROUTE_NOT_FOUND, "openai-chat", 0, NULL, NULL },
 	{ HTTP_POST, "/v1/messagesx", false, ROUTE_NOT_FOUND, "openai-chat", 0, NULL, NULL },
 	{ HTTP_POST, "/v1/foo", true, ROUTE_NOT_FOUND, "anthropic-messages", 0, NULL, NULL },
 	{ HTTP_POST, "/openai/v1/messages", true, ROUTE_NOT_FOUND, "openai-chat", 0, NULL, NULL },
-	{ HTTP_POST, "/anthropic/v1/chat/completions", false, ROUTE_NOT_FOUND, "anthropic-messages", 0, NULL, NULL },
+	{ HTTP_POST, "/anthropic/v1/chat/completions", false, ROUTE_NOT_FOUND, "anthropic-messages",
+	  0, NULL, NULL },
 	{ HTTP_POST, "/api/chat", false, ROUTE_NOT_FOUND, "openai-chat", 0, NULL, NULL },
-	{ HTTP_POST, "/openaiv1/chat/completions", false, ROUTE_NOT_FOUND, "openai-chat", 0, NULL, NULL },
+	{ HTTP_POST, "/openaiv1/chat/completions", false, ROUTE_NOT_FOUND, "openai-chat", 0, NULL,
+	  NULL },
 	{ HTTP_POST, "/", false, ROUTE_NOT_FOUND, "openai-chat", 0, NULL, NULL },
 	{ HTTP_POST, "", false, ROUTE_NOT_FOUND, "openai-chat", 0, NULL, NULL },
 };
@@ -53,7 +68,9 @@ static void trap_121_a_head_finds_its_protocol_or_is_refused_in_its_words(void *
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		struct arena *a = arena_new(65536);
-		struct http_head head = { .method = rows[i].method, .path = str_from(rows[i].path), .fields = &version,
+		struct http_head head = { .method = rows[i].method,
+					  .path = str_from(rows[i].path),
+					  .fields = &version,
 					  .n_fields = rows[i].anthropic_version };
 		struct route_match m;
 		enum route_result got = route_find(a, &head, &m);
@@ -77,8 +94,8 @@ static void protocols_and_quirks_are_found_by_name(void **state)
 	for (unsigned i = 0; protocols[i]; i++)
 		assert_ptr_equal(protocol_find(str_from(protocols[i]->name)), protocols[i]);
 	assert_null(protocol_find(STR("openai")));
-#define X(NAME, yaml, text)                                                                                            \
-	assert_int_equal(quirk_find(STR(yaml)), QUIRK_##NAME);                                                          \
+#define X(NAME, yaml, text)                                    \
+	assert_int_equal(quirk_find(STR(yaml)), QUIRK_##NAME); \
 	all |= QUIRK_##NAME;
 #include "protocols/quirks.def"
 #undef X

@@ -14,44 +14,68 @@ static const struct {
 	enum ir_error_kind kind;
 	const char *message, *code;
 } rows[] = {
-	{ 404, "{'error':{'message':'The model `x` does not exist','type':'invalid_request_error','param':null,"
-	       "'code':'model_not_found'}}", true, IR_ERR_MODEL_NOT_FOUND, "The model `x` does not exist", "model_not_found" },
-	{ 401, "{'error':{'message':'Incorrect API key','type':'invalid_request_error','param':null,"
-	       "'code':'invalid_api_key'}}", true, IR_ERR_AUTHENTICATION, "Incorrect API key", "invalid_api_key" },
-	{ 429, "{'error':{'message':'Quota','type':'insufficient_quota','param':null,'code':'insufficient_quota'}}", true,
-	  IR_ERR_BILLING, "Quota", "insufficient_quota" },
-	{ 429, "{'error':{'code':'RateLimitReached','message':'Slow','details':'Slow'}}", true, IR_ERR_RATE_LIMIT, "Slow",
-	  "RateLimitReached" },
-	{ 404, "{'error':{'type':'invalid_request_error','code':'DeploymentNotFound','message':'No deployment'}}", true,
-	  IR_ERR_MODEL_NOT_FOUND, "No deployment", "DeploymentNotFound" },
-	{ 401, "{'error':{'code':'401','message':'Access denied'}}", true, IR_ERR_AUTHENTICATION, "Access denied", "401" },
-	{ 400, "{'error':{'message':'filtered','type':null,'param':'prompt','code':'content_filter','status':400,"
-	       "'innererror':{'code':'ResponsibleAIPolicyViolation'}}}", true, IR_ERR_CONTENT_FILTER, "filtered",
-	  "content_filter" },
-	{ 401, "{'detail':'Invalid API Key'}", false, IR_ERR_AUTHENTICATION, "Invalid API Key", NULL },
-	{ 422, "{'detail':[{'loc':['body','x'],'msg':'field required','type':'value_error'}]}", false,
-	  IR_ERR_INVALID_REQUEST, "field required", NULL },
-	{ 422, "{'object':'error','message':{'detail':[{'msg':'too high'}]},'type':'invalid_request_error'}", false,
-	  IR_ERR_INVALID_REQUEST, "too high", NULL },
-	{ 400, "{'code':'Client specified an invalid argument','error':'Incorrect API key provided'}", false,
-	  IR_ERR_INVALID_REQUEST, "Incorrect API key provided", "Client specified an invalid argument" },
+	{ 404,
+	  "{'error':{'message':'The model `x` does not "
+	  "exist','type':'invalid_request_error','param':null,"
+	  "'code':'model_not_found'}}",
+	  true, IR_ERR_MODEL_NOT_FOUND, "The model `x` does not exist", "model_not_found" },
+	{ 401,
+	  "{'error':{'message':'Incorrect API key','type':'invalid_request_error','param':null,"
+	  "'code':'invalid_api_key'}}",
+	  true, IR_ERR_AUTHENTICATION, "Incorrect API key", "invalid_api_key" },
+	{ 429,
+	  "{'error':{'message':'Quota','type':'insufficient_quota','param':null,'code':'"
+	  "insufficient_quota'}}",
+	  true, IR_ERR_BILLING, "Quota", "insufficient_quota" },
+	{ 429, "{'error':{'code':'RateLimitReached','message':'Slow','details':'Slow'}}", true,
+	  IR_ERR_RATE_LIMIT, "Slow", "RateLimitReached" },
+	{ 404,
+	  "{'error':{'type':'invalid_request_error','code':'DeploymentNotFound','message':'No "
+	  "deployment'}}",
+	  true, IR_ERR_MODEL_NOT_FOUND, "No deployment", "DeploymentNotFound" },
+	{ 401, "{'error':{'code':'401','message':'Access denied'}}", true, IR_ERR_AUTHENTICATION,
+	  "Access denied", "401" },
+	{ 400,
+	  "{'error':{'message':'filtered','type':null,'param':'prompt','code':'content_filter','"
+	  "status':400,"
+	  "'innererror':{'code':'ResponsibleAIPolicyViolation'}}}",
+	  true, IR_ERR_CONTENT_FILTER, "filtered", "content_filter" },
+	{ 401, "{'detail':'Invalid API Key'}", false, IR_ERR_AUTHENTICATION, "Invalid API Key",
+	  NULL },
+	{ 422, "{'detail':[{'loc':['body','x'],'msg':'field required','type':'value_error'}]}",
+	  false, IR_ERR_INVALID_REQUEST, "field required", NULL },
+	{ 422,
+	  "{'object':'error','message':{'detail':[{'msg':'too "
+	  "high'}]},'type':'invalid_request_error'}",
+	  false, IR_ERR_INVALID_REQUEST, "too high", NULL },
+	{ 400,
+	  "{'code':'Client specified an invalid argument','error':'Incorrect API key provided'}",
+	  false, IR_ERR_INVALID_REQUEST, "Incorrect API key provided",
+	  "Client specified an invalid argument" },
 	{ 400, "{'object':'error','message':'maximum context length is 4096','code':40303}", false,
 	  IR_ERR_CONTEXT_LENGTH, "maximum context length is 4096", NULL },
-	{ 400, "{'error':{'message':'prompt too long; exceeded max context length by 9 tokens','type':'x','code':null}}",
-	  true, IR_ERR_CONTEXT_LENGTH, "prompt too long; exceeded max context length by 9 tokens", NULL },
-	{ 400, "[{'error':{'code':400,'message':'API key not valid','status':'INVALID_ARGUMENT'}}]", false,
-	  IR_ERR_INVALID_REQUEST, "API key not valid", NULL },
-	{ 429, "{'error':{'message':'Rate limit','code':429,'metadata':{}}}", true, IR_ERR_RATE_LIMIT, "Rate limit", NULL },
-	{ 404, "{'error':'model not found'}", false, IR_ERR_MODEL_NOT_FOUND, "model not found", NULL },
-	{ 503, "{'error':{'message':'Loading model','type':'unavailable_error','code':503}}", true, IR_ERR_UNAVAILABLE,
-	  "Loading model", NULL },
-	{ 529, "{'type':'error','error':{'type':'overloaded_error','message':'Overloaded'}}", true, IR_ERR_OVERLOADED,
-	  "Overloaded", NULL },
+	{ 400,
+	  "{'error':{'message':'prompt too long; exceeded max context length by 9 "
+	  "tokens','type':'x','code':null}}",
+	  true, IR_ERR_CONTEXT_LENGTH, "prompt too long; exceeded max context length by 9 tokens",
+	  NULL },
+	{ 400, "[{'error':{'code':400,'message':'API key not valid','status':'INVALID_ARGUMENT'}}]",
+	  false, IR_ERR_INVALID_REQUEST, "API key not valid", NULL },
+	{ 429, "{'error':{'message':'Rate limit','code':429,'metadata':{}}}", true,
+	  IR_ERR_RATE_LIMIT, "Rate limit", NULL },
+	{ 404, "{'error':'model not found'}", false, IR_ERR_MODEL_NOT_FOUND, "model not found",
+	  NULL },
+	{ 503, "{'error':{'message':'Loading model','type':'unavailable_error','code':503}}", true,
+	  IR_ERR_UNAVAILABLE, "Loading model", NULL },
+	{ 529, "{'type':'error','error':{'type':'overloaded_error','message':'Overloaded'}}", true,
+	  IR_ERR_OVERLOADED, "Overloaded", NULL },
 	{ 502, "<html><body>Bad Gateway</body></html>", false, IR_ERR_UPSTREAM,
 	  "The provider answered with status 502 and a body that is no JSON.", NULL },
-	{ 500, "", false, IR_ERR_SERVER, "The provider answered with status 500 and an empty body.", NULL },
+	{ 500, "", false, IR_ERR_SERVER, "The provider answered with status 500 and an empty body.",
+	  NULL },
 	{ 404, "404 page not found", false, IR_ERR_NOT_FOUND, "404 page not found", NULL },
-	{ 500, "{}", false, IR_ERR_SERVER, "The provider answered with an error (status 500) and did not say why.", NULL },
+	{ 500, "{}", false, IR_ERR_SERVER,
+	  "The provider answered with an error (status 500) and did not say why.", NULL },
 	{ 504, "'gateway'", false, IR_ERR_TIMEOUT, "gateway", NULL },
 };
 
@@ -63,7 +87,8 @@ static void trap_107_errors_of_every_shape_are_read(void **state)
 		bool own = chat->decode_error(a, rows[i].status, quotes(a, rows[i].body), &e);
 
 		if (own != rows[i].own_shape || e.kind != rows[i].kind)
-			fail_msg("%s: own %d, kind %s", rows[i].body, own, ir_error_kind_name(e.kind));
+			fail_msg("%s: own %d, kind %s", rows[i].body, own,
+				 ir_error_kind_name(e.kind));
 		CHECK_STR_IS(e.message, str_from(rows[i].message));
 		CHECK_STR_IS(e.code, str_from(rows[i].code));
 		assert_int_equal(e.retry_after_ms, -1);
@@ -90,7 +115,9 @@ static void trap_107_all_four_keys_are_always_there(void **state)
 	int status;
 
 	for (int k = IR_ERR_INVALID_REQUEST; k <= IR_ERR_TIMEOUT; k++) {
-		const json *e = encoded(a, (struct ir_error){ .kind = (enum ir_error_kind)k, .message = STR("m") }, &status);
+		const json *e = encoded(
+			a, (struct ir_error){ .kind = (enum ir_error_kind)k, .message = STR("m") },
+			&status);
 
 		assert_int_equal(json_len(e), 4);
 		CHECK_STR(json_str(json_get(e, STR("message"))), "m");
@@ -106,8 +133,11 @@ static void an_unknown_model_is_404_model_not_found(void **state)
 {
 	struct arena *a = arena_new(1 << 20);
 	int status;
-	const json *e = encoded(a, (struct ir_error){ .kind = IR_ERR_MODEL_NOT_FOUND, .message = STR("no \"x\""),
-						      .param = STR("model") }, &status);
+	const json *e = encoded(a,
+				(struct ir_error){ .kind = IR_ERR_MODEL_NOT_FOUND,
+						   .message = STR("no \"x\""),
+						   .param = STR("model") },
+				&status);
 
 	assert_int_equal(status, 404);
 	CHECK_STR(json_str(json_get(e, STR("type"))), "invalid_request_error");
@@ -134,16 +164,19 @@ static void trap_111_an_error_in_a_stream_ends_it_without_done(void **state)
 
 	buf_init(&out, 65536);
 	chat->encode_stream_error(&e, STR("req-1"), &out);
-	CHECK_STR(buf_str(&out), "data: {\"error\":{\"message\":\"cut\",\"type\":\"server_error\",\"param\":null,"
-				 "\"code\":\"upstream_error\"}}\n\n");
+	CHECK_STR(buf_str(&out),
+		  "data: {\"error\":{\"message\":\"cut\",\"type\":\"server_error\",\"param\":null,"
+		  "\"code\":\"upstream_error\"}}\n\n");
 	buf_done(&out);
 }
 
 static void models_are_listed_and_read_back(void **state)
 {
 	struct arena *a = arena_new(1 << 20);
-	struct model_info models[] = { { .id = STR("a/b"), .owner = STR("o"), .created_s = 5, .context = 4096 },
-				       { .id = STR("c") } };
+	struct model_info models[] = {
+		{ .id = STR("a/b"), .owner = STR("o"), .created_s = 5, .context = 4096 },
+		{ .id = STR("c") }
+	};
 	struct str *ids;
 	struct err err;
 	struct buf out;
@@ -151,21 +184,26 @@ static void models_are_listed_and_read_back(void **state)
 
 	buf_init(&out, 65536);
 	chat->encode_models(models, 2, &out);
-	CHECK_STR_IS(buf_str(&out), quotes(a, "{'object':'list','data':[{'id':'a/b','object':'model','created':5,"
-					      "'owned_by':'o','context_length':4096},"
-					      "{'id':'c','object':'model','created':0,'owned_by':''}]}"));
+	CHECK_STR_IS(buf_str(&out),
+		     quotes(a, "{'object':'list','data':[{'id':'a/b','object':'model','created':5,"
+			       "'owned_by':'o','context_length':4096},"
+			       "{'id':'c','object':'model','created':0,'owned_by':''}]}"));
 	assert_int_equal(chat->decode_models(a, buf_str(&out), &ids, &n, &err), 0);
 	assert_int_equal(n, 2);
 	CHECK_STR(ids[0], "a/b");
 	CHECK_STR(ids[1], "c");
 	buf_reset(&out);
 	chat->encode_model(&models[1], &out);
-	CHECK_STR_IS(buf_str(&out), quotes(a, "{'id':'c','object':'model','created':0,'owned_by':''}"));
+	CHECK_STR_IS(buf_str(&out),
+		     quotes(a, "{'id':'c','object':'model','created':0,'owned_by':''}"));
 	buf_done(&out);
 
-	assert_int_equal(chat->decode_models(a, quotes(a, "[{'id':'x'},{'no':1},{'name':'y'}]"), &ids, &n, &err), 0);
+	assert_int_equal(chat->decode_models(a, quotes(a, "[{'id':'x'},{'no':1},{'name':'y'}]"),
+					     &ids, &n, &err),
+			 0);
 	assert_int_equal(n, 2);
-	assert_int_equal(chat->decode_models(a, quotes(a, "{'models':[{'name':'z'}]}"), &ids, &n, &err), 0);
+	assert_int_equal(
+		chat->decode_models(a, quotes(a, "{'models':[{'name':'z'}]}"), &ids, &n, &err), 0);
 	assert_int_equal(n, 1);
 	assert_int_equal(chat->decode_models(a, STR("{}"), &ids, &n, &err), RC_SYNTAX);
 	assert_int_equal(chat->decode_models(a, STR("<html>"), &ids, &n, &err), RC_SYNTAX);

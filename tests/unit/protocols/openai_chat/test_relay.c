@@ -19,8 +19,11 @@ static void peek_reads_the_few_members_that_matter(void **state)
 	struct request_peek p;
 	struct err e;
 
-	assert_int_equal(peek(a, " {'messages':[],'model':'a\\/b','stream':true,'provider':'x',"
-				 "'stream_options':{'include_usage':true}} ", &p, &e), 0);
+	assert_int_equal(peek(a,
+			      " {'messages':[],'model':'a\\/b','stream':true,'provider':'x',"
+			      "'stream_options':{'include_usage':true}} ",
+			      &p, &e),
+			 0);
 	CHECK_STR(p.model, "a/b");
 	assert_true(p.stream);
 	assert_true(p.include_usage);
@@ -40,10 +43,14 @@ static void peek_refuses_what_has_no_model(void **state)
 		const char *body, *param;
 		int rc;
 	} bad[] = {
-		{ "{'messages':[]}", "model", RC_INVALID },	 { "{'model':7}", "model", RC_INVALID },
-		{ "{'model':''}", "model", RC_INVALID },	 { "{'model':null}", "model", RC_INVALID },
-		{ "{'model':'m','stream':1}", "stream", RC_INVALID }, { "{'model':'m'", "", RC_SYNTAX },
-		{ "[]", "", RC_SYNTAX },			 { "", "", RC_SYNTAX },
+		{ "{'messages':[]}", "model", RC_INVALID },
+		{ "{'model':7}", "model", RC_INVALID },
+		{ "{'model':''}", "model", RC_INVALID },
+		{ "{'model':null}", "model", RC_INVALID },
+		{ "{'model':'m','stream':1}", "stream", RC_INVALID },
+		{ "{'model':'m'", "", RC_SYNTAX },
+		{ "[]", "", RC_SYNTAX },
+		{ "", "", RC_SYNTAX },
 		{ "{'model':'a','model':'b'}", "", RC_INVALID },
 	};
 
@@ -53,7 +60,8 @@ static void peek_refuses_what_has_no_model(void **state)
 		struct err e = { .msg = "", .param = "" };
 		int rc = peek(a, bad[i].body, &p, &e);
 
-		if (rc >= 0 || (bad[i].param[0] && (rc != bad[i].rc || strcmp(e.param, bad[i].param) != 0)))
+		if (rc >= 0 ||
+		    (bad[i].param[0] && (rc != bad[i].rc || strcmp(e.param, bad[i].param) != 0)))
 			fail_msg("%s: %d, %s: %s", bad[i].body, rc, e.param, e.msg);
 		assert_true(e.msg[0]);
 		arena_free(a);
@@ -71,8 +79,12 @@ static void peek_knows_when_a_call_is_forced(void **state)
 		{ "'tool_choice':'required'", true },
 		{ "'tool_choice':null", false },
 		{ "'tool_choice':{'type':'function','function':{'name':'f'}}", true },
-		{ "'tool_choice':{'type':'allowed_tools','allowed_tools':{'mode':'auto','tools':[]}}", false },
-		{ "'tool_choice':{'type':'allowed_tools','allowed_tools':{'mode':'required','tools':[]}}", true },
+		{ "'tool_choice':{'type':'allowed_tools','allowed_tools':{'mode':'auto','tools':[]}"
+		  "}",
+		  false },
+		{ "'tool_choice':{'type':'allowed_tools','allowed_tools':{'mode':'required','tools'"
+		  ":[]}}",
+		  true },
 		{ "'function_call':'auto'", false },
 		{ "'function_call':{'name':'f'}", true },
 	};
@@ -109,30 +121,36 @@ static void check_patch(const char *body, struct patch_options o, const char *wa
 
 static void patch_changes_nothing_but_what_it_must(void **state)
 {
-	const char *odd = "{ 'z' : 1.10,\t'model':'m' ,'n\\u0065w':[9007199254740993,'\\ud83d\\ude00'] }\n";
+	const char *odd =
+		"{ 'z' : 1.10,\t'model':'m' ,'n\\u0065w':[9007199254740993,'\\ud83d\\ude00'] }\n";
 
 	check_patch(odd, (struct patch_options){ .model = STR("m") }, odd);
 	check_patch(odd, (struct patch_options){ .model = STR("a\"b\n") },
-		    "{ 'z' : 1.10,\t'model':'a\\'b\\n' ,'n\\u0065w':[9007199254740993,'\\ud83d\\ude00'] }\n");
-	check_patch("{'model':'m','provider':'p','x':1}", (struct patch_options){ .strip_provider = true },
-		    "{'model':'m','x':1}");
-	check_patch("{'provider':'p','model':'m'}", (struct patch_options){ .model = STR("n"), .strip_provider = true },
+		    "{ 'z' : 1.10,\t'model':'a\\'b\\n' "
+		    ",'n\\u0065w':[9007199254740993,'\\ud83d\\ude00'] }\n");
+	check_patch("{'model':'m','provider':'p','x':1}",
+		    (struct patch_options){ .strip_provider = true }, "{'model':'m','x':1}");
+	check_patch("{'provider':'p','model':'m'}",
+		    (struct patch_options){ .model = STR("n"), .strip_provider = true },
 		    "{'model':'n'}");
-	check_patch("{'model':'m','provider':{'order':[]}}", (struct patch_options){ .strip_provider = true },
+	check_patch("{'model':'m','provider':{'order':[]}}",
+		    (struct patch_options){ .strip_provider = true },
 		    "{'model':'m','provider':{'order':[]}}");
 }
 
 static void trap_010_usage_is_asked_for_in_every_stream(void **state)
 {
 	const struct patch_options ask = { .ask_usage = true };
-	const struct patch_options cannot = { .ask_usage = true, .quirks = QUIRK_NO_STREAM_OPTIONS };
+	const struct patch_options cannot = { .ask_usage = true,
+					      .quirks = QUIRK_NO_STREAM_OPTIONS };
 
 	check_patch("{'model':'m'}", ask, "{'model':'m'}"); /* only streams have the option */
 	check_patch("{'model':'m','stream':true}", ask,
 		    "{'stream_options':{'include_usage':true},'model':'m','stream':true}");
 	check_patch("{'model':'m','stream':true,'stream_options':null}", ask,
 		    "{'model':'m','stream':true,'stream_options':{'include_usage':true}}");
-	check_patch("{'model':'m','stream':true,'stream_options':{'include_usage': false,'x':1}}", ask,
+	check_patch("{'model':'m','stream':true,'stream_options':{'include_usage': false,'x':1}}",
+		    ask,
 		    "{'model':'m','stream':true,'stream_options':{'include_usage': true,'x':1}}");
 	check_patch("{'model':'m','stream':true,'stream_options':{'x':1}}", ask,
 		    "{'model':'m','stream':true,'stream_options':{'include_usage':true,'x':1}}");
@@ -147,7 +165,8 @@ static void trap_066_servers_that_know_only_max_tokens_get_it(void **state)
 {
 	const struct patch_options old = { .quirks = QUIRK_MAX_TOKENS };
 
-	check_patch("{'model':'m','max_completion_tokens': 5}", old, "{'model':'m','max_tokens': 5}");
+	check_patch("{'model':'m','max_completion_tokens': 5}", old,
+		    "{'model':'m','max_tokens': 5}");
 	check_patch("{'model':'m','max_tokens':4,'max_completion_tokens':5}", old,
 		    "{'model':'m','max_tokens':4,'max_completion_tokens':5}");
 	check_patch("{'model':'m','max_completion_tokens':5}", (struct patch_options){ 0 },
@@ -165,7 +184,9 @@ static struct tapping tapping(bool hide_usage)
 {
 	struct tapping t = { .a = arena_new(1 << 20), .scratch = arena_new(1 << 20) };
 
-	t.tap = (struct relay_tap){ .arena = t.a, .hide_usage = hide_usage, .usage = IR_USAGE_NONE };
+	t.tap = (struct relay_tap){ .arena = t.a,
+				    .hide_usage = hide_usage,
+				    .usage = IR_USAGE_NONE };
 	return t;
 }
 
@@ -217,15 +238,19 @@ static void usage_and_finish_are_read_on_the_way(void **state)
 {
 	struct tapping t = tapping(false);
 
-	(void)tap(&t, CHUNK("{'content':'say \\'usage\\':{\\'finish_reason\\':\\'x\\'} and \\'error\\''}"));
+	(void)tap(&t, CHUNK("{'content':'say \\'usage\\':{\\'finish_reason\\':\\'x\\'} and "
+			    "\\'error\\''}"));
 	assert_false(t.tap.finished);
 	(void)tap(&t, CHUNK("{'content':'\\'usage\\':{\\'error\\':\\'x\\'}'}"));
 	assert_false(t.tap.finished);
 	assert_int_equal(t.tap.usage.input, -1);
-	assert_int_equal(tap(&t, "{'choices':[{'delta':{},'finish_reason': 'length'}]}"), TAP_MEANINGFUL);
+	assert_int_equal(tap(&t, "{'choices':[{'delta':{},'finish_reason': 'length'}]}"),
+			 TAP_MEANINGFUL);
 	assert_true(t.tap.finished);
 	assert_int_equal(t.tap.stop, IR_STOP_LENGTH);
-	assert_int_equal(tap(&t, "{'choices':[],'usage': {'prompt_tokens':3,'completion_tokens':4}}"), TAP_MEANINGFUL);
+	assert_int_equal(tap(&t,
+			     "{'choices':[],'usage': {'prompt_tokens':3,'completion_tokens':4}}"),
+			 TAP_MEANINGFUL);
 	assert_int_equal(t.tap.usage.input, 3);
 	assert_int_equal(t.tap.usage.output, 4);
 	tapping_done(&t);
@@ -235,25 +260,39 @@ static void trap_012_usage_that_only_we_asked_for_is_taken_out(void **state)
 {
 	struct tapping t = tapping(true);
 
-	assert_int_equal(tap(&t, "{'choices':[{'delta':{'content':'a'}}],'usage':null}"), TAP_MEANINGFUL | TAP_EDIT);
-	CHECK_STR_IS(t.tap.edited, quotes(t.a, "data: {'choices':[{'delta':{'content':'a'}}]}\n\n"));
-	assert_int_equal(tap(&t, "{'usage': null , 'x':1,'choices':[{'delta':{'content':'\\'usage\\':null'}}]}"),
+	assert_int_equal(tap(&t, "{'choices':[{'delta':{'content':'a'}}],'usage':null}"),
 			 TAP_MEANINGFUL | TAP_EDIT);
-	assert_true(str_find(t.tap.edited, quotes(t.a, "'x':1,'choices':[{'delta':{'content':'\\'usage\\':null'}}]}\n\n")) > 0);
+	CHECK_STR_IS(t.tap.edited,
+		     quotes(t.a, "data: {'choices':[{'delta':{'content':'a'}}]}\n\n"));
+	assert_int_equal(
+		tap(&t,
+		    "{'usage': null , 'x':1,'choices':[{'delta':{'content':'\\'usage\\':null'}}]}"),
+		TAP_MEANINGFUL | TAP_EDIT);
+	assert_true(
+		str_find(
+			t.tap.edited,
+			quotes(t.a,
+			       "'x':1,'choices':[{'delta':{'content':'\\'usage\\':null'}}]}\n\n")) >
+		0);
 	assert_true(str_find(t.tap.edited, quotes(t.a, "'usage': null")) < 0);
 	/* Another vendor's: with the last choices. */
-	assert_int_equal(tap(&t, "{'choices':[{'delta':{}}],'usage':{'prompt_tokens':1,'completion_tokens':2}}"),
-			 TAP_MEANINGFUL | TAP_EDIT);
-	assert_int_equal(tap(&t, "{'choices':[],'usage':{'prompt_tokens':1,'completion_tokens':5}}"),
+	assert_int_equal(
+		tap(&t,
+		    "{'choices':[{'delta':{}}],'usage':{'prompt_tokens':1,'completion_tokens':2}}"),
+		TAP_MEANINGFUL | TAP_EDIT);
+	assert_int_equal(tap(&t,
+			     "{'choices':[],'usage':{'prompt_tokens':1,'completion_tokens':5}}"),
 			 TAP_MEANINGFUL | TAP_DROP);
 	assert_int_equal(t.tap.usage.output, 5);
 	/* Not ours: a chunk without choices that says something else. */
-	assert_int_equal(tap(&t, "{'choices':[],'usage':null,'moderation':{}}"), TAP_MEANINGFUL | TAP_EDIT);
+	assert_int_equal(tap(&t, "{'choices':[],'usage':null,'moderation':{}}"),
+			 TAP_MEANINGFUL | TAP_EDIT);
 	assert_int_equal(tap(&t, CHUNK("{'content':'b'}")), TAP_MEANINGFUL);
 	tapping_done(&t);
 
 	t = tapping(false);
-	assert_int_equal(tap(&t, "{'choices':[{'delta':{'content':'a'}}],'usage':null}"), TAP_MEANINGFUL);
+	assert_int_equal(tap(&t, "{'choices':[{'delta':{'content':'a'}}],'usage':null}"),
+			 TAP_MEANINGFUL);
 	assert_int_equal(tap(&t, "{'choices':[],'usage':{'prompt_tokens':1}}"), TAP_MEANINGFUL);
 	tapping_done(&t);
 }
@@ -261,7 +300,9 @@ static void trap_012_usage_that_only_we_asked_for_is_taken_out(void **state)
 static void the_rest_of_the_block_stays_when_usage_is_taken_out(void **state)
 {
 	struct tapping t = tapping(true);
-	struct sse_event ev = { .raw = quotes(t.a, "id: 7\r\ndata:{'choices':[],'x':[],'usage':null}\r\n\r\n") };
+	struct sse_event ev = {
+		.raw = quotes(t.a, "id: 7\r\ndata:{'choices':[],'x':[],'usage':null}\r\n\r\n")
+	};
 
 	ev.data = (struct str){ ev.raw.ptr + 12, ev.raw.len - 12 - 4 };
 	assert_int_equal(chat->tap_event(&t.tap, t.scratch, &ev), 0 | TAP_EDIT);
@@ -280,15 +321,20 @@ static void trap_112_an_error_inside_a_200_is_an_error(void **state)
 	struct tapping t = tapping(false);
 
 	(void)tap(&t, CHUNK("{'content':'a'}"));
-	assert_int_equal(tap(&t, "{'error':{'message':'Tool call validation failed','code':'tool_use_failed',"
-				 "'status_code':400}}"), TAP_ERROR);
+	assert_int_equal(
+		tap(&t,
+		    "{'error':{'message':'Tool call validation failed','code':'tool_use_failed',"
+		    "'status_code':400}}"),
+		TAP_ERROR);
 	assert_int_equal(t.tap.error.kind, IR_ERR_INVALID_REQUEST);
 	CHECK_STR(t.tap.error.message, "Tool call validation failed");
 	tapping_done(&t);
 
 	t = tapping(false);
-	assert_int_equal(tap(&t, "{'error':{'code':502,'message':'Bad'},'choices':[{'delta':{'content':''},"
-				 "'finish_reason':'error'}]}"), TAP_ERROR);
+	assert_int_equal(
+		tap(&t, "{'error':{'code':502,'message':'Bad'},'choices':[{'delta':{'content':''},"
+			"'finish_reason':'error'}]}"),
+		TAP_ERROR);
 	assert_int_equal(t.tap.error.kind, IR_ERR_UPSTREAM);
 	tapping_done(&t);
 }
@@ -302,11 +348,14 @@ static void a_whole_answer_is_told_from_an_error_and_from_nonsense(void **state)
 {
 	struct tapping t = tapping(false);
 
-	assert_int_equal(tap_body(&t, "{'choices':[{'message':{'content':'a'},'finish_reason':'stop'}],"
-				      "'usage':{'prompt_tokens':3,'completion_tokens':4}}"), TAP_MEANINGFUL);
+	assert_int_equal(tap_body(&t,
+				  "{'choices':[{'message':{'content':'a'},'finish_reason':'stop'}],"
+				  "'usage':{'prompt_tokens':3,'completion_tokens':4}}"),
+			 TAP_MEANINGFUL);
 	assert_true(t.tap.finished);
 	assert_int_equal(t.tap.usage.output, 4);
-	assert_int_equal(tap_body(&t, "{'error':{'message':'m','code':'content_filter'}}"), TAP_ERROR);
+	assert_int_equal(tap_body(&t, "{'error':{'message':'m','code':'content_filter'}}"),
+			 TAP_ERROR);
 	assert_int_equal(t.tap.error.kind, IR_ERR_CONTENT_FILTER);
 	assert_int_equal(tap_body(&t, "<html>"), 0);
 	assert_int_equal(tap_body(&t, ""), 0);
