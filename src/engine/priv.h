@@ -1,0 +1,129 @@
+/* engine/priv.h - what engine.c (the table, the leases) and model.c (one model's life) share. Internal to engine/.
+ *
+ * Who may touch what: members marked [lock] are read and written under engine->lock, by any thread; everything else
+ * belongs to the control thread. A member that only the control thread writes may be read there without the lock.
+ *
+ * Lives: the engine is counted (its owner, each wait, each lease). A model lives until it is retired, its child reaped
+ * and its leases back; at engine_close() it stays, childless, as long as a lease points at it.
+ */
+#ifndef GW_ENGINE_PRIV_H
+#define GW_ENGINE_PRIV_H
+
+#include <stdatomic.h>
+
+#include "base/list.h"
+#include "engine/child.h"
+#include "engine/engine.h"
+#include "engine/rundir.h"
+#include "http/client.h"
+
+enum { ENGINE_MESSAGE = 768, MODEL_EXTRA_ENV = 4 };
+
+struct engine {
+	atomic_uint refs;
+	struct engine_options o; /* defaults filled in; strings point below */
+	char *shim;
+	struct loop *loop;
+	struct http_client *http; /* health probes */
+	struct rundir dir;
+	uv_mutex_t lock;
+	struct list models;      /* [lock] for changes and for other threads */
+	bool closing;            /* [lock] */
+	bool check_posted;       /* [lock] a sweep of leases that came back is under way */
+	char *engine_path;       /* as configured; NULL: searched for */
+	unsigned next_seq;
+	unsigned open_models;    /* whose timers are not closed yet */
+	struct list undelivered; /* answered waits that loop_post() had no memory for */
+	struct deadline retry;
+	void (*closed)(void *user);
+	void *closed_user;
+};
+
+struct model {
+	struct list node;
+	struct engine *e;
+	struct arena *arena; /* account, conf */
+	struct str account;
+	struct local_model conf;
+	unsigned seq, generation;
+
+	enum engine_state state;      /* [lock] */
+	uint64_t since_ms;            /* [lock] clock_mono_ms() of the last change of state */
+	bool retired;                 /* [lock] gives no new leases */
+	unsigned leases, n_waits;     /* [lock] */
+	unsigned restarts;            /* [lock] */
+	int pid;                      /* [lock] */
+	uint64_t last_used_ms;        /* [lock] when the last lease came back, or ready */
+	char message[ENGINE_MESSAGE]; /* [lock] why FAILED or MISSING */
+	char path[SOCKET_PATH];       /* [lock] of the current child */
+	atomic_uint touched;          /* bytes that came under leases: only that it changes matters */
+
+	struct child *child;
+	struct http_call *probe;
+	struct origin origin;     /* for probes; slices of path */
+	bool probe_good;
+	struct deadline tick;     /* the next thing to do in this state */
+	struct deadline wait_by;  /* the next wait to give up on */
+	struct list waits;
+	unsigned failures;        /* since it was last ready for long enough: the back-off's exponent */
+	unsigned start_failures;  /* in a row */
+	unsigned probe_failures, probes;
+	unsigned touched_seen;
+	uint64_t next_probe_ms;
+	uint64_t retry_at_ms;     /* FAILED: not before */
+	const char *killed_why;   /* we killed it ourselves; NULL */
+	unsigned open_timers;
+	bool ended;
+};
+
+enum wait_state { WAIT_QUEUED, WAIT_ANSWERED, WAIT_OVER };
+
+struct engine_wait {
+	struct list node; /* in model->waits or engine->undelivered */
+	atomic_uint refs; /* the way to the answer; a cancellation under way */
+	struct engine *e;
+	struct model *model; /* control: queued at; NULL */
+	struct loop *loop;
+	char *account, *name;
+	uint64_t until_ms;
+	void (*done)(void *user, struct engine_lease *lease, const struct ir_error *error);
+	void *user;
+	enum wait_state state;      /* [lock] */
+	struct engine_lease *lease; /* made in advance; given away when granted */
+	bool granted;               /* [lock] */
+	struct ir_error error;
+	char message[ENGINE_MESSAGE];
+};
+
+/* --- engine.c --- */
+
+struct engine *engine_ref(struct engine *e);
+void engine_unref(struct engine *e);
+/* Fills the lease of a READY model and counts it. Under the lock. */
+void lease_grant(struct engine_lease *lease, struct model *m);
+/* Answer a wait that is in no list any more; control thread. */
+void wait_answer_ready(struct engine_wait *w, struct model *m);
+void wait_answer_error(struct engine_wait *w, enum ir_error_kind kind, int64_t retry_after_ms, const char *message);
+/* The model not retired under that name; NULL. Under the lock, or on the control thread. */
+struct model *engine_find_model(struct engine *e, struct str account, struct str name);
+/* A model's timers are closed; it is freed here, or stays for its leases. */
+void engine_model_ended(struct model *m);
+
+/* --- model.c: control thread --- */
+
+struct model *model_new(struct engine *e, struct str account, const struct local_model *conf);
+/* For a model that never entered the table. */
+void model_drop(struct model *m);
+bool model_same_child(const struct model *m, const struct local_model *conf);
+/* Starts it, unless it runs, waits for its back-off, or is retired. */
+void model_demand(struct model *m);
+void model_enter(struct model *m, struct engine_wait *w);
+void model_leave(struct model *m, struct engine_wait *w);
+/* No new leases; `heir` (or NULL) takes over its waits. Stops when its leases are back. */
+void model_retire(struct model *m, struct model *heir);
+/* Leases came back, or the configuration of idleness changed. */
+void model_check(struct model *m);
+/* engine_close(): stop whatever leases are out. */
+void model_close(struct model *m);
+
+#endif
