@@ -28,8 +28,8 @@ struct child {
 	struct loop *loop;
 	uv_process_t process;
 	uv_poll_t poll;
-	int out_fd;   /* read end of its output */
-	int life_fd;  /* watch mode: write end of its standard input; -1 */
+	int out_fd;  /* read end of its output */
+	int life_fd; /* watch mode: write end of its standard input; -1 */
 	bool running, ending;
 	unsigned open_handles;
 	struct str label;
@@ -42,9 +42,24 @@ struct child {
 
 /* What an engine needs from us: where things are, the language, and which devices it may use. No key is called so. */
 static const char *const env_kept[] = {
-	"PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "XDG_CACHE_HOME", "LD_LIBRARY_PATH",
-	"DYLD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES",
-	"ROCR_VISIBLE_DEVICES", "HSA_OVERRIDE_GFX_VERSION", "GGML_VK_VISIBLE_DEVICES", "ONEAPI_DEVICE_SELECTOR",
+	"PATH",
+	"HOME",
+	"USER",
+	"LANG",
+	"LC_ALL",
+	"LC_CTYPE",
+	"TZ",
+	"TMPDIR",
+	"XDG_CACHE_HOME",
+	"LD_LIBRARY_PATH",
+	"DYLD_LIBRARY_PATH",
+	"CUDA_VISIBLE_DEVICES",
+	"NVIDIA_VISIBLE_DEVICES",
+	"HIP_VISIBLE_DEVICES",
+	"ROCR_VISIBLE_DEVICES",
+	"HSA_OVERRIDE_GFX_VERSION",
+	"GGML_VK_VISIBLE_DEVICES",
+	"ONEAPI_DEVICE_SELECTOR",
 };
 enum { ENV_KEPT = sizeof(env_kept) / sizeof(env_kept[0]), ENV_ADDED = 16 };
 
@@ -59,8 +74,8 @@ static void line_ended(struct child *c)
 
 	if (t->len[t->at] == 0)
 		return;
-	log_event(LOG_DEBUG, "engine.output", NULL, LF_STR("model", c->label), LF_INT("pid", child_pid(c)),
-		  LF_STR("line", tail_line(t, t->at)));
+	log_event(LOG_DEBUG, "engine.output", NULL, LF_STR("model", c->label),
+		  LF_INT("pid", child_pid(c)), LF_STR("line", tail_line(t, t->at)));
 	t->at = (t->at + 1) % CHILD_TAIL_LINES;
 	t->len[t->at] = 0;
 	if (t->whole < CHILD_TAIL_LINES - 1)
@@ -141,7 +156,8 @@ static void on_process_exit(uv_process_t *process, int64_t status, int term_sign
 		close_handles(c);
 		return;
 	}
-	(void)read_some(c, 16); /* its pipe holds 64 KiB, perhaps more by the grace of a grandchild: no endless loop */
+	/* Its pipe holds 64 KiB, and perhaps more by the grace of a grandchild: no endless loop. */
+	(void)read_some(c, 16);
 	line_ended(c);
 	c->on_exit(c->user, status, term_signal);
 }
@@ -192,7 +208,8 @@ static int spawn_prepare(struct spawn *s, const struct child_options *o, struct 
 	s->argv[n++] = (char *)"--";
 	for (unsigned i = 0; o->argv[i]; i++) {
 		if (i == CHILD_MAX_ARGS)
-			return err_set(reterr, RC_TOOBIG, "more than %d arguments for the engine", CHILD_MAX_ARGS);
+			return err_set(reterr, RC_TOOBIG, "more than %d arguments for the engine",
+				       CHILD_MAX_ARGS);
 		s->argv[n++] = o->argv[i];
 	}
 	for (unsigned i = 0; i < ENV_KEPT; i++) {
@@ -206,7 +223,8 @@ static int spawn_prepare(struct spawn *s, const struct child_options *o, struct 
 	rc = uv_pipe(s->out, UV_NONBLOCK_PIPE, 0);
 	if (rc == 0 && strcmp(mode, "watch") == 0)
 		rc = uv_pipe(s->life, 0, 0);
-	return rc == 0 ? RC_OK : err_set(reterr, RC_IO, "no pipe for the engine: %s", uv_strerror(rc));
+	return rc == 0 ? RC_OK
+		       : err_set(reterr, RC_IO, "no pipe for the engine: %s", uv_strerror(rc));
 }
 
 static void spawn_done(struct spawn *s)
@@ -247,7 +265,8 @@ static int spawn_run(struct child *c, struct spawn *s, struct err *reterr)
 	c->out_fd = s->out[0];
 	rc = uv_poll_init(&c->loop->uv, &c->poll, c->out_fd);
 	if (rc < 0)
-		return err_set(reterr, RC_IO, "cannot watch the engine's output: %s", uv_strerror(rc));
+		return err_set(reterr, RC_IO, "cannot watch the engine's output: %s",
+			       uv_strerror(rc));
 	s->out[0] = -1;
 	c->open_handles = 2;
 	c->poll.data = c->process.data = c;
@@ -337,7 +356,8 @@ void child_tail(const struct child *c, unsigned lines, const char *separator, st
 	unsigned n = lines < t->whole ? lines : t->whole;
 
 	for (unsigned i = n; i > 0; i--) {
-		put_clean(out, str_trim(tail_line(t, (t->at + CHILD_TAIL_LINES - i) % CHILD_TAIL_LINES)));
+		put_clean(out, str_trim(tail_line(t, (t->at + CHILD_TAIL_LINES - i) %
+							     CHILD_TAIL_LINES)));
 		if (i > 1)
 			buf_puts(out, separator);
 	}

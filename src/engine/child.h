@@ -19,11 +19,12 @@ struct child;
 
 struct child_options {
 	struct loop *loop;
-	const char *shim;        /* program that knows `engine-exec` */
-	const char *mode;        /* `signal` or `watch`; NULL: what the system can */
-	char *const *argv;       /* PROGRAM ARG... NULL; at most CHILD_MAX_ARGS */
-	const char *const *env;  /* "NAME=value"... NULL; added to the few names that are handed on */
-	struct str label;        /* for the log; borrowed until the end */
+	const char *shim;  /* program that knows `engine-exec` */
+	const char *mode;  /* `signal` or `watch`; NULL: what the system can */
+	char *const *argv; /* PROGRAM ARG... NULL; at most CHILD_MAX_ARGS */
+	const char *const
+		*env;     /* "NAME=value"... NULL; added to the few names that are handed on */
+	struct str label; /* for the log; borrowed until the end */
 	/* The process is gone and reaped, its last output is in the tail. Once. The child may be freed inside. */
 	void (*on_exit)(void *user, int64_t status, int signal);
 	void *user;

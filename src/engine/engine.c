@@ -23,18 +23,28 @@ struct lease {
 };
 
 static const struct engine_options defaults = {
-	.start_ms = 120000, .stop_ms = 5000, .probe_ms = 50, .health_ms = 5000, .health_timeout_ms = 5000,
-	.health_failures = 3, .backoff_min_ms = 250, .backoff_max_ms = 30000, .backoff_reset_ms = 60000,
+	.start_ms = 120000,
+	.stop_ms = 5000,
+	.probe_ms = 50,
+	.health_ms = 5000,
+	.health_timeout_ms = 5000,
+	.health_failures = 3,
+	.backoff_min_ms = 250,
+	.backoff_max_ms = 30000,
+	.backoff_reset_ms = 60000,
 };
 
 static const struct http_client_limits probe_limits = {
-	.max_idle_per_origin = 1, .idle_timeout_ms = 1000, .max_head = 16 * 1024, .max_fields = 64,
+	.max_idle_per_origin = 1,
+	.idle_timeout_ms = 1000,
+	.max_head = 16 * 1024,
+	.max_fields = 64,
 	.dns_ttl_ms = 1000,
 };
 
 static void models_free(struct engine *e)
 {
-	LIST_EACH_SAFE(&e->models, it, next)
+	LIST_EACH_SAFE (&e->models, it, next)
 		model_drop(LIST_ENTRY(it, struct model, node));
 }
 
@@ -159,7 +169,7 @@ void engine_close(struct engine *e, void (*done)(void *user), void *user)
 	e->closing = true;
 	uv_mutex_unlock(&e->lock);
 	e->open_models++; /* ours: none of the models may finish the job inside the loop */
-	LIST_EACH_SAFE(&e->models, it, next)
+	LIST_EACH_SAFE (&e->models, it, next)
 		model_close(LIST_ENTRY(it, struct model, node));
 	e->open_models--;
 	close_step(e);
@@ -186,7 +196,7 @@ void engine_model_ended(struct model *m)
 
 struct model *engine_find_model(struct engine *e, struct str account, struct str name)
 {
-	LIST_EACH(&e->models, it) {
+	LIST_EACH (&e->models, it) {
 		struct model *m = LIST_ENTRY(it, struct model, node);
 
 		if (!m->retired && str_eq(m->conf.name, name) && str_eq(m->account, account))
@@ -216,7 +226,8 @@ static const struct local_model *configured(const struct snapshot *s, const stru
 }
 
 /* Makes, aside, the models that `s` has and the table has not (or has otherwise). */
-static int make_new(struct engine *e, const struct snapshot *s, bool all, struct list *made, struct err *reterr)
+static int make_new(struct engine *e, const struct snapshot *s, bool all, struct list *made,
+		    struct err *reterr)
 {
 	for (unsigned i = 0; i < s->n_accounts; i++) {
 		const struct account *ac = &s->accounts[i];
@@ -228,7 +239,8 @@ static int make_new(struct engine *e, const struct snapshot *s, bool all, struct
 				continue;
 			m = model_new(e, ac->name, &ac->local[k]);
 			if (!m)
-				return err_set(reterr, RC_NOMEM, "no memory for the local model %.*s",
+				return err_set(reterr, RC_NOMEM,
+					       "no memory for the local model %.*s",
 					       STR_ARG(ac->local[k].name));
 			list_append(made, &m->node);
 		}
@@ -245,7 +257,7 @@ static void replace(struct engine *e, struct model *old, struct list *made)
 {
 	struct model *heir = NULL;
 
-	LIST_EACH(made, it) {
+	LIST_EACH (made, it) {
 		struct model *m = LIST_ENTRY(it, struct model, node);
 
 		if (str_eq(m->account, old->account) && str_eq(m->conf.name, old->conf.name))
@@ -269,7 +281,8 @@ static void replace(struct engine *e, struct model *old, struct list *made)
 
 static void commit(struct engine *e, const struct snapshot *s, bool all, struct list *made)
 {
-	struct list *last = e->models.prev; /* heirs are appended behind it: not to be looked at again */
+	struct list *last =
+		e->models.prev; /* heirs are appended behind it: not to be looked at again */
 	bool end = list_empty(&e->models);
 
 	for (struct list *it = e->models.next, *next; !end; it = next) {
@@ -320,7 +333,7 @@ int engine_apply(struct engine *e, const struct snapshot *s, struct err *reterr)
 	}
 	rc = make_new(e, s, all, &made, reterr);
 	if (rc < 0) {
-		LIST_EACH_SAFE(&made, it, next)
+		LIST_EACH_SAFE (&made, it, next)
 			model_drop(LIST_ENTRY(it, struct model, node));
 		free(path);
 		return rc;
@@ -361,8 +374,13 @@ void lease_grant(struct engine_lease *lease, struct model *m)
 	snprintf(l->path, sizeof(l->path), "%s", m->path);
 	snprintf(l->key, sizeof(l->key), "engine:%s", m->path);
 	l->pub.origin = (struct origin){
-		.host = STR("localhost"), .port = 80, .unix_path = str_from(l->path), .host_header = STR("localhost"),
-		.base_path = STR(""), .tls_verify = true, .pool_key = str_from(l->key),
+		.host = STR("localhost"),
+		.port = 80,
+		.unix_path = str_from(l->path),
+		.host_header = STR("localhost"),
+		.base_path = STR(""),
+		.tls_verify = true,
+		.pool_key = str_from(l->key),
 	};
 }
 
@@ -373,7 +391,7 @@ static void check_leases(void *arg)
 	uv_mutex_lock(&e->lock);
 	e->check_posted = false;
 	uv_mutex_unlock(&e->lock);
-	LIST_EACH_SAFE(&e->models, it, next)
+	LIST_EACH_SAFE (&e->models, it, next)
 		model_check(LIST_ENTRY(it, struct model, node));
 	engine_unref(e);
 }
@@ -387,7 +405,8 @@ static void tell_control(struct engine *e, struct model *m)
 	if (loop_post(e->loop, check_leases, e) == RC_OK)
 		e->check_posted = true;
 	else
-		atomic_fetch_sub_explicit(&e->refs, 1, memory_order_relaxed); /* not the last: we hold one */
+		atomic_fetch_sub_explicit(&e->refs, 1,
+					  memory_order_relaxed); /* not the last: we hold one */
 }
 
 void engine_release(struct engine_lease *lease)
@@ -501,12 +520,16 @@ void wait_answer_ready(struct engine_wait *w, struct model *m)
 		wait_send(w);
 }
 
-void wait_answer_error(struct engine_wait *w, enum ir_error_kind kind, int64_t retry_after_ms, const char *message)
+void wait_answer_error(struct engine_wait *w, enum ir_error_kind kind, int64_t retry_after_ms,
+		       const char *message)
 {
 	snprintf(w->message, sizeof(w->message), "%s", message);
 	w->error = (struct ir_error){
-		.kind = kind, .message = str_from(w->message), .retry_after_ms = retry_after_ms,
-		.code = kind == IR_ERR_MODEL_NOT_FOUND ? STR("model_not_found") : STR("engine_unavailable"),
+		.kind = kind,
+		.message = str_from(w->message),
+		.retry_after_ms = retry_after_ms,
+		.code = kind == IR_ERR_MODEL_NOT_FOUND ? STR("model_not_found")
+						       : STR("engine_unavailable"),
 	};
 	if (wait_settle(w, NULL))
 		wait_send(w);
@@ -517,7 +540,8 @@ static void wait_arrive(void *arg)
 {
 	struct engine_wait *w = arg;
 	struct engine *e = w->e;
-	struct model *m = e->closing ? NULL : engine_find_model(e, str_from(w->account), str_from(w->name));
+	struct model *m =
+		e->closing ? NULL : engine_find_model(e, str_from(w->account), str_from(w->name));
 	char text[ENGINE_MESSAGE];
 
 	if (m) {
@@ -525,11 +549,14 @@ static void wait_arrive(void *arg)
 		return;
 	}
 	if (e->closing) {
-		wait_answer_error(w, IR_ERR_UNAVAILABLE, -1, "The gateway is shutting down; try again later.");
+		wait_answer_error(w, IR_ERR_UNAVAILABLE, -1,
+				  "The gateway is shutting down; try again later.");
 		return;
 	}
-	snprintf(text, sizeof(text), "The local model \"%s\" of provider \"%s\" is no longer configured; see GET "
-		 "/v1/models for what is.", w->name, w->account);
+	snprintf(text, sizeof(text),
+		 "The local model \"%s\" of provider \"%s\" is no longer configured; see GET "
+		 "/v1/models for what is.",
+		 w->name, w->account);
 	wait_answer_error(w, IR_ERR_MODEL_NOT_FOUND, -1, text);
 }
 
@@ -571,8 +598,8 @@ static struct engine_wait *wait_new(struct engine *e, const struct engine_acquir
 	return w;
 }
 
-int engine_acquire(struct engine *e, const struct engine_acquire_options *o, struct engine_lease **ret_lease,
-		   struct engine_wait **ret_wait)
+int engine_acquire(struct engine *e, const struct engine_acquire_options *o,
+		   struct engine_lease **ret_lease, struct engine_wait **ret_wait)
 {
 	struct engine_lease *lease = lease_new(e);
 	struct engine_wait *w;
@@ -633,28 +660,36 @@ void engine_acquire_cancel(struct engine_wait *w)
 const char *engine_state_name(enum engine_state s)
 {
 	static const char *const names[] = {
-		[ENGINE_STOPPED] = "stopped", [ENGINE_STARTING] = "starting", [ENGINE_READY] = "ready",
-		[ENGINE_RESTARTING] = "restarting", [ENGINE_FAILED] = "failed", [ENGINE_MISSING] = "missing",
+		[ENGINE_STOPPED] = "stopped",   [ENGINE_STARTING] = "starting",
+		[ENGINE_READY] = "ready",       [ENGINE_RESTARTING] = "restarting",
+		[ENGINE_FAILED] = "failed",     [ENGINE_MISSING] = "missing",
 		[ENGINE_STOPPING] = "stopping",
 	};
 
 	return names[s];
 }
 
-static bool status_fill(struct arena *a, const struct model *m, uint64_t now_ms, struct engine_model_status *ret)
+static bool status_fill(struct arena *a, const struct model *m, uint64_t now_ms,
+			struct engine_model_status *ret)
 {
 	bool says = m->state == ENGINE_FAILED || m->state == ENGINE_MISSING;
 
 	*ret = (struct engine_model_status){
-		.account = arena_dup(a, m->account), .model = arena_dup(a, m->conf.name), .state = m->state,
-		.pid = m->pid, .restarts = m->restarts, .leases = m->leases, .waits = m->n_waits,
+		.account = arena_dup(a, m->account),
+		.model = arena_dup(a, m->conf.name),
+		.state = m->state,
+		.pid = m->pid,
+		.restarts = m->restarts,
+		.leases = m->leases,
+		.waits = m->n_waits,
 		.since_ms = now_ms > m->since_ms ? now_ms - m->since_ms : 0,
 		.message = says ? arena_dup(a, str_from(m->message)) : STR_NONE,
 	};
 	return ret->account.ptr && ret->model.ptr && (!says || ret->message.ptr);
 }
 
-int engine_status(struct engine *e, struct arena *a, struct engine_model_status **ret, unsigned *ret_n)
+int engine_status(struct engine *e, struct arena *a, struct engine_model_status **ret,
+		  unsigned *ret_n)
 {
 	struct engine_model_status *rows = NULL;
 	uint64_t now_ms = clock_mono_ms();
@@ -662,11 +697,11 @@ int engine_status(struct engine *e, struct arena *a, struct engine_model_status 
 	bool ok = true;
 
 	uv_mutex_lock(&e->lock);
-	LIST_EACH(&e->models, it)
+	LIST_EACH (&e->models, it)
 		max++;
 	rows = arena_array(a, max ? max : 1, sizeof(*rows));
 	ok = rows != NULL;
-	LIST_EACH(&e->models, it) {
+	LIST_EACH (&e->models, it) {
 		const struct model *m = LIST_ENTRY(it, struct model, node);
 
 		if (ok && !m->retired)

@@ -37,18 +37,21 @@ struct engine_lease {
 
 /* 0 means the default, in brackets. Copied. */
 struct engine_options {
-	struct loop *loop;          /* MUST: the control loop. Its thread must live as long as the engine */
-	const char *shim;           /* the program whose first argument `engine-exec` leads to engine_shim_main()
+	struct loop *loop; /* MUST: the control loop. Its thread must live as long as the engine */
+	const char
+		*shim; /* the program whose first argument `engine-exec` leads to engine_shim_main()
 				     * [this executable] */
-	const char *runtime_dir;    /* where the private socket directory is made [$XDG_RUNTIME_DIR, else /tmp] */
-	uint64_t start_ms;          /* from spawn to ready [120 s] */
-	uint64_t stop_ms;           /* from SIGTERM to SIGKILL [5 s] */
-	uint64_t probe_ms;          /* first distance of probes of a starting child; grows to 10 x [50 ms] */
+	const char *
+		runtime_dir; /* where the private socket directory is made [$XDG_RUNTIME_DIR, else /tmp] */
+	uint64_t start_ms; /* from spawn to ready [120 s] */
+	uint64_t stop_ms;  /* from SIGTERM to SIGKILL [5 s] */
+	uint64_t probe_ms; /* first distance of probes of a starting child; grows to 10 x [50 ms] */
 	uint64_t health_ms;         /* distance of probes of a ready child [5 s] */
 	uint64_t health_timeout_ms; /* of one such probe [5 s] */
-	unsigned health_failures;   /* failed probes in a row, without a byte for any lease, that mean: hung [3] */
+	unsigned
+		health_failures; /* failed probes in a row, without a byte for any lease, that mean: hung [3] */
 	uint64_t backoff_min_ms, backoff_max_ms; /* before a restart, doubling [250 ms, 30 s] */
-	uint64_t backoff_reset_ms;  /* so long ready forgets earlier failures [60 s] */
+	uint64_t backoff_reset_ms;               /* so long ready forgets earlier failures [60 s] */
 };
 
 /* On the control thread. Makes the private directory and sweeps those of gateways that died. NULL on failure. */
@@ -79,8 +82,8 @@ struct engine_acquire_options {
 
 /* 1: ready, *ret_lease is yours and `done` will not come. 0: wait for `done`; *ret_wait can cancel it until then.
  * RC_NOMEM: neither. */
-int engine_acquire(struct engine *e, const struct engine_acquire_options *o, struct engine_lease **ret_lease,
-		   struct engine_wait **ret_wait) MUST_CHECK;
+int engine_acquire(struct engine *e, const struct engine_acquire_options *o,
+		   struct engine_lease **ret_lease, struct engine_wait **ret_wait) MUST_CHECK;
 
 /* The caller lost interest: `done` will not come. Only from the loop that acquired, only before `done`. */
 void engine_acquire_cancel(struct engine_wait *w);
@@ -94,8 +97,8 @@ void engine_touch(struct engine_lease *lease);
 /* --- status, for /ready and the like: any thread --- */
 
 enum engine_state {
-	ENGINE_STOPPED,    /* not wanted now */
-	ENGINE_STARTING,   /* spawned, loading */
+	ENGINE_STOPPED,  /* not wanted now */
+	ENGINE_STARTING, /* spawned, loading */
 	ENGINE_READY,
 	ENGINE_RESTARTING, /* died; waiting for its back-off */
 	ENGINE_FAILED,     /* would not start */
@@ -107,14 +110,15 @@ const char *engine_state_name(enum engine_state s);
 struct engine_model_status {
 	struct str account, model;
 	enum engine_state state;
-	int64_t pid;        /* 0: none */
-	unsigned restarts;  /* since it is configured */
+	int64_t pid;       /* 0: none */
+	unsigned restarts; /* since it is configured */
 	unsigned leases, waits;
 	uint64_t since_ms;  /* in this state, so long */
 	struct str message; /* FAILED, MISSING: why and what to do; absent otherwise */
 };
 
 /* One row per configured model, in the arena. */
-int engine_status(struct engine *e, struct arena *a, struct engine_model_status **ret, unsigned *ret_n) MUST_CHECK;
+int engine_status(struct engine *e, struct arena *a, struct engine_model_status **ret,
+		  unsigned *ret_n) MUST_CHECK;
 
 #endif

@@ -18,15 +18,18 @@ static bool runnable(const char *path)
 	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
 }
 
-static int given(struct arena *a, struct str path, const char *by, struct str *ret, struct err *reterr)
+static int given(struct arena *a, struct str path, const char *by, struct str *ret,
+		 struct err *reterr)
 {
 	struct str p = arena_dup(a, path);
 
 	if (!p.ptr)
 		return err_set(reterr, RC_NOMEM, "out of memory");
 	if (!runnable(p.ptr))
-		return err_set(reterr, RC_NOTFOUND, "%s names %.*s, which is not an executable file: correct it, or "
-			       "remove it and run `make engine`", by, STR_ARG(p));
+		return err_set(reterr, RC_NOTFOUND,
+			       "%s names %.*s, which is not an executable file: correct it, or "
+			       "remove it and run `make engine`",
+			       by, STR_ARG(p));
 	*ret = p;
 	return RC_OK;
 }
@@ -96,8 +99,10 @@ int engine_find(struct arena *a, struct str configured, struct str *ret, struct 
 	if (!found.ptr)
 		found = in_cache(a);
 	if (!found.ptr)
-		return err_set(reterr, RC_NOTFOUND, "the local engine, llama-server, is not installed: run `make engine`, "
-			       "or put llama-server into PATH, or name it in LLM_GATEWAY_ENGINE");
+		return err_set(
+			reterr, RC_NOTFOUND,
+			"the local engine, llama-server, is not installed: run `make engine`, "
+			"or put llama-server into PATH, or name it in LLM_GATEWAY_ENGINE");
 	*ret = found;
 	return RC_OK;
 }

@@ -27,7 +27,8 @@ static void set_ready(struct model *m);
 
 static bool copy_args(struct arena *a, struct local_model *to, const struct local_model *from)
 {
-	to->extra_args = arena_array(a, from->n_extra_args ? from->n_extra_args : 1, sizeof(*to->extra_args));
+	to->extra_args = arena_array(a, from->n_extra_args ? from->n_extra_args : 1,
+				     sizeof(*to->extra_args));
 	if (!to->extra_args)
 		return false;
 	for (unsigned i = 0; i < from->n_extra_args; i++) {
@@ -76,9 +77,9 @@ bool model_same_child(const struct model *m, const struct local_model *conf)
 {
 	const struct local_model *c = &m->conf;
 
-	if (!str_eq(c->path, conf->path) || c->context != conf->context || c->threads != conf->threads ||
-	    c->parallel != conf->parallel || c->embeddings != conf->embeddings ||
-	    c->n_extra_args != conf->n_extra_args)
+	if (!str_eq(c->path, conf->path) || c->context != conf->context ||
+	    c->threads != conf->threads || c->parallel != conf->parallel ||
+	    c->embeddings != conf->embeddings || c->n_extra_args != conf->n_extra_args)
 		return false;
 	for (unsigned i = 0; i < c->n_extra_args; i++) {
 		if (!str_eq(c->extra_args[i], conf->extra_args[i]))
@@ -137,10 +138,12 @@ static void set_state(struct model *m, enum engine_state state, const char *mess
 	uv_mutex_unlock(&m->e->lock);
 }
 
-static void log_model(enum log_level level, const char *event, const char *msg, const struct model *m)
+static void log_model(enum log_level level, const char *event, const char *msg,
+		      const struct model *m)
 {
 	log_event(level, event, msg, LF_STR("provider", m->account), LF_STR("model", m->conf.name),
-		  LF_INT("pid", m->child ? child_pid(m->child) : 0), LF_CSTR("state", engine_state_name(m->state)));
+		  LF_INT("pid", m->child ? child_pid(m->child) : 0),
+		  LF_CSTR("state", engine_state_name(m->state)));
 }
 
 static unsigned leases_out(struct model *m)
@@ -189,7 +192,7 @@ static void arm_wait_by(struct model *m)
 {
 	uint64_t now = clock_mono_ms(), first = UINT64_MAX;
 
-	LIST_EACH(&m->waits, it) {
+	LIST_EACH (&m->waits, it) {
 		struct engine_wait *w = LIST_ENTRY(it, struct engine_wait, node);
 
 		if (w->until_ms < first)
@@ -201,7 +204,8 @@ static void arm_wait_by(struct model *m)
 		deadline_set(&m->wait_by, first > now ? first - now : 0);
 }
 
-static void fail_waits(struct model *m, enum ir_error_kind kind, int64_t retry_after_ms, const char *message)
+static void fail_waits(struct model *m, enum ir_error_kind kind, int64_t retry_after_ms,
+		       const char *message)
 {
 	while (!list_empty(&m->waits))
 		wait_answer_error(take_wait(m, m->waits.next), kind, retry_after_ms, message);
@@ -214,9 +218,10 @@ static void on_wait_by(struct deadline *d)
 	uint64_t now = clock_mono_ms();
 	char text[ENGINE_MESSAGE];
 
-	snprintf(text, sizeof(text), "The local model \"%.*s\" is not ready yet (%s); try again in a few seconds.",
+	snprintf(text, sizeof(text),
+		 "The local model \"%.*s\" is not ready yet (%s); try again in a few seconds.",
 		 STR_ARG(m->conf.name), engine_state_name(m->state));
-	LIST_EACH_SAFE(&m->waits, it, next) {
+	LIST_EACH_SAFE (&m->waits, it, next) {
 		if (LIST_ENTRY(it, struct engine_wait, node)->until_ms <= now)
 			wait_answer_error(take_wait(m, it), IR_ERR_UNAVAILABLE, 5000, text);
 	}
@@ -278,14 +283,18 @@ static void make_args(struct args *s, const struct model *m, struct str program)
 
 /* Wishes that not every version knows as an argument: an unknown argument ends llama-server, a variable does not. */
 static const char *const soft_env[MODEL_EXTRA_ENV] = {
-	"LLAMA_ARG_UI=0", "LLAMA_ARG_OFFLINE=1", "LLAMA_ARG_LOG_COLORS=off", NULL,
+	"LLAMA_ARG_UI=0",
+	"LLAMA_ARG_OFFLINE=1",
+	"LLAMA_ARG_LOG_COLORS=off",
+	NULL,
 };
 
 static void missing(struct model *m, const char *why)
 {
 	char text[ENGINE_MESSAGE];
 
-	snprintf(text, sizeof(text), "The local model \"%.*s\" cannot run: %s.", STR_ARG(m->conf.name), why);
+	snprintf(text, sizeof(text), "The local model \"%.*s\" cannot run: %s.",
+		 STR_ARG(m->conf.name), why);
 	if (m->state != ENGINE_MISSING || strcmp(m->message, text) != 0)
 		log_event(LOG_WARN, "engine.missing", text, LF_STR("provider", m->account));
 	set_state(m, ENGINE_MISSING, text);
@@ -306,14 +315,26 @@ static struct child *spawn(struct model *m, struct str program, struct err *rete
 	uv_mutex_unlock(&m->e->lock);
 	(void)unlink(m->path);
 	m->origin = (struct origin){
-		.host = STR("localhost"), .port = 80, .unix_path = str_from(m->path), .host_header = STR("localhost"),
-		.base_path = STR(""), .tls_verify = true, .pool_key = str_from(m->path),
+		.host = STR("localhost"),
+		.port = 80,
+		.unix_path = str_from(m->path),
+		.host_header = STR("localhost"),
+		.base_path = STR(""),
+		.tls_verify = true,
+		.pool_key = str_from(m->path),
 	};
 	make_args(&s, m, program);
-	return child_start(&(struct child_options){
-		.loop = m->e->loop, .shim = m->e->shim, .argv = s.argv, .env = soft_env, .label = m->conf.name,
-		.on_exit = on_exit_cb, .user = m,
-	}, reterr);
+	return child_start(
+		&(struct child_options){
+			.loop = m->e->loop,
+			.shim = m->e->shim,
+			.argv = s.argv,
+			.env = soft_env,
+			.label = m->conf.name,
+			.on_exit = on_exit_cb,
+			.user = m,
+		},
+		reterr);
 }
 
 static void start_failed(struct model *m, const char *why);
@@ -329,8 +350,10 @@ static void start(struct model *m)
 	if (!a || engine_find(a, str_from(m->e->engine_path), &program, &err) < 0) {
 		missing(m, err.msg);
 	} else if (access(m->conf.path.ptr, R_OK) != 0) {
-		snprintf(why, sizeof(why), "its file %s cannot be read (%s); correct `path`, or fetch the default "
-			 "model with `make engine`", m->conf.path.ptr, strerror(errno));
+		snprintf(why, sizeof(why),
+			 "its file %s cannot be read (%s); correct `path`, or fetch the default "
+			 "model with `make engine`",
+			 m->conf.path.ptr, strerror(errno));
 		missing(m, why);
 	} else {
 		m->killed_why = NULL;
@@ -365,7 +388,8 @@ static void start_failed(struct model *m, const char *why)
 		restart_later(m);
 		return;
 	}
-	snprintf(text, sizeof(text), "The local model \"%.*s\" could not be started: %s", STR_ARG(m->conf.name), why);
+	snprintf(text, sizeof(text), "The local model \"%.*s\" could not be started: %s",
+		 STR_ARG(m->conf.name), why);
 	log_model(LOG_ERROR, "engine.failed", text, m);
 	set_state(m, ENGINE_FAILED, text);
 	m->retry_at_ms = clock_mono_ms() + backoff_ms(m);
@@ -392,7 +416,8 @@ void model_enter(struct model *m, struct engine_wait *w)
 		return;
 	}
 	if (m->state == ENGINE_FAILED && now < m->retry_at_ms) {
-		wait_answer_error(w, IR_ERR_UNAVAILABLE, (int64_t)(m->retry_at_ms - now), m->message);
+		wait_answer_error(w, IR_ERR_UNAVAILABLE, (int64_t)(m->retry_at_ms - now),
+				  m->message);
 		return;
 	}
 	queue_wait(m, w);
@@ -447,13 +472,16 @@ static void probe_result(struct model *m, bool good)
 			return;
 		}
 		m->probes++;
-		deadline_set(&m->tick, m->e->o.probe_ms * (m->probes < PROBE_SLOWEST ? m->probes : PROBE_SLOWEST));
+		deadline_set(&m->tick,
+			     m->e->o.probe_ms *
+				     (m->probes < PROBE_SLOWEST ? m->probes : PROBE_SLOWEST));
 		return;
 	}
 	if (m->state != ENGINE_READY)
 		return;
 	if (good || touched != m->touched_seen)
-		m->probe_failures = 0; /* a busy child may be slow to answer us: its bytes are proof enough */
+		m->probe_failures =
+			0; /* a busy child may be slow to answer us: its bytes are proof enough */
 	else
 		m->probe_failures++;
 	m->touched_seen = touched;
@@ -496,7 +524,10 @@ static void probe_error(void *user, enum http_failure f, struct str detail)
 }
 
 static const struct http_call_events probe_events = {
-	.on_head = probe_head, .on_body = probe_body, .on_end = probe_end, .on_error = probe_error,
+	.on_head = probe_head,
+	.on_body = probe_body,
+	.on_end = probe_end,
+	.on_error = probe_error,
 };
 
 static void probe(struct model *m)
@@ -512,7 +543,10 @@ static void probe(struct model *m)
 		},
 	}, &probe_events, m);
 	if (!m->probe)
-		probe_result(m, m->state == ENGINE_READY); /* no memory for a probe says nothing about the child */
+		probe_result(
+			m,
+			m->state ==
+				ENGINE_READY); /* no memory for a probe says nothing about the child */
 }
 
 static void probe_cancel(struct model *m)
@@ -532,8 +566,9 @@ static void set_ready(struct model *m)
 	uv_mutex_unlock(&m->e->lock);
 	m->next_probe_ms = now + m->e->o.health_ms;
 	set_state(m, ENGINE_READY, NULL);
-	log_event(LOG_INFO, "engine.ready", NULL, LF_STR("provider", m->account), LF_STR("model", m->conf.name),
-		  LF_INT("pid", child_pid(m->child)), LF_INT("ms", took));
+	log_event(LOG_INFO, "engine.ready", NULL, LF_STR("provider", m->account),
+		  LF_STR("model", m->conf.name), LF_INT("pid", child_pid(m->child)),
+		  LF_INT("ms", took));
 	while (!list_empty(&m->waits))
 		wait_answer_ready(take_wait(m, m->waits.next), m);
 	arm_wait_by(m);
@@ -548,14 +583,16 @@ static bool stop_if_unused(struct model *m, bool idle_only)
 	bool stop;
 
 	uv_mutex_lock(&m->e->lock);
-	stop = m->leases == 0 && (!idle_only || (m->conf.idle_ms &&
-	       clock_mono_ms() >= m->last_used_ms + m->conf.idle_ms));
+	stop = m->leases == 0 &&
+	       (!idle_only ||
+		(m->conf.idle_ms && clock_mono_ms() >= m->last_used_ms + m->conf.idle_ms));
 	if (stop)
 		m->state = ENGINE_STOPPING;
 	uv_mutex_unlock(&m->e->lock);
 	if (!stop)
 		return false;
-	log_model(LOG_INFO, "engine.stop", idle_only ? "not used for idle_timeout" : "no longer configured", m);
+	log_model(LOG_INFO, "engine.stop",
+		  idle_only ? "not used for idle_timeout" : "no longer configured", m);
 	probe_cancel(m);
 	stop_child(m);
 	return true;

@@ -27,10 +27,10 @@ struct engine {
 	struct http_client *http; /* health probes */
 	struct rundir dir;
 	uv_mutex_t lock;
-	struct list models;      /* [lock] for changes and for other threads */
-	bool closing;            /* [lock] */
-	bool check_posted;       /* [lock] a sweep of leases that came back is under way */
-	char *engine_path;       /* as configured; NULL: searched for */
+	struct list models; /* [lock] for changes and for other threads */
+	bool closing;       /* [lock] */
+	bool check_posted;  /* [lock] a sweep of leases that came back is under way */
+	char *engine_path;  /* as configured; NULL: searched for */
 	unsigned next_seq;
 	unsigned open_models;    /* whose timers are not closed yet */
 	struct list undelivered; /* answered waits that loop_post() had no memory for */
@@ -56,22 +56,22 @@ struct model {
 	uint64_t last_used_ms;        /* [lock] when the last lease came back, or ready */
 	char message[ENGINE_MESSAGE]; /* [lock] why FAILED or MISSING */
 	char path[SOCKET_PATH];       /* [lock] of the current child */
-	atomic_uint touched;          /* bytes that came under leases: only that it changes matters */
+	atomic_uint touched; /* bytes that came under leases: only that it changes matters */
 
 	struct child *child;
 	struct http_call *probe;
-	struct origin origin;     /* for probes; slices of path */
+	struct origin origin; /* for probes; slices of path */
 	bool probe_good;
-	struct deadline tick;     /* the next thing to do in this state */
-	struct deadline wait_by;  /* the next wait to give up on */
+	struct deadline tick;    /* the next thing to do in this state */
+	struct deadline wait_by; /* the next wait to give up on */
 	struct list waits;
-	unsigned failures;        /* since it was last ready for long enough: the back-off's exponent */
-	unsigned start_failures;  /* in a row */
+	unsigned failures; /* since it was last ready for long enough: the back-off's exponent */
+	unsigned start_failures; /* in a row */
 	unsigned probe_failures, probes;
 	unsigned touched_seen;
 	uint64_t next_probe_ms;
-	uint64_t retry_at_ms;     /* FAILED: not before */
-	const char *killed_why;   /* we killed it ourselves; NULL */
+	uint64_t retry_at_ms;   /* FAILED: not before */
+	const char *killed_why; /* we killed it ourselves; NULL */
 	unsigned open_timers;
 	bool ended;
 };
@@ -103,7 +103,8 @@ void engine_unref(struct engine *e);
 void lease_grant(struct engine_lease *lease, struct model *m);
 /* Answer a wait that is in no list any more; control thread. */
 void wait_answer_ready(struct engine_wait *w, struct model *m);
-void wait_answer_error(struct engine_wait *w, enum ir_error_kind kind, int64_t retry_after_ms, const char *message);
+void wait_answer_error(struct engine_wait *w, enum ir_error_kind kind, int64_t retry_after_ms,
+		       const char *message);
 /* The model not retired under that name; NULL. Under the lock, or on the control thread. */
 struct model *engine_find_model(struct engine *e, struct str account, struct str name);
 /* A model's timers are closed; it is freed here, or stays for its leases. */

@@ -55,7 +55,8 @@ static void sweep_one(const char *path)
 	if (dir_fd < 0)
 		return;
 	lock_fd = openat(dir_fd, "lock", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-	if (lock_fd >= 0 ? flock(lock_fd, LOCK_EX | LOCK_NB) == 0 : time(NULL) - st.st_mtime > NEWBORN_S)
+	if (lock_fd >= 0 ? flock(lock_fd, LOCK_EX | LOCK_NB) == 0
+			 : time(NULL) - st.st_mtime > NEWBORN_S)
 		remove_dir(dir_fd, path);
 	if (lock_fd >= 0)
 		close(lock_fd);
@@ -101,7 +102,8 @@ static const char *choose_base(void)
 	const char *xdg = getenv("XDG_RUNTIME_DIR");
 	struct stat st;
 
-	if (xdg && xdg[0] == '/' && strlen(xdg) < RUNDIR_PATH - 32 && is_ours(xdg, &st) && access(xdg, W_OK) == 0)
+	if (xdg && xdg[0] == '/' && strlen(xdg) < RUNDIR_PATH - 32 && is_ours(xdg, &st) &&
+	    access(xdg, W_OK) == 0)
 		return xdg;
 	return "/tmp";
 }
@@ -118,11 +120,13 @@ int rundir_init(struct rundir *d, const char *base, struct err *reterr)
 	n = snprintf(d->path, sizeof(d->path), "%s/" PREFIX "%ld-XXXXXX", base, (long)getpid());
 	if (n < 0 || (size_t)n >= sizeof(d->path)) {
 		d->path[0] = '\0';
-		return err_set(reterr, RC_TOOBIG, "%s is too long a directory for Unix sockets", base);
+		return err_set(reterr, RC_TOOBIG, "%s is too long a directory for Unix sockets",
+			       base);
 	}
 	if (!mkdtemp(d->path)) {
 		d->path[0] = '\0';
-		return err_set(reterr, RC_IO, "cannot make a directory in %s: %s", base, strerror(errno));
+		return err_set(reterr, RC_IO, "cannot make a directory in %s: %s", base,
+			       strerror(errno));
 	}
 	d->lock_fd = make_lock(d->path);
 	if (d->lock_fd < 0) {
@@ -136,7 +140,8 @@ int rundir_init(struct rundir *d, const char *base, struct err *reterr)
 
 void rundir_done(struct rundir *d)
 {
-	int dir_fd = d->path[0] ? open(d->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+	int dir_fd =
+		d->path[0] ? open(d->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
 
 	if (dir_fd >= 0) {
 		remove_dir(dir_fd, d->path);

@@ -6,7 +6,10 @@
 
 #include "base/err.h"
 
-enum { RUNDIR_PATH = 72, SOCKET_PATH = 108 }; /* sun_path of Linux; a socket's name takes up to 32 */
+enum {
+	RUNDIR_PATH = 72,
+	SOCKET_PATH = 108
+}; /* sun_path of Linux; a socket's name takes up to 32 */
 
 struct rundir {
 	char path[RUNDIR_PATH];

@@ -25,7 +25,7 @@
 
 enum { EXIT_USAGE = 2, EXIT_NOT_RUN = 126, EXIT_NOT_FOUND = 127, EXIT_SIGNAL = 128 };
 
-static int wake_fds[2];  /* watch mode: written by the signal handler */
+static int wake_fds[2]; /* watch mode: written by the signal handler */
 static volatile sig_atomic_t want_term;
 
 static int complain(int status, const char *what, const char *why)
@@ -42,7 +42,8 @@ static void reset_signals(void)
 
 	sigemptyset(&normal.sa_mask);
 	for (int s = 1; s < NSIG; s++)
-		(void)sigaction(s, &normal, NULL); /* fails for KILL and STOP, which nobody catches */
+		(void)sigaction(s, &normal,
+				NULL); /* fails for KILL and STOP, which nobody catches */
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -79,7 +80,8 @@ static int run_signal(long parent, char **argv)
 #else
 	(void)parent;
 	(void)argv;
-	return complain(EXIT_NOT_RUN, "signal", "this system has no parent death signal; use watch");
+	return complain(EXIT_NOT_RUN, "signal",
+			"this system has no parent death signal; use watch");
 #endif
 }
 
@@ -121,7 +123,8 @@ static int exit_status(int status)
 /* Ends with the child's status, whoever ends it: itself, the gateway's SIGTERM, or the gateway's death. */
 static int watch(pid_t pid)
 {
-	struct pollfd fds[2] = { { .fd = 0, .events = POLLIN }, { .fd = wake_fds[0], .events = POLLIN } };
+	struct pollfd fds[2] = { { .fd = 0, .events = POLLIN },
+				 { .fd = wake_fds[0], .events = POLLIN } };
 	char junk[64];
 	int status;
 
@@ -172,7 +175,8 @@ int engine_shim_main(int argc, char **argv)
 	long parent;
 
 	if (argc < 6 || strcmp(argv[4], "--") != 0)
-		return complain(EXIT_USAGE, "usage", "engine-exec PARENT-PID signal|watch -- PROGRAM ARG...");
+		return complain(EXIT_USAGE, "usage",
+				"engine-exec PARENT-PID signal|watch -- PROGRAM ARG...");
 	parent = strtol(argv[2], &end, 10);
 	if (parent <= 0 || *end != '\0')
 		return complain(EXIT_USAGE, argv[2], "is not a process id");

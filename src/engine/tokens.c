@@ -59,7 +59,9 @@ static void finish(struct engine_tokens *t, int64_t tokens, const struct ir_erro
 static void fail(struct engine_tokens *t, enum ir_error_kind kind, struct str message)
 {
 	struct str m = arena_dup(t->arena, message);
-	struct ir_error e = { .kind = kind, .message = m.ptr ? m : STR("out of memory"), .retry_after_ms = -1 };
+	struct ir_error e = { .kind = kind,
+			      .message = m.ptr ? m : STR("out of memory"),
+			      .retry_after_ms = -1 };
 
 	finish(t, -1, &e);
 }
@@ -97,7 +99,8 @@ static void take_prompt(struct engine_tokens *t, const json *answer)
 	struct jw w = jw_on(&t->body);
 
 	if (!str_present(prompt)) {
-		fail(t, IR_ERR_UPSTREAM, STR("the local engine answered /apply-template without a prompt"));
+		fail(t, IR_ERR_UPSTREAM,
+		     STR("the local engine answered /apply-template without a prompt"));
 		return;
 	}
 	buf_reset(&t->body);
@@ -131,7 +134,8 @@ static void take_answer(struct engine_tokens *t)
 	if (n >= 0)
 		finish(t, n, NULL);
 	else
-		fail(t, IR_ERR_UPSTREAM, STR("the local engine answered something else than a count of tokens"));
+		fail(t, IR_ERR_UPSTREAM,
+		     STR("the local engine answered something else than a count of tokens"));
 }
 
 static void on_head(void *user, const struct http_head *head)
@@ -169,14 +173,19 @@ static void on_error(void *user, enum http_failure f, struct str detail)
 	struct str text;
 
 	t->call = NULL;
-	text = arena_printf(t->arena, "the local engine did not count the tokens: %s%s%.*s", http_failure_name(f),
-			    detail.len ? ": " : "", STR_ARG(detail));
-	fail(t, f == HTTP_FAIL_FIRST_BYTE_TIMEOUT || f == HTTP_FAIL_IDLE_TIMEOUT ? IR_ERR_TIMEOUT : IR_ERR_UPSTREAM,
+	text = arena_printf(t->arena, "the local engine did not count the tokens: %s%s%.*s",
+			    http_failure_name(f), detail.len ? ": " : "", STR_ARG(detail));
+	fail(t,
+	     f == HTTP_FAIL_FIRST_BYTE_TIMEOUT || f == HTTP_FAIL_IDLE_TIMEOUT ? IR_ERR_TIMEOUT
+									      : IR_ERR_UPSTREAM,
 	     text.ptr ? text : STR("the local engine did not count the tokens"));
 }
 
 static const struct http_call_events call_events = {
-	.on_head = on_head, .on_body = on_body, .on_end = on_end, .on_error = on_error,
+	.on_head = on_head,
+	.on_body = on_body,
+	.on_end = on_end,
+	.on_error = on_error,
 };
 
 static int send_step(struct engine_tokens *t)
@@ -185,10 +194,17 @@ static int send_step(struct engine_tokens *t)
 	t->status = 0;
 	if (!buf_ok(&t->body))
 		return RC_NOMEM;
-	t->call = http_call_start(t->client, &(struct http_call_options){
-		.origin = t->origin, .method = HTTP_POST, .path = step_path[t->step], .fields = fields,
-		.n_fields = sizeof(fields) / sizeof(fields[0]), .body = buf_str(&t->body), .deadlines = t->deadlines,
-	}, &call_events, t);
+	t->call = http_call_start(t->client,
+				  &(struct http_call_options){
+					  .origin = t->origin,
+					  .method = HTTP_POST,
+					  .path = step_path[t->step],
+					  .fields = fields,
+					  .n_fields = sizeof(fields) / sizeof(fields[0]),
+					  .body = buf_str(&t->body),
+					  .deadlines = t->deadlines,
+				  },
+				  &call_events, t);
 	return t->call ? RC_OK : RC_NOMEM;
 }
 

@@ -15,9 +15,9 @@
 struct engine_tokens; /* a count under way */
 
 struct engine_tokens_options {
-	struct http_client *client;         /* of the calling loop */
-	const struct origin *origin;        /* a lease's; borrowed until the count is over */
-	struct str body;                    /* the request as openai-chat JSON, tools included; copied */
+	struct http_client *client;  /* of the calling loop */
+	const struct origin *origin; /* a lease's; borrowed until the count is over */
+	struct str body;             /* the request as openai-chat JSON, tools included; copied */
 	const struct http_deadlines *deadlines;
 	/* Once, on the caller's loop, never inside engine_tokens_start(): `error` NULL and the count, or an error
 	 * that lives during the call only. */

@@ -141,8 +141,10 @@ static void fake_order(char *line, int argc, char **argv)
 static void fake_answer(struct fake_conn *c, int status, const char *body)
 {
 	char out[FAKE_BUF + 256];
-	int n = snprintf(out, sizeof(out), "HTTP/1.1 %d X\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
-			 status, strlen(body), body);
+	int n = snprintf(
+		out, sizeof(out),
+		"HTTP/1.1 %d X\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+		status, strlen(body), body);
 
 	if (write(c->fd, out, (size_t)n) != n)
 		_exit(98);
@@ -157,13 +159,18 @@ static void fake_request(struct fake_conn *c, const char *body, size_t body_len)
 	if (strncmp(c->buf, "GET /health ", 12) == 0) {
 		bool loading = fake.hold[0] && !fake_exists(fake.hold);
 
-		fake_answer(c, loading ? 503 : 200, loading ? "{\"error\":{\"message\":\"Loading model\"}}" : "{}");
-	} else if (strncmp(c->buf, "POST /v1/chat/completions/input_tokens ", 39) == 0 && !fake.old) {
+		fake_answer(c, loading ? 503 : 200,
+			    loading ? "{\"error\":{\"message\":\"Loading model\"}}" : "{}");
+	} else if (strncmp(c->buf, "POST /v1/chat/completions/input_tokens ", 39) == 0 &&
+		   !fake.old) {
 		if (body_len > 2 && memmem(body, body_len, "\"messages\"", 10))
-			fake_answer(c, 200, "{\"input_tokens\":34,\"object\":\"response.input_tokens\"}");
+			fake_answer(c, 200,
+				    "{\"input_tokens\":34,\"object\":\"response.input_tokens\"}");
 		else
-			fake_answer(c, 400, "{\"error\":{\"code\":400,\"message\":\"'messages' is required\","
-					    "\"type\":\"invalid_request_error\"}}");
+			fake_answer(
+				c, 400,
+				"{\"error\":{\"code\":400,\"message\":\"'messages' is required\","
+				"\"type\":\"invalid_request_error\"}}");
 	} else if (strncmp(c->buf, "POST /apply-template ", 21) == 0) {
 		fake_answer(c, 200, "{\"prompt\":\"<|u|>hi \\\"you\\\"\\n\"}");
 	} else if (strncmp(c->buf, "POST /tokenize ", 15) == 0) {
@@ -171,7 +178,9 @@ static void fake_request(struct fake_conn *c, const char *body, size_t body_len)
 			 memmem(body, body_len, "<|u|>hi \\\"you\\\"\\n", 16) ? ",4,5" : "");
 		fake_answer(c, 200, text);
 	} else {
-		fake_answer(c, 404, "{\"error\":{\"message\":\"File Not Found\",\"type\":\"not_found_error\",\"code\":404}}");
+		fake_answer(c, 404,
+			    "{\"error\":{\"message\":\"File Not "
+			    "Found\",\"type\":\"not_found_error\",\"code\":404}}");
 	}
 }
 
@@ -191,7 +200,8 @@ static void fake_read(struct fake_conn *c)
 		return;
 	while ((end = strstr(c->buf, "\r\n\r\n"))) {
 		char *cl = strcasestr(c->buf, "\r\ncontent-length:");
-		size_t head = (size_t)(end + 4 - c->buf), body = cl && cl < end ? strtoul(cl + 17, NULL, 10) : 0;
+		size_t head = (size_t)(end + 4 - c->buf),
+		       body = cl && cl < end ? strtoul(cl + 17, NULL, 10) : 0;
 
 		if (c->len < head + body)
 			return;

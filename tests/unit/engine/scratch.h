@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static inline int scratch_remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+static inline int scratch_remove_one(const char *path, const struct stat *st, int type,
+				     struct FTW *ftw)
 {
 	(void)st;
 	(void)type;

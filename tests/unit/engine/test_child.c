@@ -71,10 +71,18 @@ static void on_exit_cb(void *user, int64_t status, int signal)
 
 static struct child *start(struct run *r, const char *mode, char *const *argv, struct err *e)
 {
-	r->child = child_start(&(struct child_options){
-		.loop = &r->loop, .shim = self, .mode = mode, .argv = argv, .label = STR("test"),
-		.env = (const char *const[]){ "SOFT_WISH=1", NULL }, .on_exit = on_exit_cb, .user = r,
-	}, e);
+	r->child = child_start(
+		&(struct child_options){
+			.loop = &r->loop,
+			.shim = self,
+			.mode = mode,
+			.argv = argv,
+			.label = STR("test"),
+			.env = (const char *const[]){ "SOFT_WISH=1", NULL },
+			.on_exit = on_exit_cb,
+			.user = r,
+		},
+		e);
 	return r->child;
 }
 
@@ -159,8 +167,12 @@ static void a_shim_that_is_not_there_is_an_error(void **state)
 	struct run r;
 
 	run_init(&r);
-	assert_null(child_start(&(struct child_options){
-		.loop = &r.loop, .shim = "/nowhere/shim", .argv = argv, .on_exit = on_exit_cb, .user = &r }, &e));
+	assert_null(child_start(&(struct child_options){ .loop = &r.loop,
+							 .shim = "/nowhere/shim",
+							 .argv = argv,
+							 .on_exit = on_exit_cb,
+							 .user = &r },
+				&e));
 	assert_int_equal(e.code, RC_IO);
 	assert_non_null(strstr(e.msg, "/nowhere/shim"));
 	loop_done(&r.loop);
@@ -244,7 +256,8 @@ static void kill_parent_with(const char *mode)
 	pid_t parent, grandchild;
 	int status;
 
-	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0); /* orphans become ours: their end can be waited for */
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1),
+			 0); /* orphans become ours: their end can be waited for */
 	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
 	parent = fork();
 	if (parent == 0) {
@@ -253,7 +266,8 @@ static void kill_parent_with(const char *mode)
 		_exit(94);
 	}
 	close(out[1]);
-	grandchild = (pid_t)read_pid(out[0]); /* it runs: the pausing part itself has written its id */
+	grandchild =
+		(pid_t)read_pid(out[0]); /* it runs: the pausing part itself has written its id */
 	assert_true(grandchild > 0);
 	assert_int_equal(kill(grandchild, 0), 0);
 	assert_int_equal(kill(parent, SIGKILL), 0);
@@ -280,8 +294,15 @@ static void no_child_survives_kill_9_by_watching(void **state)
 /* The gateway died before the shim could ask for the signal. */
 static void a_parent_already_gone_is_noticed(void **state)
 {
-	char *argv[] = { self, (char *)"engine-exec", (char *)"1", (char *)"signal", (char *)"--", self, (char *)"part",
-			 (char *)"words", NULL };
+	char *argv[] = { self,
+			 (char *)"engine-exec",
+			 (char *)"1",
+			 (char *)"signal",
+			 (char *)"--",
+			 self,
+			 (char *)"part",
+			 (char *)"words",
+			 NULL };
 	pid_t pid = fork();
 	int status;
 
@@ -298,7 +319,9 @@ static void a_parent_already_gone_is_noticed(void **state)
 static void misuse_is_refused(void **state)
 {
 	char *few[] = { self, (char *)"engine-exec", (char *)"1", NULL };
-	char *pid[] = { self, (char *)"engine-exec", (char *)"0", (char *)"signal", (char *)"--", self, NULL };
+	char *pid[] = {
+		self, (char *)"engine-exec", (char *)"0", (char *)"signal", (char *)"--", self, NULL
+	};
 	int kept = dup(2), quiet = open("/dev/null", O_WRONLY), first, second;
 
 	dup2(quiet, 2);
@@ -327,7 +350,10 @@ static int part(const char *name)
 		return 0;
 	}
 	if (strcmp(name, "bytes") == 0) {
-		(void)!write(1, "a\xff" "b \xc3\xa9\x1b[31mred\n", 15);
+		(void)!write(1,
+			     "a\xff"
+			     "b \xc3\xa9\x1b[31mred\n",
+			     15);
 		return 0;
 	}
 	if (strcmp(name, "segv") == 0) {

@@ -124,7 +124,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nothing_says_what_to_do, fresh, clear),
 		cmocka_unit_test_setup_teardown(newest_in_the_cache, fresh, clear),
 		cmocka_unit_test_setup_teardown(path_comes_before_the_cache, fresh, clear),
-		cmocka_unit_test_setup_teardown(a_word_of_the_operator_is_not_guessed_past, fresh, clear),
+		cmocka_unit_test_setup_teardown(a_word_of_the_operator_is_not_guessed_past, fresh,
+						clear),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,7 +65,8 @@ static void a_living_gateways_directory_stays(void **state)
 
 	assert_int_equal(rundir_init(&d, base, &e), RC_OK);
 	put(d.path, "m0-0.sock");
-	assert_int_equal(utime(d.path, &(struct utimbuf){ 1000, 1000 }), 0); /* old, but its lock is held */
+	assert_int_equal(utime(d.path, &(struct utimbuf){ 1000, 1000 }),
+			 0); /* old, but its lock is held */
 	assert_int_equal(rundir_init(&other, base, &e), RC_OK);
 	assert_true(exists(d.path));
 	rundir_done(&other);
@@ -100,7 +101,8 @@ static void a_dead_gateways_directory_goes(void **state)
 	assert_false(exists(locked));
 	assert_true(exists(foreign));
 	assert_true(exists(other));
-	snprintf(other + strlen(base), sizeof(other) - strlen(base), "/llm-gateway-4-dddddd/notes.txt");
+	snprintf(other + strlen(base), sizeof(other) - strlen(base),
+		 "/llm-gateway-4-dddddd/notes.txt");
 	assert_int_equal(unlink(other), 0);
 	rundir_done(&d);
 	rmdir(newborn);
