@@ -142,8 +142,7 @@ static void log_model(enum log_level level, const char *event, const char *msg,
 		      const struct model *m)
 {
 	log_event(level, event, msg, LF_STR("provider", m->account), LF_STR("model", m->conf.name),
-		  LF_INT("pid", m->child ? child_pid(m->child) : 0),
-		  LF_CSTR("state", engine_state_name(m->state)));
+		  LF_INT("pid", m->pid), LF_CSTR("state", engine_state_name(m->state)));
 }
 
 static unsigned leases_out(struct model *m)

@@ -4,7 +4,7 @@
  * server. The model file holds one order a line:
  *	print TEXT     a line on standard error
  *	starts FILE    append the process id to FILE
- *	dump FILE      write arguments, environment and open descriptors to FILE
+ *	dump FILE      write arguments and environment to FILE
  *	exit N         end with status N
  *	fail N FILE    end with status 7 as long as FILE (of `starts`) has at most N lines
  *	hold FILE      /health is 503 until FILE exists
@@ -67,8 +67,6 @@ static void fake_dump(const char *path, int argc, char **argv)
 	extern char **environ;
 	char tmp[300];
 	FILE *f;
-	DIR *d = opendir("/proc/self/fd");
-	struct dirent *de;
 
 	snprintf(tmp, sizeof(tmp), "%s.tmp", path);
 	f = fopen(tmp, "w");
@@ -78,14 +76,6 @@ static void fake_dump(const char *path, int argc, char **argv)
 		fprintf(f, "arg %s\n", argv[i]);
 	for (char **e = environ; *e; e++)
 		fprintf(f, "env %s\n", *e);
-	while (d && (de = readdir(d))) {
-		long fd = strtol(de->d_name, NULL, 10);
-
-		if (de->d_name[0] != '.' && fd != dirfd(d) && fd != fileno(f))
-			fprintf(f, "fd %s\n", de->d_name);
-	}
-	if (d)
-		closedir(d);
 	fclose(f);
 	rename(tmp, path);
 }
@@ -226,14 +216,19 @@ static void fake_accept(int listen_fd)
 		close(fd);
 }
 
-static void fake_serve(const char *path)
+static int fake_listen(const char *path)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	int listen_fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
 	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
-	if (bind(listen_fd, (struct sockaddr *)&sa, sizeof(sa)) != 0 || listen(listen_fd, 16) != 0)
+	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) != 0 || listen(fd, 16) != 0)
 		_exit(97);
+	return fd;
+}
+
+static void fake_serve(int listen_fd)
+{
 	for (unsigned i = 0; i < FAKE_CONNS; i++)
 		fake.conns[i].fd = -1;
 	for (;;) {
@@ -253,12 +248,22 @@ static void fake_serve(const char *path)
 	}
 }
 
+static void fake_orders(const char *model, int argc, char **argv)
+{
+	FILE *f = model ? fopen(model, "r") : NULL;
+	char line[512];
+
+	if (!f)
+		_exit(96);
+	while (fgets(line, sizeof(line), f))
+		fake_order(line, argc, argv);
+	fclose(f);
+}
+
 /* argv as llama-server would get it. */
-static int fake_llama_main(int argc, char **argv)
+static inline int fake_llama_main(int argc, char **argv)
 {
 	const char *host = NULL, *model = NULL;
-	char line[512];
-	FILE *f;
 
 	for (int i = 1; i + 1 < argc; i++) {
 		if (strcmp(argv[i], "--host") == 0)
@@ -266,13 +271,8 @@ static int fake_llama_main(int argc, char **argv)
 		if (strcmp(argv[i], "-m") == 0)
 			model = argv[i + 1];
 	}
-	f = model ? fopen(model, "r") : NULL;
-	if (!host || !f)
-		return 96;
-	while (fgets(line, sizeof(line), f))
-		fake_order(line, argc, argv);
-	fclose(f);
-	fake_serve(host);
+	fake_orders(model, argc, argv);
+	fake_serve(fake_listen(host));
 	return 0;
 }
 
