@@ -108,7 +108,7 @@ void buf_added(struct buf *b, size_t n)
 	b->len += n;
 }
 
-void buf_put(struct buf *b, struct str s)
+void buf_put_grown(struct buf *b, struct str s)
 {
 	char *to = buf_reserve(b, s.len);
 
@@ -116,21 +116,6 @@ void buf_put(struct buf *b, struct str s)
 		return;
 	memcpy(to, s.ptr, s.len);
 	b->len += s.len;
-}
-
-void buf_puts(struct buf *b, const char *c_string)
-{
-	buf_put(b, str_from(c_string));
-}
-
-void buf_putc(struct buf *b, char c)
-{
-	char *to = buf_reserve(b, 1);
-
-	if (!to)
-		return;
-	*to = c;
-	b->len++;
 }
 
 void buf_put_u64(struct buf *b, uint64_t v)

@@ -58,9 +58,34 @@ void buf_consume(struct buf *b, size_t n);
 char *buf_reserve(struct buf *b, size_t n) __attribute__((warn_unused_result));
 void buf_added(struct buf *b, size_t n);
 
-void buf_put(struct buf *b, struct str s);
-void buf_puts(struct buf *b, const char *c_string);
-void buf_putc(struct buf *b, char c);
+/* The slow way of the two below: when the memory has to grow, or cannot. */
+void buf_put_grown(struct buf *b, struct str s);
+
+/* Inline, because whole messages are put together from small pieces. A buffer with room has not failed. */
+static inline void buf_put(struct buf *b, struct str s)
+{
+	/* For an empty `s` the subtraction wraps, and the slow way finds nothing to do. */
+	if (s.len - 1 < b->cap - b->len && b->len - b->pos + s.len <= b->max) {
+		memcpy(b->ptr + b->len, s.ptr, s.len);
+		b->len += s.len;
+	} else {
+		buf_put_grown(b, s);
+	}
+}
+
+static inline void buf_puts(struct buf *b, const char *c_string)
+{
+	buf_put(b, str_from(c_string));
+}
+
+static inline void buf_putc(struct buf *b, char c)
+{
+	if (b->len < b->cap && b->len - b->pos < b->max)
+		b->ptr[b->len++] = c;
+	else
+		buf_put_grown(b, (struct str){ &c, 1 });
+}
+
 void buf_put_u64(struct buf *b, uint64_t v);
 void buf_put_i64(struct buf *b, int64_t v);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -25,29 +25,30 @@
 
 enum {
 	QUEUE_MAX = 1 << 20,
-	QUEUE_KEEP = 64 << 10,  /* a burst's memory above this is given back */
+	QUEUE_KEEP = 64 << 10, /* a burst's memory above this is given back */
 	LINE_MAX_BYTES = 64 << 10,
-	GATHER_MS = 10,         /* how long the writer lets lines gather after a wake-up */
-	CLOSE_WAIT_MS = 2000,   /* how long log_close() waits for a target that is stuck */
-	PIECE = 4096,           /* PIPE_BUF: poll() promises room for it */
+	LINE_USUAL = 1024,    /* one allocation for nearly every line */
+	GATHER_MS = 10,       /* how long the writer lets lines gather after a wake-up */
+	CLOSE_WAIT_MS = 2000, /* how long log_close() waits for a target that is stuck */
+	PIECE = 4096,         /* PIPE_BUF: poll() promises room for it */
 };
 
 static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	pthread_t thread;
-	struct buf queue;    /* lines waiting; the writer swaps it for an empty one */
-	char *path;          /* NULL: stderr */
-	int next_fd;         /* log_reopen(): to be taken over by the writer; -1: none */
+	struct buf queue; /* lines waiting; the writer swaps it for an empty one */
+	char *path;       /* NULL: stderr */
+	int next_fd;      /* log_reopen(): to be taken over by the writer; -1: none */
 	bool closing;
-	bool urgent;         /* do not let lines gather */
-	bool idle;           /* the writer sleeps until it is woken */
+	bool urgent; /* do not let lines gather */
+	bool idle;   /* the writer sleeps until it is woken */
 	uint64_t close_at_ms;
 	/* the writer's own */
 	int fd;
-	bool pieces;         /* the target is no plain file */
-	bool torn;           /* the target took half a line before it refused the rest */
-	uint64_t reported;   /* losses the log has told about */
+	bool pieces;       /* the target is no plain file */
+	bool torn;         /* the target took half a line before it refused the rest */
+	uint64_t reported; /* losses the log has told about */
 } g = { .lock = PTHREAD_MUTEX_INITIALIZER, .next_fd = -1, .fd = STDERR_FILENO };
 
 static atomic_int least = LOG_INFO;
@@ -164,8 +165,7 @@ static bool plain_word(const struct log_field *f)
 {
 	const unsigned char *p = (const unsigned char *)f->s.ptr;
 
-	if (f->kind != LOG_F_STR || !f->s.len ||
-	    escape_plain_end(p, p + f->s.len) != p + f->s.len)
+	if (f->kind != LOG_F_STR || !f->s.len || escape_plain_end(p, p + f->s.len) != p + f->s.len)
 		return false;
 	return !memchr(p, ' ', f->s.len) && !memchr(p, '=', f->s.len);
 }
@@ -277,7 +277,8 @@ static void report_losses(void)
 		return;
 	g.reported = lost;
 	buf_init(&line, LINE_MAX_BYTES);
-	compose(&line, LOG_WARN, "log.dropped", "the log's target did not keep up; lines were lost", &f, 1);
+	compose(&line, LOG_WARN, "log.dropped", "the log's target did not keep up; lines were lost",
+		&f, 1);
 	write_out(buf_str(&line));
 	buf_done(&line);
 }
@@ -380,7 +381,8 @@ void log_fields(enum log_level level, const char *event, const char *msg,
 	if (!log_enabled(level))
 		return;
 	buf_init(&line, LINE_MAX_BYTES);
-	compose(&line, level, event, msg, fields, n);
+	if (buf_reserve(&line, LINE_USUAL))
+		compose(&line, level, event, msg, fields, n);
 	if (line.over) {
 		buf_reset(&line);
 		compose(&line, level, event, "(the line's fields were too long to log)", NULL, 0);
@@ -405,7 +407,8 @@ static int open_target(const char *path, struct err *reterr)
 	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0640);
 
 	if (fd < 0)
-		return err_set(reterr, RC_IO, "cannot open the log file %s: %s", path, strerror(errno));
+		return err_set(reterr, RC_IO, "cannot open the log file %s: %s", path,
+			       strerror(errno));
 	return fd;
 }
 
@@ -472,7 +475,8 @@ void log_reopen(void)
 		return;
 	fd = open_target(g.path, &e);
 	if (fd < 0) {
-		log_event(LOG_ERROR, "log.reopen", "the old file stays in use", LF_CSTR("reason", e.msg));
+		log_event(LOG_ERROR, "log.reopen", "the old file stays in use",
+			  LF_CSTR("reason", e.msg));
 		return;
 	}
 	pthread_mutex_lock(&g.lock);

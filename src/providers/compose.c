@@ -120,29 +120,48 @@ void compose_start(struct compose *c, struct arena *a, const struct prepare_opti
 		compose_field(c, "x-request-id", id);
 }
 
-void compose_path(struct compose *c, const char *root, const char *path, struct str segment,
-		  const char *query)
+/* `segment` percent-encoded; absent when it does not fit or memory is out. */
+static struct str encode_segment(struct compose *c, struct str segment)
 {
+	struct str encoded = STR_NONE;
 	struct buf b;
 
-	if (c->rc)
-		return;
 	buf_init(&b, MAX_PATH);
-	buf_put(&b, c->o->account->origin.base_path);
-	buf_puts(&b, root);
-	buf_puts(&b, path);
-	if (str_present(segment)) {
-		buf_putc(&b, '/');
-		http_put_segment(&b, segment);
-	}
-	buf_puts(&b, query);
+	http_put_segment(&b, segment);
 	if (b.over)
 		fail(c, RC_TOOBIG, "the model's name is too long for a path");
 	else if (buf_ok(&b))
-		c->ret->path = arena_dup(c->arena, buf_str(&b));
-	if (!c->ret->path.ptr)
-		fail(c, RC_NOMEM, "out of memory");
+		encoded = arena_dup(c->arena, buf_str(&b));
 	buf_done(&b);
+	return encoded;
+}
+
+void compose_path(struct compose *c, const char *root, const char *path, struct str segment,
+		  const char *query)
+{
+	struct str encoded = str_present(segment) ? encode_segment(c, segment) : STR("");
+	const struct str parts[] = {
+		c->o->account->origin.base_path,           str_from(root), str_from(path),
+		str_present(segment) ? STR("/") : STR(""), encoded,        str_from(query)
+	};
+	enum { N_PARTS = sizeof(parts) / sizeof(parts[0]) };
+	size_t len = 0;
+	char *to;
+
+	for (unsigned i = 0; i < N_PARTS; i++)
+		len += parts[i].len;
+	to = str_present(encoded) ? arena_alloc_raw(c->arena, len + 1) : NULL;
+	if (!to) {
+		fail(c, RC_NOMEM, "out of memory");
+		return;
+	}
+	c->ret->path = (struct str){ to, len };
+	for (unsigned i = 0; i < N_PARTS; i++) {
+		if (parts[i].len)
+			memcpy(to, parts[i].ptr, parts[i].len);
+		to += parts[i].len;
+	}
+	*to = '\0';
 }
 
 int compose_end(struct compose *c)

@@ -4,42 +4,70 @@
  * (traps 115, 116); xAI alone counts reasoning beside the completion, which its total gives away. */
 #include "protocols/openai_chat/openai_chat.h"
 
-static void take(const json *obj, struct str key, int64_t *io)
+/* Where a count goes. Of several spellings of one count, the details win over the others. */
+struct place {
+	struct str key;
+	size_t at; /* offset in struct ir_usage */
+};
+
+#define PLACE(name, member)                                       \
+	{                                                         \
+		STR_INIT(name), offsetof(struct ir_usage, member) \
+	}
+
+static const struct place of_usage[] = {
+	PLACE("prompt_tokens", input),
+	PLACE("completion_tokens", output),
+	PLACE("num_cached_tokens", cache_read), /* Mistral, beside or instead of the details */
+	PLACE("cached_tokens", cache_read),     /* Moonshot */
+	PLACE("prompt_cache_hit_tokens", cache_read), /* DeepSeek, trap 117 */
+	PLACE("reasoning_tokens", reasoning),         /* Perplexity, Fireworks */
+};
+static const struct place of_prompt[] = {
+	PLACE("cached_tokens", cache_read),
+	PLACE("cache_write_tokens", cache_write),
+	PLACE("cache_creation_tokens", cache_write),
+	PLACE("audio_tokens", audio_input),
+};
+static const struct place of_completion[] = {
+	PLACE("reasoning_tokens", reasoning),
+	PLACE("audio_tokens", audio_output),
+	PLACE("accepted_prediction_tokens", accepted_prediction),
+	PLACE("rejected_prediction_tokens", rejected_prediction),
+};
+
+/* One walk over the members, whatever their order and number. */
+static void take_all(const json *obj, const struct place *places, unsigned n, struct ir_usage *io)
+{
+	struct json_iter it = json_iter(json_is_obj(obj) ? obj : NULL);
+	int64_t v;
+
+	while (json_next(&it))
+		for (unsigned i = 0; i < n; i++)
+			if (str_eq(it.key, places[i].key) && json_i64(it.val, &v) && v >= 0)
+				*(int64_t *)((char *)io + places[i].at) = v;
+}
+
+#define TAKE_ALL(obj, places, io) take_all(obj, places, sizeof(places) / sizeof((places)[0]), io)
+
+static int64_t total_of(const json *usage)
 {
 	int64_t n;
 
-	if (json_i64(json_get(obj, key), &n) && n >= 0)
-		*io = n;
+	return json_i64(json_get(usage, STR("total_tokens")), &n) && n >= 0 ? n : -1;
 }
 
 void oc_usage_read(const json *usage, struct ir_usage *io)
 {
-	const json *in = json_get(usage, STR("prompt_tokens_details"));
-	const json *out = json_get(usage, STR("completion_tokens_details"));
 	struct ir_usage u = IR_USAGE_NONE;
-	int64_t total = -1;
+	int64_t total;
 
 	if (!json_is_obj(usage))
 		return;
-	take(usage, STR("prompt_tokens"), &u.input);
-	take(usage, STR("completion_tokens"), &u.output);
-	take(usage, STR("total_tokens"), &total);
-
-	take(usage, STR("num_cached_tokens"),
-	     &u.cache_read); /* Mistral, beside or instead of the details */
-	take(usage, STR("cached_tokens"), &u.cache_read);           /* Moonshot */
-	take(usage, STR("prompt_cache_hit_tokens"), &u.cache_read); /* DeepSeek, trap 117 */
-	take(in, STR("cached_tokens"), &u.cache_read);
-	take(in, STR("cache_write_tokens"), &u.cache_write);
-	take(in, STR("cache_creation_tokens"), &u.cache_write);
-	take(in, STR("audio_tokens"), &u.audio_input);
-
-	take(usage, STR("reasoning_tokens"), &u.reasoning); /* Perplexity, Fireworks */
-	take(out, STR("reasoning_tokens"), &u.reasoning);
-	take(out, STR("audio_tokens"), &u.audio_output);
-	take(out, STR("accepted_prediction_tokens"), &u.accepted_prediction);
-	take(out, STR("rejected_prediction_tokens"), &u.rejected_prediction);
-
+	total = total_of(usage);
+	TAKE_ALL(usage, of_usage, &u);
+	TAKE_ALL(json_get(usage, STR("prompt_tokens_details")), of_prompt, &u);
+	TAKE_ALL(json_get(usage, STR("completion_tokens_details")), of_completion, &u);
 	if (u.reasoning > 0 && u.input >= 0 && u.output >= 0 && u.reasoning <= total &&
 	    total - u.reasoning == u.input + u.output)
 		u.output += u.reasoning;
