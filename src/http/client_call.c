@@ -311,3 +311,12 @@ const struct http_call_stats *http_call_stats(const struct http_call *call)
 {
 	return &call->stats;
 }
+
+void http_call_set_idle(struct http_call *call, uint64_t idle_ms)
+{
+	if (call->state == CALL_OVER)
+		return;
+	call->o.deadlines.idle_ms = idle_ms;
+	if (call->conn->state == CONN_BUSY)
+		conn_arm(call->conn);
+}
