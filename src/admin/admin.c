@@ -39,7 +39,8 @@ static void answer_about(struct http_request *r)
 
 	buf_init(&body, BODY_MAX);
 	buf_puts(&body, "{\"name\":\"llm-gateway\",\"version\":\"" GW_VERSION
-			"\",\"endpoints\":[\"/v1/chat/completions\",\"/v1/messages\",\"/v1/messages/count_tokens\","
+			"\",\"endpoints\":[\"/v1/chat/completions\",\"/v1/messages\",\"/v1/"
+			"messages/count_tokens\","
 			"\"/v1/models\",\"/health\",\"/ready\"]}");
 	respond_json(r, 200, &body);
 }
@@ -51,7 +52,8 @@ static const char *provider_state(const struct health_state *h)
 	return h->failures == 0 ? "ok" : "failing";
 }
 
-static void put_engine(struct jw *w, struct http_request *r, const struct admin_facts *f, struct str account)
+static void put_engine(struct jw *w, struct http_request *r, const struct admin_facts *f,
+		       struct str account)
 {
 	struct engine_model_status *models;
 	unsigned n;

@@ -81,7 +81,8 @@ static struct str default_url(struct arena *a)
 		url = arena_printf(a, "unix:%.*s", STR_ARG(s->listen.unix_path));
 	else
 		url = arena_printf(a, "http://%.*s:%u",
-				   STR_ARG(conf_is_loopback(s->listen.host) ? s->listen.host : STR("127.0.0.1")),
+				   STR_ARG(conf_is_loopback(s->listen.host) ? s->listen.host
+									    : STR("127.0.0.1")),
 				   s->listen.port);
 	snapshot_unref(s);
 	return url;
@@ -131,7 +132,8 @@ static int ask(struct ask *k, const char *command, const struct ask_options *o, 
 	}
 	if (call(k, &origin, path, str_from(o->key)) != RC_OK || k->status == 0) {
 		fprintf(stderr,
-			"llm-gateway %s: no gateway answers at %.*s (%.*s). Start it with `llm-gateway serve`, or give --url.\n",
+			"llm-gateway %s: no gateway answers at %.*s (%.*s). Start it with "
+			"`llm-gateway serve`, or give --url.\n",
 			command, STR_ARG(url), STR_ARG(k->failure));
 		return EXIT_FAILED;
 	}
@@ -146,7 +148,9 @@ static void ask_done(struct ask *k)
 
 static int read_options(const struct cli *c, struct ask_options *o)
 {
-	const struct cli_option options[] = { { "url", &o->url, NULL }, { "key", &o->key, NULL }, { "json", NULL, &o->json } };
+	const struct cli_option options[] = { { "url", &o->url, NULL },
+					      { "key", &o->key, NULL },
+					      { "json", NULL, &o->json } };
 
 	return cli_parse(c, options, 3, NULL, 0);
 }

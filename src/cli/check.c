@@ -40,9 +40,11 @@ static void print_text(const struct conf_report *r, const struct snapshot *s)
 	fprintf(s ? stdout : stderr, "%.*s", STR_ARG(buf_str(&out)));
 	buf_done(&out);
 	if (s && str_present(s->source))
-		printf("%.*s: fine (%u providers, %u models)\n", STR_ARG(s->source), s->n_accounts, s->n_aliases);
+		printf("%.*s: fine (%u providers, %u models)\n", STR_ARG(s->source), s->n_accounts,
+		       s->n_aliases);
 	else if (s)
-		printf("no configuration file: the defaults are fine (%u providers)\n", s->n_accounts);
+		printf("no configuration file: the defaults are fine (%u providers)\n",
+		       s->n_accounts);
 }
 
 int cli_check_sources(const struct conf_sources *src, bool json)
@@ -72,7 +74,8 @@ int cli_check(const struct cli *c)
 {
 	const char *config = NULL, *file = NULL;
 	bool json = false;
-	const struct cli_option options[] = { { "config", &config, NULL }, { "json", NULL, &json } };
+	const struct cli_option options[] = { { "config", &config, NULL },
+					      { "json", NULL, &json } };
 	struct conf_sources src;
 	int words = cli_parse(c, options, sizeof(options) / sizeof(options[0]), &file, 1);
 

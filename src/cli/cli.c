@@ -17,7 +17,8 @@ enum { N_COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 static void print_help(FILE *to)
 {
 	fputs("usage: llm-gateway COMMAND [ARGS]\n\n"
-	      "One daemon between LLM clients and LLM providers, in the protocols they already speak.\n\n"
+	      "One daemon between LLM clients and LLM providers, in the protocols they already "
+	      "speak.\n\n"
 	      "Commands:\n",
 	      to);
 	for (unsigned i = 0; i < N_COMMANDS; i++)
@@ -98,7 +99,8 @@ int cli_main(int argc, char **argv, int (*serve)(const struct cli_serve *o))
 	return unknown(argv[1]);
 }
 
-static const struct cli_option *find_option(const struct cli_option *options, unsigned n, struct str name)
+static const struct cli_option *find_option(const struct cli_option *options, unsigned n,
+					    struct str name)
 {
 	for (unsigned i = 0; i < n; i++)
 		if (str_eq(name, str_from(options[i].name)))
@@ -114,8 +116,9 @@ static int read_option(const struct cli *c, int *i, const struct cli_option *opt
 	const struct cli_option *o = find_option(options, n, name);
 
 	if (!o) {
-		fprintf(stderr, "llm-gateway %s: unknown option --%.*s. See llm-gateway %s --help.\n", c->argv[0],
-			STR_ARG(name), c->argv[0]);
+		fprintf(stderr,
+			"llm-gateway %s: unknown option --%.*s. See llm-gateway %s --help.\n",
+			c->argv[0], STR_ARG(name), c->argv[0]);
 		return -1;
 	}
 	if (o->flag) {
@@ -132,8 +135,8 @@ static int read_option(const struct cli *c, int *i, const struct cli_option *opt
 	return 0;
 }
 
-int cli_parse(const struct cli *c, const struct cli_option *options, unsigned n_options, const char **words,
-	      unsigned max_words)
+int cli_parse(const struct cli *c, const struct cli_option *options, unsigned n_options,
+	      const char **words, unsigned max_words)
 {
 	unsigned n = 0;
 
@@ -144,8 +147,9 @@ int cli_parse(const struct cli *c, const struct cli_option *options, unsigned n_
 			continue;
 		}
 		if (n == max_words) {
-			fprintf(stderr, "llm-gateway %s: unexpected \"%s\". See llm-gateway %s --help.\n", c->argv[0],
-				c->argv[i], c->argv[0]);
+			fprintf(stderr,
+				"llm-gateway %s: unexpected \"%s\". See llm-gateway %s --help.\n",
+				c->argv[0], c->argv[i], c->argv[0]);
 			return -1;
 		}
 		words[n++] = c->argv[i];

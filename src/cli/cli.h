@@ -43,8 +43,8 @@ struct cli_option {
 	bool *flag;
 };
 /* Reads options and at most `max_words` words (into `words`). Prints what is wrong and returns -1; otherwise the number of words. */
-int cli_parse(const struct cli *c, const struct cli_option *options, unsigned n_options, const char **words,
-	      unsigned max_words);
+int cli_parse(const struct cli *c, const struct cli_option *options, unsigned n_options,
+	      const char **words, unsigned max_words);
 /* The sources of the configuration as the common options give them. */
 /* What is wrong with these sources, printed. The exit status. */
 int cli_check_sources(const struct conf_sources *src, bool json);

@@ -7,8 +7,9 @@ int cli_serve(const struct cli *c)
 	struct cli_serve o = { 0 };
 	bool check = false;
 	const struct cli_option options[] = {
-		{ "config", &config, NULL }, { "listen", &listen, NULL },        { "data-dir", &data_dir, NULL },
-		{ "check", NULL, &check },   { "takeover", NULL, &o.takeover },
+		{ "config", &config, NULL },       { "listen", &listen, NULL },
+		{ "data-dir", &data_dir, NULL },   { "check", NULL, &check },
+		{ "takeover", NULL, &o.takeover },
 	};
 
 	if (cli_parse(c, options, sizeof(options) / sizeof(options[0]), NULL, 0) < 0)

@@ -10,10 +10,11 @@ static void add(struct http_field *fields, unsigned *n, struct str name, struct 
 		fields[(*n)++] = (struct http_field){ name, value };
 }
 
-unsigned answer_fields(struct exchange *x, struct http_field fields[MAX_ANSWER_FIELDS], struct str content_type,
-		       bool upstream)
+unsigned answer_fields(struct exchange *x, struct http_field fields[MAX_ANSWER_FIELDS],
+		       struct str content_type, bool upstream)
 {
-	const struct attempt_fields *passed = upstream && x->attempt ? attempt_fields(x->attempt) : NULL;
+	const struct attempt_fields *passed =
+		upstream && x->attempt ? attempt_fields(x->attempt) : NULL;
 	struct str id_name = str_from(x->match.protocol->request_id_header);
 	unsigned n = 0;
 
@@ -33,8 +34,8 @@ unsigned answer_fields(struct exchange *x, struct http_field fields[MAX_ANSWER_F
 	return n;
 }
 
-void answer_whole(struct exchange *x, int status, struct str content_type, struct str body, bool upstream,
-		  const char *end)
+void answer_whole(struct exchange *x, int status, struct str content_type, struct str body,
+		  bool upstream, const char *end)
 {
 	struct http_field fields[MAX_ANSWER_FIELDS];
 	unsigned n = answer_fields(x, fields, content_type, upstream);
@@ -99,7 +100,8 @@ void answer_models(struct exchange *x)
 	struct buf body;
 	unsigned n;
 
-	if (routing_models(x->snapshot, x->env->catalog, &x->principal, x->arena, &models, &n) != RC_OK) {
+	if (routing_models(x->snapshot, x->env->catalog, &x->principal, x->arena, &models, &n) !=
+	    RC_OK) {
 		answer_error(x,
 			     &(struct ir_error){ .kind = IR_ERR_UNAVAILABLE,
 						 .message = STR("The gateway is out of memory."),
@@ -118,8 +120,10 @@ void answer_models(struct exchange *x)
 	if (buf_len(&body) > 0) {
 		answer_whole(x, 200, STR("application/json"), buf_str(&body), false, "ok");
 	} else {
-		missing.message = arena_printf(x->arena, "The model \"%.*s\" does not exist. GET /v1/models lists those that do.",
-					       STR_ARG(x->match.arg));
+		missing.message = arena_printf(
+			x->arena,
+			"The model \"%.*s\" does not exist. GET /v1/models lists those that do.",
+			STR_ARG(x->match.arg));
 		missing.code = STR("model_not_found");
 		answer_error(x, &missing, "refused");
 	}

@@ -110,7 +110,7 @@ static int count_local(struct exchange *x, const struct target *t, struct err *r
 enum {
 	TOKENS_PER_MESSAGE = 4, /* role and separators of the usual chat templates */
 	TOKENS_PER_TOOL = 12,
-	TOKENS_PER_IMAGE = 1500, /* about a megapixel at the usual vendors */
+	TOKENS_PER_IMAGE = 1500,   /* about a megapixel at the usual vendors */
 	BYTES_PER_FILE_TOKEN = 40, /* base64 of a text PDF */
 };
 

@@ -22,13 +22,16 @@ struct step {
 
 static enum step_result refuse(struct exchange *x, enum ir_error_kind kind, struct str message)
 {
-	answer_error(x, &(struct ir_error){ .kind = kind, .message = message, .retry_after_ms = -1 }, "refused");
+	answer_error(x,
+		     &(struct ir_error){ .kind = kind, .message = message, .retry_after_ms = -1 },
+		     "refused");
 	return DONE;
 }
 
 static enum step_result out_of_memory(struct exchange *x)
 {
-	return refuse(x, IR_ERR_UNAVAILABLE, STR("The gateway is out of memory for this request. Try again later."));
+	return refuse(x, IR_ERR_UNAVAILABLE,
+		      STR("The gateway is out of memory for this request. Try again later."));
 }
 
 /* A caller's own id is kept when it can stand in a log line and a field as it is. */
@@ -38,7 +41,8 @@ static bool sane_id(struct str id)
 		return false;
 	for (size_t i = 0; i < id.len; i++) {
 		unsigned char c = (unsigned char)id.ptr[i];
-		bool alnum = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+		bool alnum =
+			(c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 
 		if (!alnum && c != '-' && c != '_' && c != '.')
 			return false;
@@ -79,21 +83,24 @@ static enum step_result identify(struct exchange *x)
 	case ROUTE_OK:
 		if (protocol_enabled(x))
 			return NEXT;
-		return refuse(x, IR_ERR_NOT_FOUND, STR("This protocol is switched off in the gateway's configuration."));
+		return refuse(x, IR_ERR_NOT_FOUND,
+			      STR("This protocol is switched off in the gateway's configuration."));
 	case ROUTE_METHOD:
 		e.kind = IR_ERR_METHOD;
 		e.message = arena_printf(x->arena, "Method %.*s is not allowed for %.*s; use %.*s.",
-					 STR_ARG(x->head->method_text), STR_ARG(x->head->path), STR_ARG(x->match.allow));
+					 STR_ARG(x->head->method_text), STR_ARG(x->head->path),
+					 STR_ARG(x->match.allow));
 		answer_error(x, &e, "refused");
 		return DONE;
 	case ROUTE_NOT_FOUND:
 		break;
 	}
 	e.kind = IR_ERR_NOT_FOUND;
-	e.message = arena_printf(x->arena,
-				 "There is no %.*s %.*s here. Known: POST /v1/chat/completions, POST /v1/messages, "
-				 "POST /v1/messages/count_tokens, GET /v1/models.",
-				 STR_ARG(x->head->method_text), STR_ARG(x->head->path));
+	e.message = arena_printf(
+		x->arena,
+		"There is no %.*s %.*s here. Known: POST /v1/chat/completions, POST /v1/messages, "
+		"POST /v1/messages/count_tokens, GET /v1/models.",
+		STR_ARG(x->head->method_text), STR_ARG(x->head->path));
 	answer_error(x, &e, "refused");
 	return DONE;
 }
@@ -124,7 +131,8 @@ static enum step_result accept_media(struct exchange *x)
 
 	if (encoding.len > 0 && !str_ieq(encoding, STR("identity")))
 		return refuse(x, IR_ERR_MEDIA_TYPE, STR("Send the body without Content-Encoding."));
-	if (str_istarts(type, STR("multipart/")) || str_istarts(type, STR("application/octet-stream")))
+	if (str_istarts(type, STR("multipart/")) ||
+	    str_istarts(type, STR("application/octet-stream")))
 		return refuse(x, IR_ERR_MEDIA_TYPE, STR("Send the body as application/json."));
 	return NEXT;
 }
@@ -209,7 +217,7 @@ static const struct step steps[] = {
 	{ "authorise", authorise }, /* this principal, this model */
 	{ "route", route },         /* model -> ordered targets */
 	{ "count", count },
-	{ "forward", forward },     /* attempts, pump, settle */
+	{ "forward", forward }, /* attempts, pump, settle */
 };
 
 static void run_steps(struct exchange *x)
@@ -332,7 +340,7 @@ void exchange_end_all(struct exchange_env *env, const char *why)
 		.retry_after_ms = -1,
 	};
 
-	LIST_EACH_SAFE(&env->live, it, tmp)
+	LIST_EACH_SAFE (&env->live, it, tmp)
 		answer_error(LIST_ENTRY(it, struct exchange, live), &e, why);
 }
 
@@ -344,7 +352,7 @@ static void keepalive_tick(struct deadline *d)
 	struct exchange_env *env = LIST_ENTRY(d, struct exchange_env, keepalive);
 	uint64_t now = loop_now_ms(env->loop);
 
-	LIST_EACH_SAFE(&env->live, it, tmp) {
+	LIST_EACH_SAFE (&env->live, it, tmp) {
 		struct exchange *x = LIST_ENTRY(it, struct exchange, live);
 		uint64_t after = x->snapshot->keepalive_ms;
 
@@ -374,7 +382,10 @@ void exchange_refuse(const struct http_head *head, int status, struct str messag
 		     struct buf *body, struct str *ret_content_type, void *env)
 {
 	const struct protocol *p = &protocol_openai_chat;
-	struct ir_error e = { .kind = kind_of_status(status), .status = status, .message = message, .retry_after_ms = -1 };
+	struct ir_error e = { .kind = kind_of_status(status),
+			      .status = status,
+			      .message = message,
+			      .retry_after_ms = -1 };
 	struct route_match match;
 	int ignored;
 

@@ -24,14 +24,17 @@ struct health_table;
 struct exchange_env {
 	struct loop *loop;
 	struct http_client *client;
-	struct engine *engine;         /* NULL: none */
+	struct engine *engine; /* NULL: none */
 	struct health_table *health;
-	struct snapshot *snapshot;     /* for exchanges that begin from now on; the env holds a reference */
-	const struct catalog *catalog; /* models found by discovery; NULL: none; swapped between turns */
-	struct list live;              /* all exchanges under way */
+	struct snapshot
+		*snapshot; /* for exchanges that begin from now on; the env holds a reference */
+	const struct catalog
+		*catalog; /* models found by discovery; NULL: none; swapped between turns */
+	struct list live; /* all exchanges under way */
 	unsigned n_live;
-	struct list detached;          /* attempts whose exchange is over, reading their answer's last bytes */
-	struct deadline keepalive;     /* one tick for all silent streams */
+	struct list
+		detached; /* attempts whose exchange is over, reading their answer's last bytes */
+	struct deadline keepalive; /* one tick for all silent streams */
 };
 
 void exchange_env_init(struct exchange_env *env, struct loop *l);

@@ -24,26 +24,27 @@ struct record {
 	unsigned attempts;
 	bool reused;
 	struct ir_usage usage;
-	const char *end;        /* why it ended: "ok", "refused", "client_gone", "upstream_truncated", ... static */
-	struct str detail;      /* of a failure, for people; no secret */
+	const char *
+		end; /* why it ended: "ok", "refused", "client_gone", "upstream_truncated", ... static */
+	struct str detail; /* of a failure, for people; no secret */
 };
 
 /* The answer on its way from the upstream to the client: one per attempt, see pump.c. */
 struct pump {
-	struct arena *arena;    /* the attempt's */
-	struct arena *scratch;  /* emptied after each event */
+	struct arena *arena;   /* the attempt's */
+	struct arena *scratch; /* emptied after each event */
 	struct relay_tap tap;
 	struct protocol_decoder *decoder;
 	struct protocol_encoder *encoder;
 	struct ir_grammar grammar;
 	struct ir_forced_tool forced;
 	struct ir_fold fold;
-	struct ir_sink sink;    /* the pump's own: after grammar and forced tool */
-	struct buf held;        /* what the client would get, before the commit */
-	bool ready;             /* set up for this attempt */
-	bool finished;          /* the answer is whole */
-	bool errored;           /* an error event came */
-	struct ir_error error;  /* its text, in the attempt's arena */
+	struct ir_sink sink;   /* the pump's own: after grammar and forced tool */
+	struct buf held;       /* what the client would get, before the commit */
+	bool ready;            /* set up for this attempt */
+	bool finished;         /* the answer is whole */
+	bool errored;          /* an error event came */
+	struct ir_error error; /* its text, in the attempt's arena */
 };
 
 struct exchange {
@@ -64,7 +65,7 @@ struct exchange {
 	struct request_peek peek;
 	struct str pin;
 	bool strict;
-	struct ir_request *ir;      /* decoded when the first foreign target needs it */
+	struct ir_request *ir; /* decoded when the first foreign target needs it */
 	struct ir_losses losses;
 
 	struct route route;
@@ -73,11 +74,11 @@ struct exchange {
 	bool relay;                  /* the current attempt passes bytes on */
 	bool forced;                 /* the current attempt asks for a forced tool as a schema */
 	struct attempt *attempt;
-	struct count *counting;      /* tokens being counted by the local engine */
+	struct count *counting; /* tokens being counted by the local engine */
 	struct pump pump;
 
-	bool head_sent;   /* the client has our 200 (perhaps only for a keep-alive) */
-	bool committed;   /* the client has something of this answer: no other target may follow */
+	bool head_sent; /* the client has our 200 (perhaps only for a keep-alive) */
+	bool committed; /* the client has something of this answer: no other target may follow */
 	bool paused;
 	bool over;
 	uint64_t last_sent_ms;
@@ -93,11 +94,11 @@ void exchange_over(struct exchange *x, const char *end);
 /* --- answer.c: answers of our own --- */
 
 /* Fields of every answer. `upstream`: those of the current attempt too. Returns how many. */
-unsigned answer_fields(struct exchange *x, struct http_field fields[MAX_ANSWER_FIELDS], struct str content_type,
-		       bool upstream);
+unsigned answer_fields(struct exchange *x, struct http_field fields[MAX_ANSWER_FIELDS],
+		       struct str content_type, bool upstream);
 /* A whole answer; the exchange is over. */
-void answer_whole(struct exchange *x, int status, struct str content_type, struct str body, bool upstream,
-		  const char *end);
+void answer_whole(struct exchange *x, int status, struct str content_type, struct str body,
+		  bool upstream, const char *end);
 /* An error in the client's dialect: a whole answer, or the terminal event of a stream that has begun. Over. */
 void answer_error(struct exchange *x, const struct ir_error *e, const char *end);
 void answer_models(struct exchange *x);
@@ -108,7 +109,8 @@ void answer_token_count(struct exchange *x, int64_t tokens, bool estimated);
 /* Starts the next target, or answers with the last error when none is left. */
 void forward_next(struct exchange *x);
 /* The request's body for a foreign target, its losses noted; decodes the request first when nobody has. */
-int forward_translate_body(struct exchange *x, const struct target *t, struct buf *out, struct err *reterr) MUST_CHECK;
+int forward_translate_body(struct exchange *x, const struct target *t, struct buf *out,
+			   struct err *reterr) MUST_CHECK;
 /* What the client is told when that fails. */
 struct ir_error forward_error_of(struct exchange *x, int rc, const struct err *e);
 /* The current attempt failed before anything was committed, in a way that another target may not share. */

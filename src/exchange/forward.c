@@ -26,7 +26,8 @@ static int patch_body(struct exchange *x, const struct target *t, struct buf *ou
 		.model = t->model,
 		.quirks = quirks_of(t),
 		.strip_provider = str_present(x->peek.provider_pin),
-		.ask_usage = x->peek.stream && !x->peek.include_usage && !(quirks_of(t) & QUIRK_NO_STREAM_OPTIONS),
+		.ask_usage = x->peek.stream && !x->peek.include_usage &&
+			     !(quirks_of(t) & QUIRK_NO_STREAM_OPTIONS),
 	};
 
 	x->pump.tap.hide_usage = o.ask_usage;
@@ -51,7 +52,8 @@ static struct request_target request_target(const struct exchange *x, const stru
 	return rt;
 }
 
-int forward_translate_body(struct exchange *x, const struct target *t, struct buf *out, struct err *reterr)
+int forward_translate_body(struct exchange *x, const struct target *t, struct buf *out,
+			   struct err *reterr)
 {
 	struct request_target rt = request_target(x, t);
 	const struct ir_request *r;
@@ -60,7 +62,8 @@ int forward_translate_body(struct exchange *x, const struct target *t, struct bu
 
 	if (!x->ir) {
 		rc = x->match.protocol->decode_request(x->arena, x->peek.body, &x->ir, reterr);
-		if (rc == RC_OK && x->match.op == IR_OP_GENERATE && x->match.protocol->check_generate)
+		if (rc == RC_OK && x->match.op == IR_OP_GENERATE &&
+		    x->match.protocol->check_generate)
 			rc = x->match.protocol->check_generate(x->ir, reterr);
 		if (rc != RC_OK)
 			return rc;
@@ -78,7 +81,8 @@ int forward_translate_body(struct exchange *x, const struct target *t, struct bu
 		rc = RC_NOMEM;
 	if (rc == RC_OK && x->strict && x->losses.n > 0)
 		rc = err_set(reterr, RC_UNSUPPORTED,
-			     "Provider \"%.*s\" cannot take: %.*s. Leave them out, or do not ask to be strict.",
+			     "Provider \"%.*s\" cannot take: %.*s. Leave them out, or do not ask "
+			     "to be strict.",
 			     STR_ARG(t->account->name), STR_ARG(ir_losses_text(&x->losses)));
 	return rc;
 }
@@ -91,8 +95,9 @@ struct ir_error forward_error_of(struct exchange *x, int rc, const struct err *e
 
 	if (rc == RC_NOMEM || rc == RC_TOOBIG) {
 		error.kind = rc == RC_NOMEM ? IR_ERR_UNAVAILABLE : IR_ERR_TOO_LARGE;
-		error.message = rc == RC_NOMEM ? STR("The gateway is out of memory for this request.") :
-						 STR("The request is too large to be translated.");
+		error.message = rc == RC_NOMEM
+					? STR("The gateway is out of memory for this request.")
+					: STR("The request is too large to be translated.");
 		return error;
 	}
 	error.message = arena_dup(x->arena, str_from(e->msg));
@@ -126,7 +131,8 @@ static int start(struct exchange *x, const struct target *t, struct err *reterr)
 		buf_done(&o.body);
 		return rc;
 	}
-	x->attempt = attempt_start(&o, &pump_events, x, reterr); /* takes the body, also when it fails */
+	x->attempt =
+		attempt_start(&o, &pump_events, x, reterr); /* takes the body, also when it fails */
 	return x->attempt ? RC_OK : reterr->code;
 }
 

@@ -29,15 +29,16 @@ static void note_failed(struct exchange *x, const char *what)
 {
 	health_failed(x->env->health, x->target->account->name, what);
 	log_event(LOG_WARN, "attempt.failed", NULL, LF_STR("id", x->id),
-		  LF_STR("provider", x->target->account->name), LF_STR("upstream_model", x->target->model),
-		  LF_CSTR("reason", what));
+		  LF_STR("provider", x->target->account->name),
+		  LF_STR("upstream_model", x->target->model), LF_CSTR("reason", what));
 }
 
 static struct ir_error upstream_error(struct exchange *x, enum ir_error_kind kind, const char *what)
 {
 	return (struct ir_error){
 		.kind = kind,
-		.message = arena_printf(x->arena, "Provider \"%.*s\" %s.", STR_ARG(x->target->account->name), what),
+		.message = arena_printf(x->arena, "Provider \"%.*s\" %s.",
+					STR_ARG(x->target->account->name), what),
 		.retry_after_ms = -1,
 	};
 }
@@ -45,7 +46,8 @@ static struct ir_error upstream_error(struct exchange *x, enum ir_error_kind kin
 /* --- failing --- */
 
 /* The upstream is at fault. Before the commit another target may follow. */
-static void fail(struct exchange *x, const struct ir_error *e, const char *reason, const char *end, bool retry)
+static void fail(struct exchange *x, const struct ir_error *e, const char *reason, const char *end,
+		 bool retry)
 {
 	note_failed(x, reason);
 	if (x->committed)
@@ -56,14 +58,16 @@ static void fail(struct exchange *x, const struct ir_error *e, const char *reaso
 
 static void fail_cut(struct exchange *x)
 {
-	struct ir_error e = upstream_error(x, IR_ERR_UPSTREAM, "ended its answer before it was whole");
+	struct ir_error e =
+		upstream_error(x, IR_ERR_UPSTREAM, "ended its answer before it was whole");
 
 	fail(x, &e, "truncated", "upstream_truncated", true);
 }
 
 static void fail_nonsense(struct exchange *x, const char *why)
 {
-	struct ir_error e = upstream_error(x, IR_ERR_UPSTREAM, "sent something that is no answer of its protocol");
+	struct ir_error e = upstream_error(x, IR_ERR_UPSTREAM,
+					   "sent something that is no answer of its protocol");
 
 	if (why && *why)
 		e.message = arena_printf(x->arena, "%.*s (%s)", STR_ARG(e.message), why);
@@ -107,7 +111,9 @@ static int set_up_translation(struct exchange *x)
 {
 	struct pump *p = &x->pump;
 	struct ir_sink *first = &p->sink;
-	struct decoder_options d = { .arena = p->arena, .scratch = p->scratch, .quirks = x->target->account->quirks };
+	struct decoder_options d = { .arena = p->arena,
+				     .scratch = p->scratch,
+				     .quirks = x->target->account->quirks };
 	struct encoder_options e = {
 		.arena = p->arena,
 		.id = x->response_id,
@@ -414,7 +420,8 @@ static void answer_folded(struct exchange *x)
 	struct buf body;
 
 	buf_init(&body, 2 * x->snapshot->max_response);
-	if (x->match.protocol->encode_response(&o, &p->fold.response, &body) != RC_OK || !buf_ok(&body)) {
+	if (x->match.protocol->encode_response(&o, &p->fold.response, &body) != RC_OK ||
+	    !buf_ok(&body)) {
 		fail_memory(x);
 	} else {
 		answer_whole(x, 200, STR("application/json"), buf_str(&body), true, "ok");
@@ -460,8 +467,8 @@ static void on_body(void *user, struct str body)
 /* May another target do better? The request's own mistakes are the same everywhere. */
 static bool worth_another(int status)
 {
-	return status < 400 || status == 401 || status == 402 || status == 403 || status == 404 || status == 408 ||
-	       status == 409 || status == 429 || status >= 500;
+	return status < 400 || status == 401 || status == 402 || status == 403 || status == 404 ||
+	       status == 408 || status == 409 || status == 429 || status >= 500;
 }
 
 static const char *status_reason(int status)
@@ -496,9 +503,12 @@ static const char *status_reason(int status)
 static struct ir_error own_trouble(struct exchange *x, int status)
 {
 	if (status < 400)
-		return upstream_error(x, IR_ERR_UPSTREAM, "answered with a redirect, which is never followed; check its base_url");
-	return upstream_error(x, IR_ERR_UPSTREAM,
-			      "refused the gateway's own credential; its operator has to check the api_key");
+		return upstream_error(
+			x, IR_ERR_UPSTREAM,
+			"answered with a redirect, which is never followed; check its base_url");
+	return upstream_error(
+		x, IR_ERR_UPSTREAM,
+		"refused the gateway's own credential; its operator has to check the api_key");
 }
 
 static void on_status(void *user, int status, struct str body)
@@ -540,7 +550,8 @@ static void on_fail(void *user, const struct attempt_fail *f)
 		return;
 	}
 	e.message = arena_dup(x->arena, e.message);
-	fail(x, &e, f->name, x->committed ? "upstream_truncated" : "upstream_error", f->kind != ATTEMPT_NOMEM);
+	fail(x, &e, f->name, x->committed ? "upstream_truncated" : "upstream_error",
+	     f->kind != ATTEMPT_NOMEM);
 }
 
 const struct attempt_events pump_events = {

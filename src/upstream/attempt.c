@@ -94,13 +94,14 @@ static struct str account_says(struct attempt *t, const char *what)
 	return arena_printf(t->arena, "Provider \"%.*s\" %s.", STR_ARG(t->o.account->name), what);
 }
 
-static void fail_local(struct attempt *t, enum attempt_failure kind, const char *name, enum ir_error_kind error,
-		       const char *what)
+static void fail_local(struct attempt *t, enum attempt_failure kind, const char *name,
+		       enum ir_error_kind error, const char *what)
 {
-	fail(t, (struct attempt_fail){ .kind = kind,
-				       .name = name,
-				       .detail = str_from(what),
-				       .error = { .kind = error, .message = account_says(t, what) } });
+	fail(t,
+	     (struct attempt_fail){ .kind = kind,
+				    .name = name,
+				    .detail = str_from(what),
+				    .error = { .kind = error, .message = account_says(t, what) } });
 }
 
 /* --- framing --- */
@@ -260,32 +261,51 @@ static struct transport_words transport_words(enum http_failure f)
 {
 	switch (f) {
 	case HTTP_FAIL_DNS:
-		return (struct transport_words){ IR_ERR_UPSTREAM, "has a host name that cannot be resolved" };
+		return (struct transport_words){ IR_ERR_UPSTREAM,
+						 "has a host name that cannot be resolved" };
 	case HTTP_FAIL_CONNECT:
-		return (struct transport_words){ IR_ERR_UPSTREAM, "cannot be reached (connection refused or no route)" };
+		return (struct transport_words){
+			IR_ERR_UPSTREAM, "cannot be reached (connection refused or no route)"
+		};
 	case HTTP_FAIL_CONNECT_TIMEOUT:
-		return (struct transport_words){ IR_ERR_TIMEOUT, "did not accept a connection in time (timeouts.connect)" };
+		return (struct transport_words){
+			IR_ERR_TIMEOUT, "did not accept a connection in time (timeouts.connect)"
+		};
 	case HTTP_FAIL_TLS:
-		return (struct transport_words){ IR_ERR_UPSTREAM, "failed the TLS handshake or its certificate is not trusted" };
+		return (struct transport_words){
+			IR_ERR_UPSTREAM,
+			"failed the TLS handshake or its certificate is not trusted"
+		};
 	case HTTP_FAIL_TLS_TIMEOUT:
-		return (struct transport_words){ IR_ERR_TIMEOUT, "did not finish the TLS handshake in time (timeouts.tls)" };
+		return (struct transport_words){
+			IR_ERR_TIMEOUT, "did not finish the TLS handshake in time (timeouts.tls)"
+		};
 	case HTTP_FAIL_FIRST_BYTE_TIMEOUT:
-		return (struct transport_words){ IR_ERR_TIMEOUT, "did not answer in time (timeouts.first_byte)" };
+		return (struct transport_words){ IR_ERR_TIMEOUT,
+						 "did not answer in time (timeouts.first_byte)" };
 	case HTTP_FAIL_IDLE_TIMEOUT:
-		return (struct transport_words){ IR_ERR_TIMEOUT, "stopped sending in the middle of its answer (timeouts.idle)" };
+		return (struct transport_words){
+			IR_ERR_TIMEOUT,
+			"stopped sending in the middle of its answer (timeouts.idle)"
+		};
 	case HTTP_FAIL_WRITE:
 	case HTTP_FAIL_RESET:
 		return (struct transport_words){ IR_ERR_UPSTREAM, "reset the connection" };
 	case HTTP_FAIL_EOF:
-		return (struct transport_words){ IR_ERR_UPSTREAM, "closed the connection before its answer was whole" };
+		return (struct transport_words){
+			IR_ERR_UPSTREAM, "closed the connection before its answer was whole"
+		};
 	case HTTP_FAIL_PROTOCOL:
-		return (struct transport_words){ IR_ERR_UPSTREAM, "did not answer in proper HTTP/1.1" };
+		return (struct transport_words){ IR_ERR_UPSTREAM,
+						 "did not answer in proper HTTP/1.1" };
 	case HTTP_FAIL_ENCODING:
-		return (struct transport_words){ IR_ERR_UPSTREAM, "sent a Content-Encoding that cannot be read" };
+		return (struct transport_words){ IR_ERR_UPSTREAM,
+						 "sent a Content-Encoding that cannot be read" };
 	case HTTP_FAIL_NOMEM:
 		break;
 	}
-	return (struct transport_words){ IR_ERR_UNAVAILABLE, "could not be asked: the gateway is out of memory" };
+	return (struct transport_words){ IR_ERR_UNAVAILABLE,
+					 "could not be asked: the gateway is out of memory" };
 }
 
 static void call_error(void *user, enum http_failure f, struct str detail)
@@ -299,12 +319,14 @@ static void call_error(void *user, enum http_failure f, struct str detail)
 	if (t->detached)
 		return;
 	t->ev.on_fail(t->user, &(struct attempt_fail){
-		.kind = ATTEMPT_TRANSPORT,
-		.http = f,
-		.name = http_failure_name(f),
-		.detail = detail,
-		.error = { .kind = w.error, .message = account_says(t, w.what), .retry_after_ms = -1 },
-	});
+				       .kind = ATTEMPT_TRANSPORT,
+				       .http = f,
+				       .name = http_failure_name(f),
+				       .detail = detail,
+				       .error = { .kind = w.error,
+						  .message = account_says(t, w.what),
+						  .retry_after_ms = -1 },
+			       });
 }
 
 static const struct http_call_events call_events = {
@@ -377,18 +399,20 @@ static int begin_local(struct attempt *t, struct err *reterr)
 		return err_set(reterr, rc, "out of memory");
 	if (rc == 0)
 		return RC_OK;
-	return start_call(t, &t->lease->origin) ? RC_OK : err_set(reterr, RC_NOMEM, "out of memory");
+	return start_call(t, &t->lease->origin) ? RC_OK
+						: err_set(reterr, RC_NOMEM, "out of memory");
 }
 
 static int begin(struct attempt *t, struct err *reterr)
 {
 	if (t->o.account->n_local > 0)
 		return begin_local(t, reterr);
-	return start_call(t, &t->o.account->origin) ? RC_OK : err_set(reterr, RC_NOMEM, "out of memory");
+	return start_call(t, &t->o.account->origin) ? RC_OK
+						    : err_set(reterr, RC_NOMEM, "out of memory");
 }
 
-struct attempt *attempt_start(const struct attempt_options *o, const struct attempt_events *ev, void *user,
-			      struct err *reterr)
+struct attempt *attempt_start(const struct attempt_options *o, const struct attempt_events *ev,
+			      void *user, struct err *reterr)
 {
 	struct arena *a = arena_new(ATTEMPT_ARENA_MAX);
 	struct attempt *t = a ? arena_alloc(a, sizeof(*t)) : NULL;
@@ -419,7 +443,8 @@ struct attempt *attempt_start(const struct attempt_options *o, const struct atte
 	list_init(&t->in_detached);
 	buf_init(&t->body, o->snapshot->max_response);
 	sse_init(&t->sse, o->snapshot->max_event);
-	if (o->account->kind->prepare(a, &p, &t->prepared, reterr) != RC_OK || begin(t, reterr) != RC_OK) {
+	if (o->account->kind->prepare(a, &p, &t->prepared, reterr) != RC_OK ||
+	    begin(t, reterr) != RC_OK) {
 		engine_release(t->lease);
 		attempt_free(&t->dead);
 		return NULL;
@@ -443,7 +468,7 @@ void attempt_detach(struct attempt *t, struct list *detached)
 
 void attempt_cancel_detached(struct list *detached)
 {
-	LIST_EACH_SAFE(detached, it, tmp)
+	LIST_EACH_SAFE (detached, it, tmp)
 		attempt_cancel(LIST_ENTRY(it, struct attempt, in_detached));
 }
 

@@ -35,9 +35,9 @@ struct engine;
 
 /* Why there is no whole answer. */
 enum attempt_failure {
-	ATTEMPT_TRANSPORT,   /* see .http */
-	ATTEMPT_ENGINE,      /* the local engine has no such model ready; .error says why */
-	ATTEMPT_TOO_BIG,     /* an event or a body above our limit */
+	ATTEMPT_TRANSPORT, /* see .http */
+	ATTEMPT_ENGINE,    /* the local engine has no such model ready; .error says why */
+	ATTEMPT_TOO_BIG,   /* an event or a body above our limit */
 	ATTEMPT_NOMEM,
 };
 
@@ -73,20 +73,20 @@ struct attempt_events {
 struct attempt_options {
 	struct loop *loop;
 	struct http_client *client;
-	struct engine *engine;            /* NULL: no local models here */
-	struct snapshot *snapshot;        /* the attempt takes a reference of its own */
+	struct engine *engine;     /* NULL: no local models here */
+	struct snapshot *snapshot; /* the attempt takes a reference of its own */
 	const struct account *account;
-	struct str model;                 /* the provider's name for it */
-	const struct protocol *protocol;  /* spoken upstream */
+	struct str model;                /* the provider's name for it */
+	const struct protocol *protocol; /* spoken upstream */
 	enum ir_op op;
 	bool stream, relay;
 	const struct http_head *client_head;
-	struct buf body;                  /* the attempt takes it over, also when it cannot start */
+	struct buf body; /* the attempt takes it over, also when it cannot start */
 };
 
 /* NULL and reterr when it cannot even be prepared. No callback runs inside. */
-struct attempt *attempt_start(const struct attempt_options *o, const struct attempt_events *ev, void *user,
-			      struct err *reterr) MUST_CHECK;
+struct attempt *attempt_start(const struct attempt_options *o, const struct attempt_events *ev,
+			      void *user, struct err *reterr) MUST_CHECK;
 /* Idempotent while the attempt's memory lives (until the end of the turn in which it was over). */
 void attempt_cancel(struct attempt *t);
 /* The owner has all it wanted (the answer's own end came) and goes: the rest is read, for a moment and without a callback, so

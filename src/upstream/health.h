@@ -15,10 +15,10 @@ struct health_table;
 
 /* What is known of one provider. */
 struct health_state {
-	bool asked;                /* some attempt has ended */
-	unsigned failures;         /* in a row; 0: the last one went well */
-	const char *error;         /* name of the last failure ("connect", "status_503"), static; NULL */
-	int64_t since_s;           /* wall clock of the last change between good and bad */
+	bool asked;        /* some attempt has ended */
+	unsigned failures; /* in a row; 0: the last one went well */
+	const char *error; /* name of the last failure ("connect", "status_503"), static; NULL */
+	int64_t since_s;   /* wall clock of the last change between good and bad */
 };
 
 struct health_table *health_new(void);

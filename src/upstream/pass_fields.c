@@ -37,7 +37,8 @@ static bool may_pass(struct str name, bool relay)
 	return false;
 }
 
-static void put_field(struct arena *a, struct attempt_fields *ret, struct str name, struct str value)
+static void put_field(struct arena *a, struct attempt_fields *ret, struct str name,
+		      struct str value)
 {
 	struct http_field *f = &ret->fields[ret->n];
 
@@ -49,7 +50,8 @@ static void put_field(struct arena *a, struct attempt_fields *ret, struct str na
 		ret->n++;
 }
 
-void pass_fields(struct arena *a, const struct http_head *head, bool relay, struct attempt_fields *ret)
+void pass_fields(struct arena *a, const struct http_head *head, bool relay,
+		 struct attempt_fields *ret)
 {
 	/* The upstream's own request id, so that its support can find the call. */
 	struct str upstream_id = http_field_get(head, STR("x-request-id"));

@@ -9,7 +9,8 @@
 #include "upstream/attempt.h"
 
 /* Copies into `a`. `relay`: the client speaks the upstream's protocol. What does not fit is left out. */
-void pass_fields(struct arena *a, const struct http_head *head, bool relay, struct attempt_fields *ret);
+void pass_fields(struct arena *a, const struct http_head *head, bool relay,
+		 struct attempt_fields *ret);
 
 /* Seconds, an HTTP-date (RFC 9110 section 10.2.3) or milliseconds (retry-after-ms) as milliseconds from `now_s`;
  * -1 when there is none or it makes no sense; never above a day. */
