@@ -268,6 +268,8 @@ static void make_args(struct args *s, const struct model *m, struct str program)
 	arg(s, m->path);
 	arg(s, "-m");
 	arg(s, c->path.ptr);
+	arg(s, "--alias"); /* its answers name the model as clients do, not the file */
+	arg(s, c->name.ptr);
 	arg_number(s, 0, "-c", total_context(c));
 	arg_number(s, 1, "-t", c->threads);
 	arg_number(s, 2, "-np", c->parallel);
