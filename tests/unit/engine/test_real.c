@@ -261,8 +261,8 @@ static void holds_a_streamed_answer_to_a_schema(void)
 	struct str name;
 
 	post("/v1/chat/completions",
-	     "{" CHAT ",\"max_tokens\":200,\"stream\":true,\"response_format\":{\"type\":\"json_"
-		      "schema\",\"json_schema\":{"
+	     "{" CHAT ",\"max_tokens\":100,\"stream\":true,\"response_format\":{\"type\":\"json_"
+	     "schema\",\"json_schema\":{"
 	     "\"name\":\"call\",\"schema\":{\"anyOf\":["
 	     "{\"type\":\"object\",\"properties\":{\"name\":{\"const\":\"get_weather\"},"
 	     "\"arguments\":{\"$ref\":\"#/$defs/t0\"}},"
