@@ -178,6 +178,7 @@ static bool can_parse(const struct server_conn *c)
 	switch (c->state) {
 	case CONN_IDLE:
 	case CONN_HEAD:
+		return !c->in_call;
 	case CONN_DRAIN:
 		return true;
 	case CONN_REQUEST:

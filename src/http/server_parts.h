@@ -86,6 +86,7 @@ struct server_conn {
 	uint64_t idle_at_ms;
 	bool flying;
 	bool feeding;    /* the parse loop is on the stack */
+	bool in_call;    /* of a request's owner, which no further request may be started inside of */
 	bool message_ended; /* the parser has seen the end of the last request */
 	bool held;       /* reading is stopped: too much is kept */
 	bool last;       /* to be closed after the answer */

@@ -244,7 +244,11 @@ void http_request_read_body(struct http_request *r, size_t max)
 		r->continued = true;
 		server_write(c, &go, 1);
 	}
+	c->in_call = true;
 	server_conn_go_on(c);
+	c->in_call = false;
+	if (c->state == CONN_IDLE && buf_len(&c->in))
+		server_conn_kick(c);
 }
 
 /* --- accessors --- */

@@ -34,6 +34,17 @@ static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *ret)
 	ret->len = LOOP_READ_BUF;
 }
 
+/* libuv calls a hang-up an end of file even where the peer has reset the connection; the socket knows. */
+static int end_status(struct uv_carrier *c, int status)
+{
+	int error = 0, fd;
+	socklen_t len = sizeof(error);
+
+	if (status != UV_EOF || uv_fileno(&c->h.handle, &fd) < 0)
+		return status;
+	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 && error ? uv_translate_sys_error(error) : status;
+}
+
 static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *b)
 {
 	struct uv_carrier *c = LIST_ENTRY(h, struct uv_carrier, h);
@@ -41,7 +52,7 @@ static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *b)
 	if (c->closed || n == 0)
 		return;
 	if (n < 0) {
-		c->base.ev->on_end(c->base.user, (int)n);
+		c->base.ev->on_end(c->base.user, end_status(c, (int)n));
 		return;
 	}
 	c->base.ev->on_read(c->base.user, (struct str){ b->base, (size_t)n });

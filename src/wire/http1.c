@@ -424,8 +424,11 @@ static enum http1_error error_of(const struct http1_parser *p, llhttp_errno_t co
 		/* A method nobody knows, or no HTTP at all (TLS, for one)? */
 		return at < bytes.len && http1_is_tchar((unsigned char)bytes.ptr[at]) ? HTTP1_E_METHOD :
 											HTTP1_E_SYNTAX;
-	case HPE_PAUSED_H2_UPGRADE:
 	case HPE_INVALID_VERSION:
+		/* A good version and a bad end of its line are this too. */
+		return str_starts(str_from(llhttp_get_error_reason(&p->ll)), STR("Expected CRLF")) ? HTTP1_E_SYNTAX :
+												     HTTP1_E_VERSION;
+	case HPE_PAUSED_H2_UPGRADE:
 		return HTTP1_E_VERSION;
 	case HPE_INVALID_URL:
 		/* Cut differently, the length would have been noticed before the bad byte. */

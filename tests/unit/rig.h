@@ -20,38 +20,44 @@ enum { GUARD_MS = 20000, PEERS_MAX = 64 };
 
 struct rig {
 	struct loop loop;
-	struct deadline guard;
-	bool expired;
+	uv_timer_t tick; /* so that a condition that came true between two waits is seen */
+	uint64_t until_ms;
 };
 
-static inline void rig_expired(struct deadline *d)
+static inline uint64_t now_ms(void)
 {
-	LIST_ENTRY(d, struct rig, guard)->expired = true;
+	return uv_hrtime() / 1000000;
+}
+
+static inline void rig_tick(uv_timer_t *tick)
+{
+	(void)tick;
 }
 
 static inline void rig_init(struct rig *r)
 {
-	*r = (struct rig){ .expired = false };
+	*r = (struct rig){ .until_ms = 0 };
 	assert_int_equal(loop_init(&r->loop, NULL), RC_OK);
-	deadline_init(&r->guard, &r->loop, rig_expired);
+	uv_timer_init(&r->loop.uv, &r->tick);
 }
 
 static inline void rig_done(struct rig *r)
 {
-	deadline_close(&r->guard, NULL);
+	uv_close((uv_handle_t *)&r->tick, NULL);
 	loop_done(&r->loop);
 }
 
-#define RUN_UNTIL(rig, condition)                                          \
-	do {                                                               \
-		uv_update_time(&(rig)->loop.uv);                           \
-		deadline_set(&(rig)->guard, GUARD_MS);                     \
-		while (!(condition)) {                                     \
-			if ((rig)->expired)                                \
-				fail_msg("never: %s", #condition);         \
-			uv_run(&(rig)->loop.uv, UV_RUN_ONCE);              \
-		}                                                          \
-		deadline_clear(&(rig)->guard);                             \
+#define RUN_UNTIL(rig, condition)                                                   \
+	do {                                                                        \
+		(rig)->until_ms = now_ms() + GUARD_MS;                              \
+		uv_update_time(&(rig)->loop.uv);                                    \
+		uv_timer_start(&(rig)->tick, rig_tick, 5, 5);                       \
+		while (!(condition)) {                                              \
+			if (now_ms() > (rig)->until_ms)                             \
+				fail_msg("never: %s", #condition);                  \
+			uv_run(&(rig)->loop.uv, UV_RUN_ONCE);                       \
+		}                                                                   \
+		uv_timer_stop(&(rig)->tick);                                        \
 	} while (0)
 
 /* Turns the loop while something is ready, `n` times over: for "and nothing else happens". */
@@ -59,11 +65,6 @@ static inline void rig_settle(struct rig *r, int n)
 {
 	while (n-- > 0)
 		uv_run(&r->loop.uv, UV_RUN_NOWAIT);
-}
-
-static inline uint64_t now_ms(void)
-{
-	return uv_hrtime() / 1000000;
 }
 
 /* --- peers --- */

@@ -85,6 +85,26 @@ static void stop_and_done_leave_nothing_posted_behind(void **state)
 	assert_int_equal(n, 2);
 }
 
+struct alarm {
+	struct deadline d;
+	unsigned fired;
+	uint64_t at_ms;
+	bool closed;
+};
+
+static void ring(struct deadline *d)
+{
+	struct alarm *a = LIST_ENTRY(d, struct alarm, d);
+
+	a->fired++;
+	a->at_ms = now_ms();
+}
+
+static void alarm_closed(struct deadline *d)
+{
+	LIST_ENTRY(d, struct alarm, d)->closed = true;
+}
+
 /* --- the end of a turn --- */
 
 struct mortal {
@@ -137,13 +157,18 @@ static void die_inside(struct deadline *d)
 static void the_dead_go_after_the_callback_and_before_the_loop_sleeps(void **state)
 {
 	struct scene s = { .inside = false };
+	struct alarm late = { .fired = 0 };
 
 	rig_init(&s.rig);
 	deadline_init(&s.fire, &s.rig.loop, die_inside);
+	deadline_init(&late.d, &s.rig.loop, ring);
 	deadline_set(&s.fire, 0);
-	/* nothing else is awake: were they not buried before the loop waits, this would end at the guard */
-	RUN_UNTIL(&s.rig, s.gone[0] && s.gone[1]);
+	deadline_set(&late.d, 200);
+	/* one turn: `fire`, the dead, and then a wait for `late`, which they must not see */
+	uv_run(&s.rig.loop.uv, UV_RUN_ONCE);
+	assert_true(s.gone[0] && s.gone[1]);
 	deadline_close(&s.fire, NULL);
+	deadline_close(&late.d, NULL);
 	rig_done(&s.rig);
 }
 
@@ -161,26 +186,6 @@ static void what_dies_last_is_buried_by_done(void **state)
 }
 
 /* --- deadlines --- */
-
-struct alarm {
-	struct deadline d;
-	unsigned fired;
-	uint64_t at_ms;
-	bool closed;
-};
-
-static void ring(struct deadline *d)
-{
-	struct alarm *a = LIST_ENTRY(d, struct alarm, d);
-
-	a->fired++;
-	a->at_ms = now_ms();
-}
-
-static void alarm_closed(struct deadline *d)
-{
-	LIST_ENTRY(d, struct alarm, d)->closed = true;
-}
 
 static void a_deadline_fires_once_and_not_before(void **state)
 {
