@@ -302,7 +302,7 @@ static void R21_heads_that_are_not_exactly_http_are_refused(void **state)
 		{ IN(LINE("A: b\rc")), "!400" }, { IN(LINE("A: b\nC: d")), "!400" },
 		{ IN(LINE("A\xc3\xa9: b")), "!400" },
 		/* line ends */
-		{ IN("GET / HTTP/1.1\n" H "\r\n"), "!505" }, { IN("GET / HTTP/1.1\r" H "\r\n"), "!400" },
+		{ IN("GET / HTTP/1.1\n" H "\r\n"), "!400" }, { IN("GET / HTTP/1.1\r" H "\r\n"), "!400" },
 		{ IN("GET / HTTP/1.1\r\nHost: a\n\r\n"), "!400" }, { IN("GET / HTTP/1.1\r\nHost: a\r\r\n"), "!400" },
 		{ IN("GET / HTTP/1.1\r\nHost: a\r\n\n"), "!400" },
 		{ IN("\nGET / HTTP/1.1\r\n" H "\r\n"), "!400" }, { IN("\r\n\r\nGET / HTTP/1.1\r\n" H "\r\n"), "!400" },
