@@ -148,7 +148,8 @@ int oc_blocks_text(struct oc_blocks *b, enum ir_block_kind kind, struct str text
 	struct oc_block *k = b->head ? b->tail : NULL;
 	int rc;
 
-	if (text.len == 0)
+	/* Blanks amid or behind calls are padding, no text (trap 3). */
+	if (text.len == 0 || (k && k->kind == IR_BLOCK_TOOL_CALL && str_trim(text).len == 0))
 		return RC_OK;
 	if (!k || k->kind != kind || k->sealed || k->vendor_index >= 0) {
 		k = add_block(b, kind);
@@ -347,13 +348,12 @@ int oc_blocks_end(struct oc_blocks *b)
 {
 	for (struct oc_block *k = b->head; k; k = b->head) {
 		int rc = RC_OK;
-		bool idle = k->kind == IR_BLOCK_TEXT && !k->open && str_trim(k->held).len == 0;
 
 		if (k->kind == IR_BLOCK_TOOL_CALL && !k->name.len)
 			return RC_SYNTAX; /* a call of nothing: neither to be passed on nor to be hidden */
-		if (!idle && !k->open)
+		if (!k->open)
 			rc = open_block(b, k);
-		if (!rc && k->open)
+		if (!rc)
 			rc = close_block(b, k);
 		if (rc)
 			return rc;

@@ -42,14 +42,15 @@ void oc_encode_model(const struct model_info *model, struct buf *out)
 int oc_decode_models(struct arena *a, struct str body, struct str **ret_ids, unsigned *ret_n,
 		     struct err *reterr)
 {
-	const json *root = json_parse(a, body, reterr);
-	const json *list = json_is_arr(root) ? root : json_get(root, STR("data"));
+	const json *root, *list;
 	struct json_iter it;
 	struct str *ids;
 	unsigned n = 0;
+	int rc = oc_parse(a, body, &root, reterr);
 
-	if (!root)
-		return RC_SYNTAX;
+	if (rc)
+		return rc;
+	list = json_is_arr(root) ? root : json_get(root, STR("data"));
 	if (!json_is_arr(list))
 		list = json_get(root, STR("models"));
 	if (!json_is_arr(list))

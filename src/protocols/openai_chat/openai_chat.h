@@ -23,6 +23,9 @@
 /* True when `origin` (a part's, tool's or request's) is this protocol. */
 bool oc_minted(const char *origin);
 
+/* json_parse() with the reason as the result: RC_SYNTAX or RC_NOMEM. */
+int oc_parse(struct arena *a, struct str text, const json **ret, struct err *reterr) MUST_CHECK;
+
 /* --- usage.c --- */
 
 /* Takes over what a vendor's `usage` object says; members it leaves out keep their value (trap 118). */

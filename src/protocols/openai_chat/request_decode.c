@@ -570,15 +570,15 @@ static int read_extras(const struct oc_reader *r, const json *root, struct ir_re
 int oc_decode_request(struct arena *a, struct str body, struct ir_request **ret, struct err *reterr)
 {
 	const struct oc_reader r = { .arena = a, .reterr = reterr };
-	const json *root = json_parse(a, body, reterr);
+	const json *root;
 	struct ir_request *q = arena_alloc(a, sizeof(*q));
 	struct oc_path at = { "" };
-	int rc = RC_OK;
+	int rc = oc_parse(a, body, &root, reterr);
 
+	if (rc)
+		return rc;
 	if (!q)
 		return oc_nomem(&r);
-	if (!root)
-		return RC_SYNTAX;
 	if (!json_is_obj(root))
 		return err_set(reterr, RC_INVALID,
 			       "the request body must be a JSON object, but is %s",

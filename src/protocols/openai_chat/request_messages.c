@@ -486,12 +486,14 @@ static int read_message(struct reading *s, const json *m, const struct oc_path *
 				 "supported values are 'system', 'developer', 'user', 'assistant', "
 				 "'tool' and 'function'.");
 	}
+	if (rc)
+		return rc;
 	/* A mark on the whole message stands behind its last part. */
 	if (s->parts.n && role < CHAT_TOOL && oc_read_cache(m) != IR_CACHE_NONE)
 		s->parts.items[s->parts.n - 1].cache = oc_read_cache(m);
 	last_message(s)->parts = s->parts.items;
 	last_message(s)->n_parts = s->parts.n;
-	return rc || !s->parts.failed ? rc : oc_nomem(s->r);
+	return s->parts.failed ? oc_nomem(s->r) : RC_OK;
 }
 
 /* The call that a result at `message` answers stands in the nearest assistant message before it. */

@@ -372,6 +372,7 @@ int oc_decode_event(struct protocol_decoder *d, const struct sse_event *ev, stru
 {
 	struct str data = str_trim(ev->data);
 	const json *root;
+	int rc;
 
 	if (data.len == 0 || d->ended)
 		return RC_OK;
@@ -379,9 +380,9 @@ int oc_decode_event(struct protocol_decoder *d, const struct sse_event *ev, stru
 		d->done = true;
 		return d->started ? explain(finish(d), reterr) : RC_OK;
 	}
-	root = json_parse(d->o.scratch, data, reterr);
-	if (!root)
-		return RC_SYNTAX;
+	rc = oc_parse(d->o.scratch, data, &root, reterr);
+	if (rc)
+		return rc;
 	if (oc_error_is(root) || str_eq(ev->name, STR("error")))
 		return fail_with(d, root);
 	if (!json_is_obj(root))
@@ -403,13 +404,13 @@ int oc_decode_end(struct protocol_decoder *d, struct err *reterr)
 int oc_decode_body(const struct decoder_options *o, struct str body, struct err *reterr)
 {
 	struct protocol_decoder *d = oc_decoder_new(o);
-	const json *root = json_parse(o->scratch, body, reterr), *choice, *message;
-	int rc;
+	const json *root, *choice, *message;
+	int rc = oc_parse(o->scratch, body, &root, reterr);
 
+	if (rc)
+		return rc;
 	if (!d)
 		return explain(RC_NOMEM, reterr);
-	if (!root)
-		return RC_SYNTAX;
 	choice = first_choice(root);
 	message = json_get(choice, STR("message"));
 	if (oc_error_is(root))
