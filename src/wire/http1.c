@@ -425,9 +425,8 @@ static enum http1_error error_of(const struct http1_parser *p, llhttp_errno_t co
 		return at < bytes.len && http1_is_tchar((unsigned char)bytes.ptr[at]) ? HTTP1_E_METHOD :
 											HTTP1_E_SYNTAX;
 	case HPE_INVALID_VERSION:
-		/* A good version and a bad end of its line are this too. */
-		return str_starts(str_from(llhttp_get_error_reason(&p->ll)), STR("Expected CRLF")) ? HTTP1_E_SYNTAX :
-												     HTTP1_E_VERSION;
+		/* A good version and a bare LF are this too. */
+		return at > 0 && bytes.ptr[at - 1] == '\n' ? HTTP1_E_SYNTAX : HTTP1_E_VERSION;
 	case HPE_PAUSED_H2_UPGRADE:
 		return HTTP1_E_VERSION;
 	case HPE_INVALID_URL:
