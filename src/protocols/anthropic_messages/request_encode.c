@@ -65,8 +65,9 @@ static void decide_thinking(struct am_writer *w)
 	want_thinking(w);
 	if (!w->thinking)
 		return;
-	/* A forced call and thinking exclude each other (78); a tool turn that goes on cannot begin to think (46). */
-	if ((forced(w) && w->r->n_tools) || !am_history_allows_thinking(w)) {
+	/* A forced call and a thinking budget exclude each other (78; adaptive models just do not think then), and a
+	 * tool turn that goes on cannot begin to think (46). */
+	if ((forced(w) && w->r->n_tools && !w->adaptive) || !am_history_allows_thinking(w)) {
 		w->thinking = w->adaptive = false;
 		w->budget = 0;
 		loss(w, "reasoning_effort");
@@ -412,9 +413,8 @@ static void put_sampling(struct am_writer *w)
 	const struct ir_request *r = w->r;
 	bool heat = str_present(r->temperature), nucleus = str_present(r->top_p);
 
-	if (heat && w->thinking) { /* must be 1 or absent (trap 70) */
-		if (number(w, r->temperature, 0) != 1)
-			loss(w, "temperature");
+	if (heat && w->thinking && number(w, r->temperature, 0) != 1) { /* must be 1 or absent (trap 70) */
+		loss(w, "temperature");
 		heat = false;
 	}
 	/* Newer models refuse both (trap 69); the vendor's own clients know what they ask. */

@@ -69,10 +69,6 @@ static int put_system_part(struct am_writer *w, const struct ir_part *p, unsigne
 {
 	struct ir_part copy = *p;
 
-	if (p->kind == IR_PART_OPAQUE) { /* only a system message in its place may hold such */
-		ir_loss(w->losses, STR("system"));
-		return RC_OK;
-	}
 	if (apart && p->kind == IR_PART_TEXT) {
 		copy.text = arena_printf(w->arena, "\n\n%.*s", STR_ARG(p->text));
 		if (!str_present(copy.text))
@@ -101,6 +97,10 @@ int am_write_system(struct am_writer *w)
 
 			if (am_part_vanishes(w, &m->parts[k]))
 				continue;
+			if (m->parts[k].kind == IR_PART_OPAQUE) { /* only a system message in its place may hold such */
+				ir_loss(w->losses, STR("system"));
+				continue;
+			}
 			if (!some) {
 				jw_key(&w->w, "system");
 				jw_arr(&w->w);
