@@ -1,7 +1,7 @@
 /* tests/unit/protocols/anthropic_messages/test_relay.c - mirrors relay.c, errors.c and models.c.
  * Rule under test: a relayed body changes only where the gateway must change it, the tap reads usage and errors without
  * touching a byte, and an error always has the vendor's shape. */
-#include "protocols/anthropic_messages/tape.h"
+#include "protocols/anthropic_messages/transcript.h"
 
 static struct arena *arena;
 

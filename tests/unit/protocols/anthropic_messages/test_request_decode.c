@@ -1,7 +1,7 @@
 /* tests/unit/protocols/anthropic_messages/test_request_decode.c - mirrors request_decode.c and request_blocks.c.
  * Rule under test: what a client asked is found in the canonical request, unknown things stay whole or become extras, and
  * a wrong type is refused in the vendor's words with the place where it stands. */
-#include "protocols/anthropic_messages/tape.h"
+#include "protocols/anthropic_messages/transcript.h"
 
 static struct arena *arena;
 

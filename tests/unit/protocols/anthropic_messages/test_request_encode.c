@@ -1,7 +1,7 @@
 /* tests/unit/protocols/anthropic_messages/test_request_encode.c - mirrors request_encode.c, request_turns.c, request_parts.c.
  * Rule under test: the vendor accepts what is written, nothing is lost unsaid, and what the vendor's own client asked comes out
  * as it went in. */
-#include "protocols/anthropic_messages/tape.h"
+#include "protocols/anthropic_messages/transcript.h"
 
 #include "base/base64.h"
 
@@ -360,15 +360,24 @@ static void trap_085_adaptive_models_get_the_effort(void **state)
 
 static void trap_078_forced_call_turns_thinking_off(void **state)
 {
+	struct request_target t = plain_target();
+
 	expect(foreign_with(TOOLS ",\"tool_choice\":{\"type\":\"any\"}" ASK), NULL, OUT(TOOLS ",\"tool_choice\":{\"type\":\"any\"}"),
 	       "reasoning_effort");
+	/* Seen in a recording: an adaptive model takes both. */
+	t.adaptive_thinking = true;
+	expect(decode("{\"model\":\"m\",\"max_tokens\":100,\"messages\":[" U "]" TOOLS ",\"tool_choice\":{\"type\":\"any\"},"
+		      "\"thinking\":{\"type\":\"adaptive\"}}"),
+	       &t, OUT(TOOLS ",\"tool_choice\":{\"type\":\"any\"},\"thinking\":{\"type\":\"adaptive\"}"), NULL);
 }
 
 static void trap_070_temperature_goes_where_thinking_comes(void **state)
 {
 	expect(foreign_with(ASK ",\"temperature\":0.5,\"top_k\":3,\"top_p\":0.5"), NULL,
 	       OUT_MAX(1124, ",\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":1024}"), "temperature, top_p, top_k");
-	expect(foreign_with(ASK ",\"temperature\":1,\"top_p\":0.95"), NULL,
+	expect(foreign_with(ASK ",\"temperature\":1.0"), NULL,
+	       OUT_MAX(1124, ",\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":1024},\"temperature\":1.0"), NULL);
+	expect(foreign_with(ASK ",\"top_p\":0.95"), NULL,
 	       OUT_MAX(1124, ",\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":1024},\"top_p\":0.95"), NULL);
 }
 

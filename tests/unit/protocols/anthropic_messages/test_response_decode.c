@@ -1,7 +1,7 @@
 /* tests/unit/protocols/anthropic_messages/test_response_decode.c - mirrors response_decode.c.
  * Rule under test: whatever an upstream that claims this protocol sends, the events keep to the grammar and say what the
  * official SDK would have understood, or the answer is an error. */
-#include "protocols/anthropic_messages/tape.h"
+#include "protocols/anthropic_messages/transcript.h"
 
 #define EV(name, data) "event: " name "\ndata: " data "\n\n"
 #define START_ID                                                                                                       \

@@ -1,7 +1,7 @@
 /* tests/unit/protocols/anthropic_messages/test_response_encode.c - mirrors response_encode.c.
  * Rule under test: what the official SDK is given is exactly what it can take (section 3.4 of the facts), and
  * decoding what was encoded gives the same answer again. */
-#include "protocols/anthropic_messages/tape.h"
+#include "protocols/anthropic_messages/transcript.h"
 
 #define EV(name, data) "event: " name "\ndata: " data "\n\n"
 #define START_EV                                                                                                       \

@@ -1,4 +1,4 @@
-/* tests/unit/protocols/anthropic_messages/tape.h - events as lines of text, so that a test can say what it wants to see.
+/* tests/unit/protocols/anthropic_messages/transcript.h - events as lines of text, so that a test can say what it wants to see.
  *
  *	START msg_1 claude-x in=10 out=1
  *	OPEN 0 tool_call toolu_1 get_weather
@@ -9,8 +9,8 @@
  *
  * A merging tape joins neighbouring deltas of one kind, for comparisons where the pieces' sizes do not matter.
  */
-#ifndef GW_TESTS_ANTHROPIC_TAPE_H
-#define GW_TESTS_ANTHROPIC_TAPE_H
+#ifndef GW_TESTS_ANTHROPIC_TRANSCRIPT_H
+#define GW_TESTS_ANTHROPIC_TRANSCRIPT_H
 
 #include "check.h"
 
