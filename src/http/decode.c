@@ -73,17 +73,20 @@ enum decode_result decoder_feed(struct decoder *d, struct str bytes, bool (*sink
 		return DECODE_BROKEN;
 	d->z.next_in = (unsigned char *)bytes.ptr;
 	d->z.avail_in = (unsigned)bytes.len;
-	d->in += bytes.len;
 	do {
 		if (d->complete) { /* a further gzip member may follow; nothing else may */
 			if (d->coding != CODING_GZIP || inflateReset(&d->z) != Z_OK)
 				return DECODE_BROKEN;
 			d->complete = false;
 		}
+		size_t before = d->z.avail_in;
+
 		d->z.next_out = out;
 		d->z.avail_out = sizeof(out);
 		rc = inflate(&d->z, Z_SYNC_FLUSH);
 		size_t n = sizeof(out) - d->z.avail_out;
+
+		d->in += before - d->z.avail_in;
 
 		if (rc != Z_OK && rc != Z_STREAM_END && rc != Z_BUF_ERROR)
 			return DECODE_BROKEN;
