@@ -17,7 +17,7 @@ PREFIX ?= /usr/local
 export JOBS
 
 # Runs cmake where a build has not been configured yet; after that ninja does it whenever it must.
-configure = test -e build/$(1)/build.ninja || { echo "configuring build/$(1)"; cmake --preset $(1) --log-level=WARNING; }
+configure = test -e build/$(1)/build.ninja || { echo "configuring build/$(1)"; cmake --preset $(1) --log-level=WARNING >/dev/null; }
 # $(call compile,PRESET[,TARGETS]): on a terminal ninja shows how far it is; in a log only what goes wrong.
 compile = ninja -C build/$(1) -j $(JOBS) $(if $(MAKE_TERMOUT),,--quiet) $(2)
 # An engine that cannot be had is no reason not to serve the cloud providers, or not to run the other tests.

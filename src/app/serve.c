@@ -266,6 +266,7 @@ static int address_is_free(const struct http_listener_options *l, struct err *re
 	int fd, one = 1, rc = RC_OK;
 
 	(void)snprintf(port, sizeof(port), "%u", l->port);
+	/* allowed here: at start-up no loop waits for it */
 	if (str_present(host) && getaddrinfo(host.ptr, port, &hints, &found) == 0) {
 		fd = socket(found->ai_family, found->ai_socktype | SOCK_CLOEXEC, 0);
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
