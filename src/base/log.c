@@ -40,6 +40,7 @@ static struct {
 	struct buf queue; /* lines waiting; the writer swaps it for an empty one */
 	char *path;       /* NULL: stderr */
 	int next_fd;      /* log_reopen(): to be taken over by the writer; -1: none */
+	size_t next_from; /* where in the queue the lines for next_fd begin */
 	bool closing;
 	bool urgent; /* do not let lines gather */
 	bool idle;   /* the writer sleeps until it is woken */
@@ -327,19 +328,24 @@ static void *writer(void *unused)
 	buf_init(&batch, QUEUE_MAX);
 	while (!last) {
 		struct buf swap = batch;
+		struct str old, new;
 		int fd;
 
 		pthread_mutex_lock(&g.lock);
 		wait_for_lines();
 		batch = g.queue;
 		g.queue = swap;
+		old = new = buf_str(&batch);
 		fd = g.next_fd;
 		g.next_fd = -1;
+		if (fd >= 0 && old.len > g.next_from)
+			old.len = g.next_from;
 		last = g.closing;
 		pthread_mutex_unlock(&g.lock);
-		write_out(buf_str(&batch));
+		write_out(old);
 		if (fd >= 0)
 			take_fd(fd);
+		write_out(str_from_offset(new, old.len));
 		report_losses();
 		if (batch.cap > QUEUE_KEEP)
 			buf_done(&batch);
@@ -482,6 +488,7 @@ void log_reopen(void)
 	pthread_mutex_lock(&g.lock);
 	stale = g.next_fd;
 	g.next_fd = fd;
+	g.next_from = buf_len(&g.queue);
 	g.idle = false;
 	pthread_mutex_unlock(&g.lock);
 	pthread_cond_signal(&g.wake);
