@@ -406,11 +406,13 @@ int json_scan(struct str text, struct json_want *wants, unsigned n, struct err *
 
 struct str json_unquote(struct arena *a, struct str quoted)
 {
-	cursor p = (cursor)quoted.ptr + 1, end = (cursor)quoted.ptr + quoted.len - 1;
+	cursor p, end;
 	char *out, *to;
 
-	if (quoted.len < 2 || *quoted.ptr != '"' || *end != '"')
+	if (quoted.len < 2 || *quoted.ptr != '"' || quoted.ptr[quoted.len - 1] != '"')
 		return STR_NONE;
+	p = (cursor)quoted.ptr + 1;
+	end = (cursor)quoted.ptr + quoted.len - 1;
 	if (!memchr(p, '\\', (size_t)(end - p)))
 		return (struct str){ (const char *)p, (size_t)(end - p) };
 	out = to = arena_alloc_raw(a, (size_t)(end - p)); /* no escape is shorter than what it means */
