@@ -90,6 +90,8 @@ struct json_edit json_edit_remove(struct str text, struct str member)
 	const char *from = member.ptr, *to = from + member.len, *end = text.ptr + text.len;
 	const char *after = to, *comma;
 
+	if (!member.ptr)
+		return (struct json_edit){ .old = { text.ptr, 0 }, .with = STR("") };
 	while (after < end && is_blank(*after))
 		after++;
 	comma = comma_before(text.ptr, from);

@@ -45,7 +45,7 @@ struct json_edit {
 void json_patch(struct buf *out, struct str text, struct json_edit *edits, unsigned n);
 
 /* The edit that removes the member `m` of `text` (as found by json_scan(), at
- * top level) together with one comma beside it. */
+ * top level) together with one comma beside it. For an absent one: an edit that changes nothing. */
 struct json_edit json_edit_remove(struct str text, struct str member);
 /* The edit that adds `"key":value` (ready text, no braces or commas around) as the first member of the
  * object `text`. Not together with edits that remove all of its members. Without memory .old is absent,

@@ -38,7 +38,7 @@ static bool crlf_before(struct str window, size_t line)
 }
 
 /* Length of the block at the front of the window, its blank line included; 0 when more bytes
- * are needed. Every byte is looked at once over all calls for a block. */
+ * are needed. Leaves seen_ where the blank line begins. Every byte is looked at once over all calls for a block. */
 static size_t find_block(struct sse_parser *p, struct str window)
 {
 	if (p->seen_ == 0 && p->skip_lf_ && window.len) {
@@ -119,7 +119,9 @@ enum sse_result sse_next(struct sse_parser *p, struct str window, struct sse_eve
 	size_t len = find_block(p, window), from;
 	struct sse_event ev = { 0 };
 
-	if (len > p->max_event || (!len && window.len > p->max_event))
+	/* Measured without the blank line and without an LF of the last one, as it depends on the cut whether
+	 * those count here. While the block is open, one byte more may be the CR of its blank line. */
+	if ((len ? p->seen_ : window.len - (window.len > 0)) > p->max_event + p->skip_lf_)
 		return SSE_TOOBIG;
 	if (!len)
 		return SSE_MORE;

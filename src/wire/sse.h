@@ -26,7 +26,7 @@ struct sse_event {
 };
 
 struct sse_parser {
-	size_t max_event; /* longest block in bytes, its line ends included */
+	size_t max_event; /* longest block in bytes, its line ends included, its blank line not */
 	/* private */
 	struct buf joined; /* several data lines, joined; unused for one line */
 	size_t seen_;      /* bytes of the window already searched for the block's end */

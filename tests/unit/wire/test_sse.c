@@ -207,33 +207,70 @@ static void an_event_is_complete_with_its_blank_line(void **state)
 
 static void bar_26_trap_025_a_line_of_16_mib_passes_and_one_byte_more_does_not(void **state)
 {
-	size_t max = 16 << 20;
-	char *in = malloc(max + 1);
+	size_t max = 16 << 20; /* of the block without its blank line */
+	char *in = malloc(max + 3);
 	struct sse_parser p;
 	struct sse_event ev;
 	size_t used;
 
-	memset(in, 'x', max + 1);
+	memset(in, 'x', max + 3);
 	memcpy(in, "data: ", 6);
-	in[max - 2] = in[max - 1] = '\n';
+	in[max - 1] = in[max] = '\n';
 	sse_init(&p, max);
 	for (size_t n = 0; n < max; n += 65521)
 		assert_int_equal(sse_next(&p, (struct str){ in, n }, &ev, &used), SSE_MORE);
-	assert_int_equal(sse_next(&p, (struct str){ in, max }, &ev, &used), SSE_EVENT);
-	assert_int_equal(ev.data.len, max - 8);
-	in[max - 2] = 'x';
-	in[max] = '\n';
+	assert_int_equal(sse_next(&p, (struct str){ in, max + 1 }, &ev, &used), SSE_EVENT);
+	assert_int_equal(ev.data.len, max - 7);
+	in[max - 1] = 'x';
+	in[max + 1] = '\n';
 	assert_int_equal(sse_next(&p, (struct str){ in, max }, &ev, &used), SSE_MORE);
-	assert_int_equal(sse_next(&p, (struct str){ in, max + 1 }, &ev, &used), SSE_TOOBIG);
+	assert_int_equal(sse_next(&p, (struct str){ in, max + 2 }, &ev, &used), SSE_TOOBIG);
 	sse_done(&p);
 	sse_init(&p, max); /* whole at once */
-	assert_int_equal(sse_next(&p, (struct str){ in, max + 1 }, &ev, &used), SSE_TOOBIG);
+	assert_int_equal(sse_next(&p, (struct str){ in, max + 2 }, &ev, &used), SSE_TOOBIG);
 	sse_done(&p);
 	sse_init(&p, max); /* and while no end is in sight */
-	in[max - 1] = in[max] = 'x';
-	assert_int_equal(sse_next(&p, (struct str){ in, max + 1 }, &ev, &used), SSE_TOOBIG);
+	in[max] = in[max + 1] = 'x';
+	assert_int_equal(sse_next(&p, (struct str){ in, max + 2 }, &ev, &used), SSE_TOOBIG);
 	sse_done(&p);
 	free(in);
+}
+
+/* The limit does not depend on the cut, whatever the line ends. */
+static void the_limit_is_the_same_however_cut(void **state)
+{
+	static const struct str ends[] = {
+		STR_INIT("\n\n"), STR_INIT("\r\n\r\n"), STR_INIT("\r\r"), STR_INIT("\n\r\n"), STR_INIT("\r\n\n"), STR_INIT("\r\r\n"),
+	};
+
+	for (size_t i = 0; i < 36; i++) {
+		for (size_t n = MAX_EVENT - 8; n <= MAX_EVENT; n++) {
+			struct tape whole, t;
+			struct buf in;
+
+			buf_init(&in, 1 << 20);
+			buf_puts(&in, "data: first");
+			buf_put(&in, ends[i / 6]);
+			buf_printf(&in, "data: %0*d", (int)n - 6, 7);
+			buf_put(&in, ends[i % 6]);
+			buf_puts(&in, "x");
+			play(&whole, buf_str(&in), 0, buf_len(&in));
+			for (size_t cut = buf_len(&in) - 8; cut < buf_len(&in); cut++) {
+				play(&t, buf_str(&in), cut, 0);
+				assert_int_equal(t.end, whole.end);
+				tape_done(&t);
+			}
+			for (size_t cut = 8; cut < 20; cut++) {
+				play(&t, buf_str(&in), cut, 0);
+				assert_int_equal(t.end, whole.end);
+				tape_done(&t);
+			}
+			assert_int_equal(whole.end, n + (ends[i % 6].ptr[0] == '\r' && ends[i % 6].ptr[1] == '\n') < MAX_EVENT ?
+							    SSE_MORE : SSE_TOOBIG);
+			tape_done(&whole);
+			buf_done(&in);
+		}
+	}
 }
 
 static void bar_26_one_mebibyte_byte_by_byte_is_linear(void **state)
@@ -349,6 +386,7 @@ int main(void)
 		cmocka_unit_test(trap_026_padding_is_kept_for_the_reader_of_the_data),
 		cmocka_unit_test(an_event_is_complete_with_its_blank_line),
 		cmocka_unit_test(bar_26_trap_025_a_line_of_16_mib_passes_and_one_byte_more_does_not),
+		cmocka_unit_test(the_limit_is_the_same_however_cut),
 		cmocka_unit_test(bar_26_one_mebibyte_byte_by_byte_is_linear),
 		cmocka_unit_test(many_events_in_one_window_are_linear),
 		cmocka_unit_test(random_streams_mean_the_same_however_cut),
