@@ -40,7 +40,8 @@ void *arena_array(struct arena *a, size_t count, size_t size) __attribute__((war
 
 /* `p`, an allocation of `old_n` bytes of this arena (or NULL, 0), grown to
  * `new_n`; in place when it was the last one. NULL on failure, `p` then still valid. */
-void *arena_grow(struct arena *a, void *p, size_t old_n, size_t new_n) __attribute__((warn_unused_result));
+void *arena_grow(struct arena *a, void *p, size_t old_n, size_t new_n)
+	__attribute__((warn_unused_result));
 
 /* A copy of `s`, NUL-terminated for C APIs (the NUL is not in .len; `s` may
  * hold NULs). On failure .ptr is NULL; for an empty `s` it is not; an absent

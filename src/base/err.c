@@ -22,7 +22,8 @@ static void tidy(char *text, size_t size, int wanted)
 }
 
 __attribute__((format(printf, 5, 0))) /* fmt is a literal of one of our callers */
-static void fill(struct err *e, enum rc code, size_t at, const char *param, const char *fmt, va_list ap)
+static void
+fill(struct err *e, enum rc code, size_t at, const char *param, const char *fmt, va_list ap)
 {
 	if (!e)
 		return;

@@ -37,9 +37,10 @@ static void put_control(struct buf *out, unsigned char c)
 
 void escape_json(struct buf *out, struct str s)
 {
-	const unsigned char *p = (const unsigned char *)s.ptr, *end = p + s.len, *run = p;
+	const unsigned char *p = (const unsigned char *)(s.ptr ? s.ptr : ""), *end = p + s.len,
+			    *run = p;
 
-	while (s.len) {
+	while (p < end) {
 		size_t n;
 
 		p = escape_plain_end(p, end);

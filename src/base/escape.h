@@ -20,7 +20,8 @@ void escape_json(struct buf *out, struct str s);
  * backslash, a byte >= 0x80, or `end`. Eight bytes at a time: in each byte of `odd` the top
  * bit is set if the byte of `w` is one of those (a borrow may set it too, but only above
  * a byte that is one, so the lowest one is true). */
-static inline const unsigned char *escape_plain_end(const unsigned char *p, const unsigned char *end)
+static inline const unsigned char *escape_plain_end(const unsigned char *p,
+						    const unsigned char *end)
 {
 	while (end - p >= 8) {
 		uint64_t w, odd;

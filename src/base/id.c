@@ -47,7 +47,8 @@ void random_bytes(void *out, size_t n)
 
 void id_make(char *out, size_t n)
 {
-	static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+	static const char digits[] =
+		"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 	unsigned char raw[64];
 	size_t left = 0;
 

@@ -10,11 +10,11 @@ struct list {
 	struct list *prev, *next;
 };
 
-#define LIST_ENTRY(node, type, member) ((type *)((char *)(node) - offsetof(type, member)))
+#define LIST_ENTRY(node, type, member) ((type *)((char *)(node)-offsetof(type, member)))
 #define LIST_EACH(head, it) for (struct list *it = (head)->next; it != (head); it = it->next)
 /* Safe against removal of `it`. */
-#define LIST_EACH_SAFE(head, it, tmp)                                            \
-	for (struct list *it = (head)->next, *tmp = it->next; it != (head);      \
+#define LIST_EACH_SAFE(head, it, tmp)                                       \
+	for (struct list *it = (head)->next, *tmp = it->next; it != (head); \
 	     it = tmp, tmp = it->next)
 
 static inline void list_init(struct list *l)

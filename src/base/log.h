@@ -54,13 +54,13 @@ struct log_field {
 void log_fields(enum log_level level, const char *event, const char *msg,
 		const struct log_field *fields, unsigned n);
 
-#define log_event(level, event, msg, ...)                                              \
-	do {                                                                           \
-		if (log_enabled(level)) {                                              \
-			const struct log_field log_fs_[] = { __VA_ARGS__ };            \
-			log_fields(level, event, msg, log_fs_,                         \
-				   (unsigned)(sizeof(log_fs_) / sizeof(log_fs_[0])));  \
-		}                                                                      \
+#define log_event(level, event, msg, ...)                                             \
+	do {                                                                          \
+		if (log_enabled(level)) {                                             \
+			const struct log_field log_fs_[] = { __VA_ARGS__ };           \
+			log_fields(level, event, msg, log_fs_,                        \
+				   (unsigned)(sizeof(log_fs_) / sizeof(log_fs_[0]))); \
+		}                                                                     \
 	} while (0)
 
 #endif

@@ -139,7 +139,8 @@ bool str_glob(struct str pattern, struct str s)
 			starred = true;
 			star = ++p;
 			mark = i;
-		} else if (p < pattern.len && (pattern.ptr[p] == '?' || pattern.ptr[p] == s.ptr[i])) {
+		} else if (p < pattern.len &&
+			   (pattern.ptr[p] == '?' || pattern.ptr[p] == s.ptr[i])) {
 			p++;
 			i++;
 		} else if (starred) {

@@ -19,7 +19,10 @@ struct str {
 
 /* A literal; works in static initialisers too. */
 #define STR(lit) ((struct str){ "" lit, sizeof(lit) - 1 })
-#define STR_INIT(lit) { "" lit, sizeof(lit) - 1 }
+#define STR_INIT(lit)                   \
+	{                               \
+		"" lit, sizeof(lit) - 1 \
+	}
 #define STR_NONE ((struct str){ NULL, 0 })
 
 /* For printf: printf("%.*s", STR_ARG(s)). */

@@ -80,7 +80,8 @@ static ptrdiff_t too_deep_at(struct str text)
 static int refuse(struct err *reterr, const yyjson_read_err *e)
 {
 	if (e->code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
-		return err_set(reterr, RC_NOMEM, "the JSON text takes more memory than one request may");
+		return err_set(reterr, RC_NOMEM,
+			       "the JSON text takes more memory than one request may");
 	return err_at(reterr, RC_SYNTAX, e->pos, "not valid JSON at byte %zu: %s", e->pos, e->msg);
 }
 
@@ -115,7 +116,8 @@ const json *json_parse(struct arena *a, struct str text, struct err *reterr)
 
 		if (c == ' ' || c == '\t' || c == '\n' || c == '\r')
 			continue;
-		err_at(reterr, RC_SYNTAX, i, "not valid JSON at byte %zu: something follows the value", i);
+		err_at(reterr, RC_SYNTAX, i,
+		       "not valid JSON at byte %zu: something follows the value", i);
 		return NULL;
 	}
 	return yyjson_doc_get_root(doc);

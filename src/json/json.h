@@ -20,7 +20,8 @@ enum { JSON_MAX_DEPTH = 256 };
 
 /* A value; NULL means "absent", and every reader below accepts NULL. */
 struct yyjson_val;
-typedef struct yyjson_val json; /* the one typedef of the tree: yyjson's own name is not ours to spread */
+typedef struct yyjson_val
+	json; /* the one typedef of the tree: yyjson's own name is not ours to spread */
 
 /* Parses all of `text` (blanks around it allowed). On failure NULL and reterr
  * with RC_SYNTAX and the byte position, or RC_NOMEM. The text is copied. Besides the copy

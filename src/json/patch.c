@@ -32,8 +32,9 @@ static void sort_edits(struct json_edit *edits, unsigned n)
 		struct json_edit e = edits[i];
 		unsigned k = i;
 
-		for (; k && (edits[k - 1].old.ptr > e.old.ptr ||
-			     (edits[k - 1].old.ptr == e.old.ptr && edits[k - 1].old.len && !e.old.len));
+		for (; k &&
+		       (edits[k - 1].old.ptr > e.old.ptr ||
+			(edits[k - 1].old.ptr == e.old.ptr && edits[k - 1].old.len && !e.old.len));
 		     k--)
 			edits[k] = edits[k - 1];
 		edits[k] = e;

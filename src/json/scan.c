@@ -23,9 +23,9 @@ struct scan {
 	struct json_want *wants;
 	unsigned n_wants;
 	struct json_want *current; /* whose value is being read */
-	cursor member;                 /* where its key began */
+	cursor member;             /* where its key began */
 	cursor value;
-	bool twice;                /* a wanted key stood twice: at `bad` */
+	bool twice; /* a wanted key stood twice: at `bad` */
 };
 
 static cursor refuse(struct scan *s, cursor where, const char *why)
@@ -240,8 +240,16 @@ static cursor skip_scalar(struct scan *s, cursor p)
 	case 'n':
 		return skip_word(s, p, STR("null"));
 	case '-':
-	case '0': case '1': case '2': case '3': case '4':
-	case '5': case '6': case '7': case '8': case '9':
+	case '0':
+	case '1':
+	case '2':
+	case '3':
+	case '4':
+	case '5':
+	case '6':
+	case '7':
+	case '8':
+	case '9':
 		return skip_number(s, p);
 	default:
 		return refuse(s, p, "a value was expected here");
@@ -264,7 +272,8 @@ static bool note_key(struct scan *s, cursor open, cursor close, bool escaped)
 	for (unsigned i = 0; i < s->n_wants; i++) {
 		struct json_want *w = &s->wants[i];
 
-		if (escaped ? !means_key(open + 1, close - 1, w->key) : !str_eq(key, str_from(w->key)))
+		if (escaped ? !means_key(open + 1, close - 1, w->key)
+			    : !str_eq(key, str_from(w->key)))
 			continue;
 		if (w->value.ptr) {
 			s->twice = true;
@@ -349,8 +358,9 @@ static cursor after_value(struct scan *s, cursor p)
 			return obj ? read_key(s, p) : p;
 		}
 		if (*p != (obj ? '}' : ']'))
-			return refuse(s, p, obj ? "a comma or } was expected here" :
-						  "a comma or ] was expected here");
+			return refuse(s, p,
+				      obj ? "a comma or } was expected here"
+					  : "a comma or ] was expected here");
 		s->depth--;
 		p++;
 	}
@@ -378,9 +388,8 @@ static cursor scan_value(struct scan *s, cursor p)
 
 int json_scan(struct str text, struct json_want *wants, unsigned n, struct err *reterr)
 {
-	struct scan s = {
-		.start = (cursor)text.ptr, .end = (cursor)text.ptr + text.len, .wants = wants, .n_wants = n
-	};
+	cursor start = (cursor)(text.ptr ? text.ptr : "");
+	struct scan s = { .start = start, .end = start + text.len, .wants = wants, .n_wants = n };
 	cursor p = skip_blanks(s.start, s.end);
 
 	for (unsigned i = 0; i < n; i++) {
@@ -400,8 +409,8 @@ int json_scan(struct str text, struct json_want *wants, unsigned n, struct err *
 	if (s.twice)
 		return err_param(reterr, RC_INVALID, s.why,
 				 "the member \"%s\" stands twice in the body: send it once", s.why);
-	return err_at(reterr, RC_SYNTAX, (size_t)(s.bad - s.start), "not valid JSON at byte %zu: %s",
-		      (size_t)(s.bad - s.start), s.why);
+	return err_at(reterr, RC_SYNTAX, (size_t)(s.bad - s.start),
+		      "not valid JSON at byte %zu: %s", (size_t)(s.bad - s.start), s.why);
 }
 
 struct str json_unquote(struct arena *a, struct str quoted)
@@ -415,7 +424,8 @@ struct str json_unquote(struct arena *a, struct str quoted)
 	end = (cursor)quoted.ptr + quoted.len - 1;
 	if (!memchr(p, '\\', (size_t)(end - p)))
 		return (struct str){ (const char *)p, (size_t)(end - p) };
-	out = to = arena_alloc_raw(a, (size_t)(end - p)); /* no escape is shorter than what it means */
+	out = to =
+		arena_alloc_raw(a, (size_t)(end - p)); /* no escape is shorter than what it means */
 	while (out && p < end) {
 		uint32_t c;
 

@@ -51,7 +51,13 @@ struct field_span {
 };
 
 enum phase { IDLE, HEAD, BODY, TRAILERS };
-enum pause { PAUSE_NONE, PAUSE_HEAD_WHOLE, PAUSE_BEFORE_TRAILERS, PAUSE_MESSAGE_WHOLE, PAUSE_BY_OWNER };
+enum pause {
+	PAUSE_NONE,
+	PAUSE_HEAD_WHOLE,
+	PAUSE_BEFORE_TRAILERS,
+	PAUSE_MESSAGE_WHOLE,
+	PAUSE_BY_OWNER
+};
 
 struct http1_parser {
 	llhttp_t ll;
@@ -59,15 +65,15 @@ struct http1_parser {
 	const struct http1_callbacks *cb;
 	void *user;
 
-	const char *feed;     /* the bytes that llhttp is reading now */
-	size_t before;        /* bytes of this head, or of these trailers, in earlier feeds */
-	struct buf head;      /* those bytes (of a head); empty while it came in one piece */
+	const char *feed; /* the bytes that llhttp is reading now */
+	size_t before;    /* bytes of this head, or of these trailers, in earlier feeds */
+	struct buf head;  /* those bytes (of a head); empty while it came in one piece */
 	struct field_span *fields;
 	unsigned n_fields, cap_fields;
 	bool fields_on_stack; /* of http1_feed(); saved before it returns */
 	bool in_name;
 	struct span method, target, reason, name;
-	size_t chunk_ext;     /* extension bytes of this message */
+	size_t chunk_ext; /* extension bytes of this message */
 
 	enum phase phase;
 	enum pause pause;
@@ -311,7 +317,8 @@ static struct str slice(const char *base, struct span s)
 
 /* llhttp lets pass what we do not: more than one space, other protocols that look like HTTP. So the
  * start line is compared with what it must look like, byte for byte, around the places found. */
-static enum http1_error read_start_line(struct http1_parser *p, const char *base, size_t len, struct http_head *h)
+static enum http1_error read_start_line(struct http1_parser *p, const char *base, size_t len,
+					struct http_head *h)
 {
 	bool request = p->side == HTTP1_REQUESTS;
 	struct str version = { base, len };
@@ -319,7 +326,8 @@ static enum http1_error read_start_line(struct http1_parser *p, const char *base
 	if (request) {
 		h->method_text = slice(base, p->method);
 		h->target = slice(base, p->target);
-		if (p->method.at != 0 || p->target.at != p->method.len + 1 || base[p->method.len] != ' ')
+		if (p->method.at != 0 || p->target.at != p->method.len + 1 ||
+		    base[p->method.len] != ' ')
 			return HTTP1_E_SYNTAX;
 		version = str_from_offset(version, (size_t)p->target.at + p->target.len);
 		if (!str_starts(version, STR(" ")))
@@ -331,7 +339,8 @@ static enum http1_error read_start_line(struct http1_parser *p, const char *base
 	}
 	if (!str_starts(version, STR("HTTP/")) || version.len < 10)
 		return HTTP1_E_SYNTAX;
-	if (version.ptr[5] != '1' || version.ptr[6] != '.' || (version.ptr[7] != '0' && version.ptr[7] != '1'))
+	if (version.ptr[5] != '1' || version.ptr[6] != '.' ||
+	    (version.ptr[7] != '0' && version.ptr[7] != '1'))
 		return HTTP1_E_VERSION;
 	h->minor = version.ptr[7] - '0';
 	if (request ? !str_starts(str_from_offset(version, 8), STR("\r\n")) : version.ptr[8] != ' ')
@@ -350,7 +359,8 @@ static void fill_fields(struct http1_parser *p, const char *base, struct http_fi
 /* Tells llhttp how the body ends, where it would not know, and remembers what it does not. */
 static void prepare_body(struct http1_parser *p, struct http_head *h)
 {
-	p->ll.upgrade = 0; /* to us an upgrade is a wish, never the end of HTTP on this connection */
+	p->ll.upgrade =
+		0; /* to us an upgrade is a wish, never the end of HTTP on this connection */
 	if (p->side == HTTP1_REQUESTS)
 		return;
 	if (h->status < 200 || h->status == 204 || h->status == 304 || p->to_head_request) {
@@ -361,7 +371,8 @@ static void prepare_body(struct http1_parser *p, struct http_head *h)
 	}
 }
 
-static enum http1_error hand_out_head(struct http1_parser *p, struct str bytes, struct http_field *fields)
+static enum http1_error hand_out_head(struct http1_parser *p, struct str bytes,
+				      struct http_field *fields)
 {
 	struct http_head h = { .fields = fields, .n_fields = p->n_fields };
 	enum http1_error e = read_start_line(p, bytes.ptr, bytes.len, &h);
@@ -417,13 +428,15 @@ static enum http1_error keep_head(struct http1_parser *p, struct str bytes)
 
 /* --- feeding --- */
 
-static enum http1_error error_of(const struct http1_parser *p, llhttp_errno_t code, size_t at, struct str bytes)
+static enum http1_error error_of(const struct http1_parser *p, llhttp_errno_t code, size_t at,
+				 struct str bytes)
 {
 	switch (code) {
 	case HPE_INVALID_METHOD:
 		/* A method nobody knows, or no HTTP at all (TLS, for one)? */
-		return at < bytes.len && http1_is_tchar((unsigned char)bytes.ptr[at]) ? HTTP1_E_METHOD :
-											HTTP1_E_SYNTAX;
+		return at < bytes.len && http1_is_tchar((unsigned char)bytes.ptr[at])
+			       ? HTTP1_E_METHOD
+			       : HTTP1_E_SYNTAX;
 	case HPE_INVALID_VERSION:
 		/* A good version and a bare LF are this too. */
 		return at > 0 && bytes.ptr[at - 1] == '\n' ? HTTP1_E_SYNTAX : HTTP1_E_VERSION;
@@ -431,8 +444,8 @@ static enum http1_error error_of(const struct http1_parser *p, llhttp_errno_t co
 		return HTTP1_E_VERSION;
 	case HPE_INVALID_URL:
 		/* Cut differently, the length would have been noticed before the bad byte. */
-		return p->before + at > p->method.len + 1 + p->limits->max_target ? HTTP1_E_TARGET :
-										   HTTP1_E_SYNTAX;
+		return p->before + at > p->method.len + 1 + p->limits->max_target ? HTTP1_E_TARGET
+										  : HTTP1_E_SYNTAX;
 	case HPE_INVALID_CONTENT_LENGTH:
 	case HPE_UNEXPECTED_CONTENT_LENGTH:
 	case HPE_INVALID_TRANSFER_ENCODING:
@@ -594,7 +607,8 @@ static const struct {
 } errors[] = {
 	[HTTP1_OK] = { 200, "no error" },
 	[HTTP1_E_SYNTAX] = { 400, "The message is not valid HTTP/1.1." },
-	[HTTP1_E_FRAMING] = { 400, "The length of the message is not stated in one clear way: send either one "
+	[HTTP1_E_FRAMING] = { 400, "The length of the message is not stated in one clear way: send "
+				   "either one "
 				   "Content-Length of digits or Transfer-Encoding: chunked." },
 	[HTTP1_E_HOST] = { 400, "The request must have exactly one valid Host header." },
 	[HTTP1_E_TARGET] = { 414, "The request target is too long." },

@@ -20,7 +20,16 @@
 #include "base/err.h"
 #include "base/str.h"
 
-enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_DELETE, HTTP_OPTIONS, HTTP_PATCH, HTTP_OTHER };
+enum http_method {
+	HTTP_GET,
+	HTTP_HEAD,
+	HTTP_POST,
+	HTTP_PUT,
+	HTTP_DELETE,
+	HTTP_OPTIONS,
+	HTTP_PATCH,
+	HTTP_OTHER
+};
 
 struct http_field {
 	struct str name, value; /* value trimmed */
@@ -30,16 +39,16 @@ struct http_field {
 struct http_head {
 	enum http_method method; /* request */
 	struct str method_text, target;
-	struct str path, query;  /* target split at '?'; query absent when there is none */
-	int status;              /* response */
+	struct str path, query; /* target split at '?'; query absent when there is none */
+	int status;             /* response */
 	struct str reason;
-	int minor;               /* HTTP/1.<minor> */
-	bool keep_alive;         /* after this message the connection may be used again */
+	int minor;       /* HTTP/1.<minor> */
+	bool keep_alive; /* after this message the connection may be used again */
 	bool chunked;
-	int64_t content_length;  /* -1: none */
-	bool expect_continue;    /* Expect: 100-continue */
-	bool expect_unknown;     /* any other Expect: answer 417 */
-	bool upgrade;            /* Upgrade asked for */
+	int64_t content_length; /* -1: none */
+	bool expect_continue;   /* Expect: 100-continue */
+	bool expect_unknown;    /* any other Expect: answer 417 */
+	bool upgrade;           /* Upgrade asked for */
 	struct http_field *fields;
 	unsigned n_fields;
 };
@@ -52,9 +61,9 @@ bool http_field_has_token(const struct http_head *h, struct str name, struct str
 enum http1_side { HTTP1_REQUESTS, HTTP1_RESPONSES };
 
 struct http1_limits {
-	size_t max_target; /* -> HTTP1_E_TARGET */
-	size_t max_head;   /* all of the head's bytes; all of the trailers' -> HTTP1_E_HEAD */
-	unsigned max_fields; /* -> HTTP1_E_HEAD */
+	size_t max_target;    /* -> HTTP1_E_TARGET */
+	size_t max_head;      /* all of the head's bytes; all of the trailers' -> HTTP1_E_HEAD */
+	unsigned max_fields;  /* -> HTTP1_E_HEAD */
 	size_t max_chunk_ext; /* per message, extension bytes together */
 };
 
@@ -70,7 +79,7 @@ enum http1_error {
 	HTTP1_E_TE,      /* 501: a transfer coding other than chunked */
 	HTTP1_E_VERSION, /* 505 */
 	HTTP1_E_NOMEM,
-	HTTP1_E_EOF,     /* the peer closed inside a message */
+	HTTP1_E_EOF, /* the peer closed inside a message */
 };
 
 /* What the parser tells its owner. A callback must not feed or free the parser.

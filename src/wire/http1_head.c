@@ -14,19 +14,22 @@ struct seen {
 };
 
 static const bool tchar[256] = {
-	['!'] = true, ['#'] = true, ['$'] = true, ['%'] = true, ['&'] = true, ['\''] = true,
-	['*'] = true, ['+'] = true, ['-'] = true, ['.'] = true, ['^'] = true, ['_'] = true,
-	['`'] = true, ['|'] = true, ['~'] = true, ['0' ... '9'] = true, ['A' ... 'Z'] = true,
-	['a' ... 'z'] = true,
+	['!'] = true,         ['#'] = true,         ['$'] = true, ['%'] = true,
+	['&'] = true,         ['\''] = true,        ['*'] = true, ['+'] = true,
+	['-'] = true,         ['.'] = true,         ['^'] = true, ['_'] = true,
+	['`'] = true,         ['|'] = true,         ['~'] = true, ['0' ... '9'] = true,
+	['A' ... 'Z'] = true, ['a' ... 'z'] = true,
 };
 
 /* RFC 3986: reg-name, IPv4, IPv6 in brackets, and a port. The comma of sub-delims is left out:
  * it is what two joined Host fields would show. */
 static const bool host_char[256] = {
-	['!'] = true, ['$'] = true, ['%'] = true, ['&'] = true, ['\''] = true, ['('] = true,
-	[')'] = true, ['*'] = true, ['+'] = true, [';'] = true, ['='] = true, ['-'] = true,
-	['.'] = true, ['_'] = true, ['~'] = true, ['['] = true, [']'] = true, [':'] = true,
-	['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true,
+	['!'] = true,         ['$'] = true, ['%'] = true,         ['&'] = true,
+	['\''] = true,        ['('] = true, [')'] = true,         ['*'] = true,
+	['+'] = true,         [';'] = true, ['='] = true,         ['-'] = true,
+	['.'] = true,         ['_'] = true, ['~'] = true,         ['['] = true,
+	[']'] = true,         [':'] = true, ['0' ... '9'] = true, ['A' ... 'Z'] = true,
+	['a' ... 'z'] = true,
 };
 
 bool http1_is_tchar(unsigned char c)
@@ -182,8 +185,8 @@ static enum http_method method_of(struct str text)
 		struct str text;
 		enum http_method method;
 	} known[] = {
-		{ STR_INIT("POST"), HTTP_POST },   { STR_INIT("GET"), HTTP_GET },
-		{ STR_INIT("HEAD"), HTTP_HEAD },   { STR_INIT("OPTIONS"), HTTP_OPTIONS },
+		{ STR_INIT("POST"), HTTP_POST },     { STR_INIT("GET"), HTTP_GET },
+		{ STR_INIT("HEAD"), HTTP_HEAD },     { STR_INIT("OPTIONS"), HTTP_OPTIONS },
 		{ STR_INIT("DELETE"), HTTP_DELETE }, { STR_INIT("PUT"), HTTP_PUT },
 		{ STR_INIT("PATCH"), HTTP_PATCH },
 	};

@@ -112,8 +112,8 @@ struct str http_reason(int status)
 
 static bool unreserved(unsigned char c)
 {
-	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' ||
-	       c == '.' || c == '_' || c == '~';
+	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+	       c == '-' || c == '.' || c == '_' || c == '~';
 }
 
 void http_put_segment(struct buf *out, struct str segment)

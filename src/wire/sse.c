@@ -28,7 +28,8 @@ static size_t find_line_end(struct str window, size_t from)
 
 	if (lf >= 0)
 		rest.len = (size_t)lf;
-	cr = str_chr(rest, '\r'); /* only up to the LF, or each line would look through all that follow */
+	cr = str_chr(rest,
+		     '\r'); /* only up to the LF, or each line would look through all that follow */
 	return from + (cr >= 0 ? (size_t)cr : rest.len);
 }
 
@@ -114,7 +115,8 @@ static bool read_block(struct sse_parser *p, struct str block, struct sse_event 
 	return !joining || buf_ok(&p->joined);
 }
 
-enum sse_result sse_next(struct sse_parser *p, struct str window, struct sse_event *ret, size_t *ret_consumed)
+enum sse_result sse_next(struct sse_parser *p, struct str window, struct sse_event *ret,
+			 size_t *ret_consumed)
 {
 	size_t len = find_block(p, window), from;
 	struct sse_event ev = { 0 };

@@ -19,10 +19,12 @@
 #include "base/str.h"
 
 struct sse_event {
-	struct str name; /* the `event:` field; absent when there is none or it is empty (both mean "message") */
+	struct str
+		name; /* the `event:` field; absent when there is none or it is empty (both mean "message") */
 	struct str data; /* data lines joined by LF; absent when there is none (a comment block) */
-	struct str raw;  /* all bytes of the block, its blank line included: the blocks' raws are the stream */
-	bool comment;    /* the block has only comment lines (or nothing) */
+	struct str
+		raw; /* all bytes of the block, its blank line included: the blocks' raws are the stream */
+	bool comment; /* the block has only comment lines (or nothing) */
 };
 
 struct sse_parser {
@@ -44,7 +46,8 @@ enum sse_result { SSE_MORE, SSE_EVENT, SSE_TOOBIG, SSE_NOMEM };
 /* Looks for one whole block at the front of `window`. SSE_EVENT: *ret filled (slices
  * of the window, or of the parser for joined data; valid until the next call or the
  * window moves), *ret_consumed is how many bytes to drop before the next call. */
-enum sse_result sse_next(struct sse_parser *p, struct str window, struct sse_event *ret, size_t *ret_consumed);
+enum sse_result sse_next(struct sse_parser *p, struct str window, struct sse_event *ret,
+			 size_t *ret_consumed);
 
 /* --- writing: always LF, one data line (the caller's JSON has no newline) --- */
 

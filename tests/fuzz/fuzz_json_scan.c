@@ -28,9 +28,11 @@ static void same_member(struct arena *a, const json *doc, const struct json_want
 		must(str_eq(json_unquote(a, w->value), json_str(v)));
 }
 
-static void patched_is_still_json(struct arena *a, struct str text, const json *doc, struct json_want *w)
+static void patched_is_still_json(struct arena *a, struct str text, const json *doc,
+				  struct json_want *w)
 {
-	struct json_edit edits[2] = { json_edit_remove(text, w[0].member), { w[1].value, STR("[\"new\"]") } };
+	struct json_edit edits[2] = { json_edit_remove(text, w[0].member),
+				      { w[1].value, STR("[\"new\"]") } };
 	struct json_want again[] = { { .key = "model" }, { .key = "stream" } };
 	struct buf out;
 
@@ -40,7 +42,8 @@ static void patched_is_still_json(struct arena *a, struct str text, const json *
 	json_patch(&out, text, edits, 2);
 	must(buf_ok(&out) && json_scan(buf_str(&out), again, 2, NULL) == RC_OK);
 	must(!again[0].value.ptr && str_eq(again[1].value, STR("[\"new\"]")));
-	must(json_len(json_parse(a, buf_str(&out), NULL)) == json_len(doc) - (w[0].value.ptr != NULL));
+	must(json_len(json_parse(a, buf_str(&out), NULL)) ==
+	     json_len(doc) - (w[0].value.ptr != NULL));
 	buf_done(&out);
 }
 
@@ -60,7 +63,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	} else if (rc == RC_SYNTAX) {
 		must(!json_is_obj(doc));
 	} else {
-		must(json_scan(text, NULL, 0, NULL) == (doc ? RC_OK : RC_SYNTAX)); /* a key that stood twice */
+		must(json_scan(text, NULL, 0, NULL) ==
+		     (doc ? RC_OK : RC_SYNTAX)); /* a key that stood twice */
 	}
 	arena_free(a);
 	return 0;

@@ -22,8 +22,10 @@ static uint64_t play(struct str in, size_t step)
 
 		if (have > in.len)
 			have = in.len;
-		while ((r = sse_next(&p, (struct str){ in.ptr + at, have - at }, &ev, &used)) == SSE_EVENT) {
-			if (ev.raw.ptr != in.ptr + at || ev.raw.len != used || !used || used > MAX_EVENT + 3)
+		while ((r = sse_next(&p, (struct str){ in.ptr + at, have - at }, &ev, &used)) ==
+		       SSE_EVENT) {
+			if (ev.raw.ptr != in.ptr + at || ev.raw.len != used || !used ||
+			    used > MAX_EVENT + 3)
 				abort();
 			if (ev.comment && ev.data.ptr)
 				abort();

@@ -26,7 +26,8 @@ static enum http1_next fuzz_on_head(void *user, const struct http_head *h)
 	struct fuzz_tape *t = user;
 
 	t->calls++;
-	t->hash = t->hash * 31 + (uint64_t)h->status + (uint64_t)h->content_length + h->method + h->chunked * 2u + h->keep_alive;
+	t->hash = t->hash * 31 + (uint64_t)h->status + (uint64_t)h->content_length + h->method +
+		  h->chunked * 2u + h->keep_alive;
 	fuzz_note(t, h->target);
 	fuzz_note(t, h->path);
 	fuzz_note(t, h->query);
@@ -100,7 +101,8 @@ static int fuzz_http1(enum http1_side side, const uint8_t *data, size_t size)
 	struct str in = { (const char *)data, size };
 	uint64_t whole = fuzz_play(side, in, size ? size : 1, false);
 
-	if (whole != fuzz_play(side, in, 1, false) || whole != fuzz_play(side, in, size ? size : 1, true) ||
+	if (whole != fuzz_play(side, in, 1, false) ||
+	    whole != fuzz_play(side, in, size ? size : 1, true) ||
 	    whole != fuzz_play(side, in, 7, true))
 		abort();
 	return 0;

@@ -71,8 +71,9 @@ static void json_lines_hold_all_fields(void **state)
 	struct str all, rest, line;
 
 	open_log(path_of("a"), LOG_JSON, LOG_INFO);
-	log_event(LOG_INFO, "test.one", "a \"quoted\"\nsentence", LF_STR("s", STR("\x01\xff\xc3\xa9")), LF_INT("i", -5),
-		  LF_BOOL("b", true), LF_BOOL("c", false), LF_STR("absent", STR_NONE), LF_CSTR("null", NULL), raw);
+	log_event(LOG_INFO, "test.one", "a \"quoted\"\nsentence",
+		  LF_STR("s", STR("\x01\xff\xc3\xa9")), LF_INT("i", -5), LF_BOOL("b", true),
+		  LF_BOOL("c", false), LF_STR("absent", STR_NONE), LF_CSTR("null", NULL), raw);
 	log_event(LOG_DEBUG, "test.hidden", NULL, LF_INT("i", 1));
 	log_fields(LOG_ERROR, "test.two", NULL, NULL, 0);
 	log_close();
@@ -80,12 +81,16 @@ static void json_lines_hold_all_fields(void **state)
 	rest = all;
 	line = str_cut(&rest, '\n');
 	blank_digits(line, 34);
-	CHECK_STR(line, "{\"time\":\"0000-00-00T00:00:00.000Z\",\"level\":\"info\",\"event\":\"test.one\","
-			"\"msg\":\"a \\\"quoted\\\"\\nsentence\",\"s\":\"\\u0001\xef\xbf\xbd\xc3\xa9\",\"i\":-5,"
-			"\"b\":true,\"c\":false,\"raw\":{\"x\":[1]}}");
+	CHECK_STR(
+		line,
+		"{\"time\":\"0000-00-00T00:00:00.000Z\",\"level\":\"info\",\"event\":\"test.one\","
+		"\"msg\":\"a "
+		"\\\"quoted\\\"\\nsentence\",\"s\":\"\\u0001\xef\xbf\xbd\xc3\xa9\",\"i\":-5,"
+		"\"b\":true,\"c\":false,\"raw\":{\"x\":[1]}}");
 	line = str_cut(&rest, '\n');
 	blank_digits(line, 34);
-	CHECK_STR(line, "{\"time\":\"0000-00-00T00:00:00.000Z\",\"level\":\"error\",\"event\":\"test.two\"}");
+	CHECK_STR(line, "{\"time\":\"0000-00-00T00:00:00.000Z\",\"level\":\"error\",\"event\":"
+			"\"test.two\"}");
 	CHECK_STR(rest, "");
 	free((char *)(uintptr_t)all.ptr);
 	unlink(path_of("a"));
@@ -96,8 +101,9 @@ static void text_lines_are_for_people(void **state)
 	struct str all;
 
 	open_log(path_of("a"), LOG_TEXT, LOG_WARN);
-	log_event(LOG_WARN, "test.one", "it happened", LF_CSTR("word", "abc"), LF_CSTR("two", "a b"), LF_CSTR("eq", "a=b"),
-		  LF_CSTR("none", ""), LF_CSTR("ctl", "a\nb"), LF_INT("i", 7));
+	log_event(LOG_WARN, "test.one", "it happened", LF_CSTR("word", "abc"),
+		  LF_CSTR("two", "a b"), LF_CSTR("eq", "a=b"), LF_CSTR("none", ""),
+		  LF_CSTR("ctl", "a\nb"), LF_INT("i", 7));
 	log_event(LOG_INFO, "test.hidden", NULL, LF_INT("i", 1));
 	log_set_level(LOG_DEBUG);
 	log_event(LOG_DEBUG, "test.two", NULL, LF_BOOL("b", true));
@@ -106,7 +112,8 @@ static void text_lines_are_for_people(void **state)
 	blank_digits(all, 12);
 	assert_true(all.len > 90);
 	blank_digits(str_from_offset(all, (size_t)str_find(all, STR("i=7\n")) + 4), 12);
-	CHECK_STR(all, "00:00:00.000 warn   test.one  it happened  word=abc two=\"a b\" eq=\"a=b\" none=\"\" "
+	CHECK_STR(all, "00:00:00.000 warn   test.one  it happened  word=abc two=\"a b\" eq=\"a=b\" "
+		       "none=\"\" "
 		       "ctl=\"a\\nb\" i=7\n00:00:00.000 debug  test.two  b=true\n");
 	free((char *)(uintptr_t)all.ptr);
 	unlink(path_of("a"));
@@ -122,7 +129,8 @@ static void lines_too_long_are_named_and_cut_short(void **state)
 	log_event(LOG_INFO, "test.long", NULL, LF_STR("s", ((struct str){ text, 1 << 20 })));
 	log_close();
 	all = read_file(path_of("a"));
-	assert_true(str_find(all, STR("\"test.long\",\"msg\":\"(the line's fields were too long to log)\"}\n")) > 0);
+	assert_true(str_find(all, STR("\"test.long\",\"msg\":\"(the line's fields were too long to "
+				      "log)\"}\n")) > 0);
 	assert_true(all.len < 200);
 	free((char *)(uintptr_t)all.ptr);
 	free(text);
@@ -196,13 +204,14 @@ enum { THREADS = 4, LINES = 2000 };
 static void *log_many(void *arg)
 {
 	for (int i = 0; i < LINES; i++)
-		log_event(i % 100 ? LOG_INFO : LOG_ERROR, "test.many", NULL, LF_INT("thread", (intptr_t)arg), LF_INT("n", i));
+		log_event(i % 100 ? LOG_INFO : LOG_ERROR, "test.many", NULL,
+			  LF_INT("thread", (intptr_t)arg), LF_INT("n", i));
 	return NULL;
 }
 
 static void lines_of_many_threads_stay_whole_and_in_order(void **state)
 {
-	int next[THREADS] = { 0 };
+	uint64_t next[THREADS] = { 0 };
 	pthread_t threads[THREADS];
 	uint64_t dropped = log_dropped();
 	struct str all, rest, line;
@@ -216,12 +225,13 @@ static void lines_of_many_threads_stay_whole_and_in_order(void **state)
 	assert_true(log_dropped() == dropped);
 	all = rest = read_file(path_of("a"));
 	while (line = str_cut(&rest, '\n'), line.len) {
-		int thread = -1, n = -1;
-		ptrdiff_t at = str_find(line, STR("\"thread\":"));
+		uint64_t thread = THREADS, n = 0;
 
-		assert_true(at > 0 && line.ptr[line.len - 1] == '}');
-		assert_int_equal(sscanf(line.ptr + at, "\"thread\":%d,\"n\":%d}", &thread, &n), 2);
-		assert_in_range(thread, 0, THREADS - 1);
+		assert_true(str_starts(line, STR("{\"time\":")) && str_ends(line, STR("}")));
+		line = str_from_offset(line, (size_t)str_find(line, STR("\"thread\":")) + 9);
+		assert_true(str_to_u64(str_cut(&line, ','), &thread) && thread < THREADS);
+		line = str_from_offset(line, 4); /* "n": */
+		assert_true(str_to_u64(str_cut(&line, '}'), &n));
 		assert_int_equal(n, next[thread]++);
 	}
 	for (int i = 0; i < THREADS; i++)
@@ -267,14 +277,17 @@ static void a_blocked_target_blocks_nobody_and_losses_are_counted(void **state)
 	memset(filler, 'x', sizeof(filler));
 	open_log(path_of("fifo"), LOG_JSON, LOG_INFO);
 	began = clock_mono_ms();
-	for (int i = 0; i < 5000; i++) /* 5 MB, where pipe and queue together hold little more than 1 */
-		log_event(LOG_INFO, "test.flood", NULL, LF_STR("s", ((struct str){ filler, sizeof(filler) })), LF_INT("i", i));
+	for (int i = 0; i < 5000;
+	     i++) /* 5 MB, where pipe and queue together hold little more than 1 */
+		log_event(LOG_INFO, "test.flood", NULL,
+			  LF_STR("s", ((struct str){ filler, sizeof(filler) })), LF_INT("i", i));
 	assert_true(clock_mono_ms() - began < 10000);
 	assert_true(log_dropped() > before);
 	read_until_loss_is_told(fd);
 	/* Blocked again, the end of the process does not wait for long either. */
 	for (int i = 0; i < 5000; i++)
-		log_event(LOG_INFO, "test.flood", NULL, LF_STR("s", ((struct str){ filler, sizeof(filler) })), LF_INT("i", i));
+		log_event(LOG_INFO, "test.flood", NULL,
+			  LF_STR("s", ((struct str){ filler, sizeof(filler) })), LF_INT("i", i));
 	began = clock_mono_ms();
 	log_close();
 	assert_true(clock_mono_ms() - began < 10000);

@@ -65,14 +65,16 @@ static void numbers_are_read_to_their_bounds(void **state)
 	assert_false(str_to_u64(STR("18446744073709551616"), &u));
 	assert_false(str_to_u64(STR("99999999999999999999999"), &u));
 	assert_true(str_to_u64(STR("007"), &u) && u == 7);
-	assert_false(str_to_u64(STR(""), &u) || str_to_u64(STR("+1"), &u) || str_to_u64(STR("-0"), &u) ||
-		     str_to_u64(STR(" 1"), &u) || str_to_u64(STR("1 "), &u) || str_to_u64(STR("0x1"), &u) ||
+	assert_false(str_to_u64(STR(""), &u) || str_to_u64(STR("+1"), &u) ||
+		     str_to_u64(STR("-0"), &u) || str_to_u64(STR(" 1"), &u) ||
+		     str_to_u64(STR("1 "), &u) || str_to_u64(STR("0x1"), &u) ||
 		     str_to_u64(STR("1\0"), &u));
 	assert_int_equal(u, 7); /* untouched by failures */
 	assert_true(str_to_i64(STR("-9223372036854775808"), &i) && i == INT64_MIN);
 	assert_true(str_to_i64(STR("9223372036854775807"), &i) && i == INT64_MAX);
-	assert_false(str_to_i64(STR("9223372036854775808"), &i) || str_to_i64(STR("-9223372036854775809"), &i) ||
-		     str_to_i64(STR("-"), &i) || str_to_i64(STR("--1"), &i) || str_to_i64(STR(""), &i));
+	assert_false(str_to_i64(STR("9223372036854775808"), &i) ||
+		     str_to_i64(STR("-9223372036854775809"), &i) || str_to_i64(STR("-"), &i) ||
+		     str_to_i64(STR("--1"), &i) || str_to_i64(STR(""), &i));
 }
 
 static void globs(void **state)
@@ -81,12 +83,18 @@ static void globs(void **state)
 		struct str pattern, s;
 		bool want;
 	} rows[] = {
-		{ STR_INIT("*"), STR_INIT(""), true },           { STR_INIT(""), STR_INIT(""), true },
-		{ STR_INIT(""), STR_INIT("a"), false },          { STR_INIT("gpt-*"), STR_INIT("gpt-4o"), true },
-		{ STR_INIT("gpt-*"), STR_INIT("gpt"), false },   { STR_INIT("*-mini"), STR_INIT("o3-mini"), true },
-		{ STR_INIT("*-mini"), STR_INIT("o3-minix"), false }, { STR_INIT("o?"), STR_INIT("o3"), true },
-		{ STR_INIT("o?"), STR_INIT("o"), false },        { STR_INIT("a*b*c"), STR_INIT("axbxbxc"), true },
-		{ STR_INIT("a*b*c"), STR_INIT("axbxbx"), false }, { STR_INIT("**a**"), STR_INIT("bab"), true },
+		{ STR_INIT("*"), STR_INIT(""), true },
+		{ STR_INIT(""), STR_INIT(""), true },
+		{ STR_INIT(""), STR_INIT("a"), false },
+		{ STR_INIT("gpt-*"), STR_INIT("gpt-4o"), true },
+		{ STR_INIT("gpt-*"), STR_INIT("gpt"), false },
+		{ STR_INIT("*-mini"), STR_INIT("o3-mini"), true },
+		{ STR_INIT("*-mini"), STR_INIT("o3-minix"), false },
+		{ STR_INIT("o?"), STR_INIT("o3"), true },
+		{ STR_INIT("o?"), STR_INIT("o"), false },
+		{ STR_INIT("a*b*c"), STR_INIT("axbxbxc"), true },
+		{ STR_INIT("a*b*c"), STR_INIT("axbxbx"), false },
+		{ STR_INIT("**a**"), STR_INIT("bab"), true },
 		{ STR_INIT("[a]"), STR_INIT("a"), false },
 	};
 	char many[4096];
@@ -95,7 +103,8 @@ static void globs(void **state)
 		assert_int_equal(str_glob(rows[i].pattern, rows[i].s), rows[i].want);
 	memset(many, 'a', sizeof(many));
 	/* Exponential in a matcher that tries every star again. */
-	assert_false(str_glob(STR("*a*a*a*a*a*a*a*a*a*a*a*a*b"), (struct str){ many, sizeof(many) }));
+	assert_false(
+		str_glob(STR("*a*a*a*a*a*a*a*a*a*a*a*a*b"), (struct str){ many, sizeof(many) }));
 }
 
 static void distances(void **state)
@@ -109,10 +118,12 @@ static void distances(void **state)
 	assert_int_equal(str_distance(STR("abc"), STR("xyz"), 2), 2);
 	memset(long_a, 'a', sizeof(long_a));
 	memset(long_b, 'b', sizeof(long_b));
-	assert_int_equal(str_distance((struct str){ long_a, 300 }, (struct str){ long_b, 300 }, 5), 5);
+	assert_int_equal(str_distance((struct str){ long_a, 300 }, (struct str){ long_b, 300 }, 5),
+			 5);
 	long_b[299] = 'a';
 	memcpy(long_b, long_a, 298);
-	assert_int_equal(str_distance((struct str){ long_a, 300 }, (struct str){ long_b, 300 }, 5), 1);
+	assert_int_equal(str_distance((struct str){ long_a, 300 }, (struct str){ long_b, 300 }, 5),
+			 1);
 }
 
 int main(void)

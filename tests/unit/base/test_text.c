@@ -41,7 +41,8 @@ static bool valid_by_definition(const unsigned char *p, size_t n)
 static void utf8_is_what_rfc_3629_defines(void **state)
 {
 	for (uint32_t v = 0; v < 1 << 24; v += v < 1 << 16 ? 1 : 3) {
-		unsigned char p[4] = { (unsigned char)(v >> 16), (unsigned char)(v >> 8), (unsigned char)v, 0x80 };
+		unsigned char p[4] = { (unsigned char)(v >> 16), (unsigned char)(v >> 8),
+				       (unsigned char)v, 0x80 };
 		size_t n = p[0] < 0x80 ? 1 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
 
 		assert_int_equal(utf8_char(p, 4), valid_by_definition(p, n) ? n : 0);
@@ -62,11 +63,12 @@ static void utf8_is_what_rfc_3629_defines(void **state)
 			assert_int_equal(utf8_whole((struct str){ text, 5 + cut }), 5);
 		}
 	}
-	assert_true(utf8_valid(STR("")));
+	assert_true(utf8_valid(STR("")) && utf8_valid(STR_NONE));
 	assert_true(utf8_valid(STR("a\0b")));
 	assert_false(utf8_valid(STR("01234567\x80")));
-	assert_int_equal(utf8_whole(STR("")), 0);
-	assert_int_equal(utf8_whole(STR("\x80\x80\x80\x80")), 4); /* broken anyway: not made longer or shorter */
+	assert_int_equal(utf8_whole(STR("")) + utf8_whole(STR_NONE), 0);
+	assert_int_equal(utf8_whole(STR("\x80\x80\x80\x80")),
+			 4); /* broken anyway: not made longer or shorter */
 }
 
 /* --- escaping --- */
@@ -84,7 +86,8 @@ static void escaping_for_json(void **state)
 	CHECK_STR(buf_str(&out), "plain text that is longer than eight bytes"
 				 "\\\"\\\\/\\b\\f\\n\\r\\t\\u0001\\u001f\x7f\\u0000"
 				 "h\xc3\xa9\xe4\xbd\xa0\xf0\x9f\x98\x80"
-				 "\xef\xbf\xbd\xef\xbf\xbdx\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+				 "\xef\xbf\xbd\xef\xbf\xbdx\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef"
+				 "\xbf\xbd\xef\xbf\xbd");
 	buf_done(&out);
 }
 
@@ -100,14 +103,18 @@ static void the_end_of_a_plain_run_is_found_anywhere(void **state)
 			memset(text, 'a' + (int)(at % 26), sizeof(text));
 			text[at] = (unsigned char)c;
 			if (at + 1 < sizeof(text))
-				text[at + 1] = (unsigned char)(c + 1); /* a borrow must not hide or invent one */
+				text[at + 1] =
+					(unsigned char)(c +
+							1); /* a borrow must not hide or invent one */
 			for (size_t from = 0; from <= at; from++) {
-				const unsigned char *end = escape_plain_end(text + from, text + at + 1);
+				const unsigned char *end =
+					escape_plain_end(text + from, text + at + 1);
 
 				assert_ptr_equal(end, text + at + plain);
 			}
 			if (!plain)
-				assert_ptr_equal(escape_plain_end(text, text + sizeof(text)), text + at);
+				assert_ptr_equal(escape_plain_end(text, text + sizeof(text)),
+						 text + at);
 		}
 	}
 }
@@ -119,15 +126,21 @@ static void base64_of_rfc_4648(void **state)
 	static const struct {
 		struct str bytes, text;
 	} rows[] = {
-		{ STR_INIT(""), STR_INIT("") },         { STR_INIT("f"), STR_INIT("Zg==") },
-		{ STR_INIT("fo"), STR_INIT("Zm8=") },   { STR_INIT("foo"), STR_INIT("Zm9v") },
-		{ STR_INIT("foob"), STR_INIT("Zm9vYg==") }, { STR_INIT("fooba"), STR_INIT("Zm9vYmE=") },
-		{ STR_INIT("foobar"), STR_INIT("Zm9vYmFy") }, { STR_INIT("\0\xff\xfe"), STR_INIT("AP/+") },
+		{ STR_INIT(""), STR_INIT("") },
+		{ STR_INIT("f"), STR_INIT("Zg==") },
+		{ STR_INIT("fo"), STR_INIT("Zm8=") },
+		{ STR_INIT("foo"), STR_INIT("Zm9v") },
+		{ STR_INIT("foob"), STR_INIT("Zm9vYg==") },
+		{ STR_INIT("fooba"), STR_INIT("Zm9vYmE=") },
+		{ STR_INIT("foobar"), STR_INIT("Zm9vYmFy") },
+		{ STR_INIT("\0\xff\xfe"), STR_INIT("AP/+") },
 	};
 	static const struct str bad[] = {
-		STR_INIT("Z"), STR_INIT("Zg"), STR_INIT("Zg="), STR_INIT("Zg==="), STR_INIT("===="), STR_INIT("Z==="),
-		STR_INIT("Zh=="), STR_INIT("Zm9="), STR_INIT("Zg==Zg=="), STR_INIT("Zm9v\n"), STR_INIT(" Zm9v"), STR_INIT("Zm9-"),
-		STR_INIT("Zm9_"), STR_INIT("Z=9v"), STR_INIT("Zm=v"), STR_INIT("Zm9\x80"), STR_INIT("Zm9\0"), STR_INIT("Zm 9"),
+		STR_INIT("Z"),        STR_INIT("Zg"),     STR_INIT("Zg="),   STR_INIT("Zg==="),
+		STR_INIT("===="),     STR_INIT("Z==="),   STR_INIT("Zh=="),  STR_INIT("Zm9="),
+		STR_INIT("Zg==Zg=="), STR_INIT("Zm9v\n"), STR_INIT(" Zm9v"), STR_INIT("Zm9-"),
+		STR_INIT("Zm9_"),     STR_INIT("Z=9v"),   STR_INIT("Zm=v"),  STR_INIT("Zm9\x80"),
+		STR_INIT("Zm9\0"),    STR_INIT("Zm 9"),
 	};
 	struct arena *a = arena_new(1 << 16);
 	struct buf out;
@@ -145,6 +158,8 @@ static void base64_of_rfc_4648(void **state)
 		assert_false(base64_valid(bad[i]));
 	}
 	buf_init(&out, 4);
+	base64_encode(&out, STR_NONE);
+	assert_true(base64_valid(STR_NONE) && buf_len(&out) == 0);
 	base64_encode(&out, STR("four")); /* 8 characters into 4 */
 	assert_true(out.over);
 	arena_free(a);
@@ -159,13 +174,15 @@ static void sha256_and_hex(void **state)
 
 	sha256(STR("abc"), digest);
 	hex_encode(digest, sizeof(digest), hex);
-	assert_string_equal(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-	assert_true(hex_decode(STR("BA7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015AD"), back, 32));
+	assert_string_equal(hex,
+			    "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+	assert_true(hex_decode(
+		STR("BA7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015AD"), back, 32));
 	assert_true(bytes_eq_secret(digest, back, 32));
 	back[31] ^= 1;
 	assert_false(bytes_eq_secret(digest, back, 32));
-	assert_false(hex_decode(STR("ab"), back, 2) || hex_decode(STR("abc"), back, 1) || hex_decode(STR("ag"), back, 1) ||
-		     hex_decode(STR("a "), back, 1));
+	assert_false(hex_decode(STR("ab"), back, 2) || hex_decode(STR("abc"), back, 1) ||
+		     hex_decode(STR("ag"), back, 1) || hex_decode(STR("a "), back, 1));
 	sha256(STR_NONE, digest);
 	hex_encode(digest, 4, hex);
 	assert_string_equal(hex, "e3b0c442");
@@ -189,7 +206,8 @@ static void ids_are_of_the_alphabet_and_differ(void **state)
 			seen[(unsigned char)a[k]]++;
 	}
 	for (int c = 0; c < 256; c++) {
-		bool digit = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+		bool digit =
+			(c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 
 		/* 128,000 draws of 62: 2,065 each, and 10 standard deviations to either side */
 		assert_true(digit ? seen[c] > 1600 && seen[c] < 2530 : seen[c] == 0);
@@ -220,7 +238,8 @@ static void dates_are_those_of_the_c_library(void **state)
 		clock_rfc3339(t * 1000000 + 42999, got);
 		assert_string_equal(got, want);
 	}
-	clock_rfc3339(951782400 * INT64_C(1000000), got); /* a leap day of a year that 100 divides */
+	clock_rfc3339(951782400 * INT64_C(1000000),
+		      got); /* a leap day of a year that 100 divides */
 	assert_string_equal(got, "2000-02-29T00:00:00.000Z");
 	clock_rfc3339(-1, got);
 	assert_string_equal(got, "1970-01-01T00:00:00.000Z");
@@ -243,7 +262,8 @@ static void errors_are_one_clean_line(void **state)
 	struct err e;
 
 	assert_int_equal(err_set(NULL, RC_IO, "x"), RC_IO);
-	assert_int_equal(err_param(&e, RC_INVALID, "messages[2]", "bad %s", "a\r\nb\x01"), RC_INVALID);
+	assert_int_equal(err_param(&e, RC_INVALID, "messages[2]", "bad %s", "a\r\nb\x01"),
+			 RC_INVALID);
 	assert_string_equal(e.param, "messages[2]");
 	assert_string_equal(e.msg, "bad a  b ");
 	assert_int_equal(err_at(&e, RC_SYNTAX, 17, "here"), RC_SYNTAX);

@@ -45,7 +45,8 @@ static int scan(struct str text)
 	struct err e = { .code = RC_OK };
 	int rc = json_scan(copy, NULL, 0, &e);
 
-	assert_true(rc == RC_OK || (rc == RC_SYNTAX && e.code == rc && e.at <= text.len && e.msg[0]));
+	assert_true(rc == RC_OK ||
+		    (rc == RC_SYNTAX && e.code == rc && e.at <= text.len && e.msg[0]));
 	drop(copy);
 	return rc;
 }
@@ -104,8 +105,10 @@ static void bar_04_every_cut_is_refused_alike(void **state)
 
 static void bar_04_depth_is_limited(void **state)
 {
-	static const struct str open[] = { STR_INIT("["), STR_INIT("{\"k\":"), STR_INIT("[{\"k\":"), STR_INIT(" [ ") };
-	static const struct str close[] = { STR_INIT("]"), STR_INIT("}"), STR_INIT("}]"), STR_INIT(" ] ") };
+	static const struct str open[] = { STR_INIT("["), STR_INIT("{\"k\":"), STR_INIT("[{\"k\":"),
+					   STR_INIT(" [ ") };
+	static const struct str close[] = { STR_INIT("]"), STR_INIT("}"), STR_INIT("}]"),
+					    STR_INIT(" ] ") };
 
 	for (size_t kind = 0; kind < 4; kind++) {
 		for (int depth = JSON_MAX_DEPTH - 2; depth <= JSON_MAX_DEPTH + 2; depth++) {
@@ -146,16 +149,26 @@ static void bar_04_one_mebibyte_of_anything_is_linear(void **state)
 		const char *before, *unit, *after;
 		int want;
 	} rows[] = {
-		{ "{\"a\":\"", "x", "\"}", RC_OK },          { "{\"a\":\"", "\\\\", "\"}", RC_OK },
-		{ "{\"a\":\"", "\\\"", "\"}", RC_OK },       { "{\"a\":\"", "\\\\", "", RC_SYNTAX },
-		{ "{\"a\":\"", "\\\"", "", RC_SYNTAX },      { "{\"a\":\"", "\\u00e9", "\"}", RC_OK },
-		{ "{\"a\":\"", "\xe4\xbd\xa0", "\"}", RC_OK }, { "{\"a\":[", "1,", "1]}", RC_OK },
-		{ "{\"a\":", "1", "}", RC_OK },              { "{\"a\":", " ", "1}", RC_OK },
-		{ "{\"a\":0.", "0", "}", RC_OK },            { "{\"a\":1e", "9", "}", RC_OK },
-		{ "{\"a\":[", "{},", "{}]}", RC_OK },        { "{", "\"a\":1,", "\"b\":2}", RC_OK },
-		{ "", "[", "", RC_SYNTAX },                  { "", "{\"a\":", "", RC_SYNTAX },
-		{ "{\"a\":[", "\"\",", "\"\"]}", RC_OK },    { "{}", " ", "", RC_OK },
-		{ "{}", " ", "x", RC_SYNTAX },               { "", "\"", "", RC_SYNTAX },
+		{ "{\"a\":\"", "x", "\"}", RC_OK },
+		{ "{\"a\":\"", "\\\\", "\"}", RC_OK },
+		{ "{\"a\":\"", "\\\"", "\"}", RC_OK },
+		{ "{\"a\":\"", "\\\\", "", RC_SYNTAX },
+		{ "{\"a\":\"", "\\\"", "", RC_SYNTAX },
+		{ "{\"a\":\"", "\\u00e9", "\"}", RC_OK },
+		{ "{\"a\":\"", "\xe4\xbd\xa0", "\"}", RC_OK },
+		{ "{\"a\":[", "1,", "1]}", RC_OK },
+		{ "{\"a\":", "1", "}", RC_OK },
+		{ "{\"a\":", " ", "1}", RC_OK },
+		{ "{\"a\":0.", "0", "}", RC_OK },
+		{ "{\"a\":1e", "9", "}", RC_OK },
+		{ "{\"a\":[", "{},", "{}]}", RC_OK },
+		{ "{", "\"a\":1,", "\"b\":2}", RC_OK },
+		{ "", "[", "", RC_SYNTAX },
+		{ "", "{\"a\":", "", RC_SYNTAX },
+		{ "{\"a\":[", "\"\",", "\"\"]}", RC_OK },
+		{ "{}", " ", "", RC_OK },
+		{ "{}", " ", "x", RC_SYNTAX },
+		{ "", "\"", "", RC_SYNTAX },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -219,12 +232,16 @@ static uint32_t next_random(uint32_t *seed)
 static void damaged_texts_are_taken_or_refused_by_both(void **state)
 {
 	static const struct str good[] = {
-		STR_INIT("{\"model\":\"gpt-4o\",\"messages\":[{\"role\":\"user\",\"content\":\"h\xc3\xa9 \\\"x\\\" \\u00e9\\ud83d\\ude00\"}],"
+		STR_INIT("{\"model\":\"gpt-4o\",\"messages\":[{\"role\":\"user\",\"content\":"
+			 "\"h\xc3\xa9 \\\"x\\\" \\u00e9\\ud83d\\ude00\"}],"
 			 "\"stream\":true,\"n\":-1.50e+3,\"x\":{},\"y\":[],\"z\":null}"),
-		STR_INIT(" { \"a\" : [ 1 , 2.5 , -0 , 1e9 ] ,\n\t\"b\" : { \"c\" : { \"d\" : [ [ ] , { } ] } } , \"e\" : false } "),
-		STR_INIT("{\"\xf0\x9f\x98\x80\":\"\xe4\xbd\xa0\xe5\xa5\xbd\\\\\",\"\":\"\",\"k\":[\"\",\"\\n\",true,false,null]}"),
+		STR_INIT(" { \"a\" : [ 1 , 2.5 , -0 , 1e9 ] ,\n\t\"b\" : { \"c\" : { \"d\" : [ [ ] "
+			 ", { } ] } } , \"e\" : false } "),
+		STR_INIT("{\"\xf0\x9f\x98\x80\":\"\xe4\xbd\xa0\xe5\xa5\xbd\\\\\",\"\":\"\",\"k\":["
+			 "\"\",\"\\n\",true,false,null]}"),
 	};
-	static const char spice[] = "{}[]:,\"\\ \n\t0123456789.eE+-truefalsn/ud8\x00\x1f\x7f\x80\xbf\xc3\xed\xf0\xff";
+	static const char spice[] =
+		"{}[]:,\"\\ \n\t0123456789.eE+-truefalsn/ud8\x00\x1f\x7f\x80\xbf\xc3\xed\xf0\xff";
 	uint32_t seed = 20261121, taken = 0;
 
 	for (int round = 0; round < 40000; round++) {
@@ -259,7 +276,8 @@ static void damaged_texts_are_taken_or_refused_by_both(void **state)
 		rc = parse((struct str){ in, len }, &object);
 		taken += rc == RC_OK;
 		if (scan((struct str){ in, len }) != (rc == RC_OK && !object ? RC_SYNTAX : rc)) {
-			print_error("parse %d, scan %d: %.*s\n", rc, scan((struct str){ in, len }), (int)len, in);
+			print_error("parse %d, scan %d: %.*s\n", rc, scan((struct str){ in, len }),
+				    (int)len, in);
 			fail();
 		}
 	}
@@ -271,10 +289,14 @@ static void damaged_texts_are_taken_or_refused_by_both(void **state)
 static void values_are_what_they_are(void **state)
 {
 	struct arena *a = arena_new(ROOMY);
-	const json *v = json_parse(a, STR("{\"o\":{},\"a\":[1,2],\"s\":\"x\\u0000y\",\"n\":1.10,\"t\":true,\"f\":false,"
-					  "\"z\":null,\"\\u0061\":3,\"big\":9007199254740993}"), NULL);
+	const json *v = json_parse(
+		a,
+		STR("{\"o\":{},\"a\":[1,2],\"s\":\"x\\u0000y\",\"n\":1.10,\"t\":true,\"f\":false,"
+		    "\"z\":null,\"\\u0061\":3,\"big\":9007199254740993}"),
+		NULL);
 
-	assert_true(json_is_obj(v) && json_is_obj(JSON_GET(v, "o")) && json_is_arr(json_get(v, STR("s"))) == false);
+	assert_true(json_is_obj(v) && json_is_obj(JSON_GET(v, "o")) &&
+		    json_is_arr(json_get(v, STR("s"))) == false);
 	CHECK_STR(json_str(JSON_GET(v, "s")), "x\0y");
 	CHECK_STR(json_num(JSON_GET(v, "n")), "1.10");
 	CHECK_STR(json_num(JSON_GET(v, "big")), "9007199254740993");
@@ -300,16 +322,20 @@ static void values_are_what_they_are(void **state)
 static void everything_reads_absent_values(void **state)
 {
 	struct json_iter it = json_iter(NULL);
+	struct arena *a = arena_new(1000);
 	int64_t i;
 	double d;
 
-	assert_false(json_is_obj(NULL) || json_is_arr(NULL) || json_is_str(NULL) || json_is_num(NULL) ||
-		     json_is_bool(NULL) || json_is_null(NULL) || json_i64(NULL, &i) || json_f64(NULL, &d));
+	assert_false(json_is_obj(NULL) || json_is_arr(NULL) || json_is_str(NULL) ||
+		     json_is_num(NULL) || json_is_bool(NULL) || json_is_null(NULL) ||
+		     json_i64(NULL, &i) || json_f64(NULL, &d));
 	assert_false(json_next(&it));
 	assert_null(json_str(NULL).ptr);
 	assert_null(json_num(NULL).ptr);
 	assert_null(json_get(NULL, STR("a")));
 	assert_int_equal(json_len(NULL), 0);
+	assert_null(json_parse(a, STR_NONE, NULL));
+	arena_free(a);
 }
 
 static void walking(void **state)
@@ -347,20 +373,34 @@ static void R16_integers_only_where_they_fit(void **state)
 		bool ok;
 		int64_t want;
 	} rows[] = {
-		{ STR_INIT("0"), true, 0 },          { STR_INIT("-0"), true, 0 },
-		{ STR_INIT("42"), true, 42 },        { STR_INIT("-42"), true, -42 },
-		{ STR_INIT("3.0"), true, 3 },        { STR_INIT("3e0"), true, 3 },
-		{ STR_INIT("3E2"), true, 300 },      { STR_INIT("-3.50e1"), true, -35 },
-		{ STR_INIT("3.5"), false, 0 },       { STR_INIT("35e-1"), false, 0 },
-		{ STR_INIT("350e-1"), true, 35 },    { STR_INIT("0.0001e4"), true, 1 },
-		{ STR_INIT("0.00000"), true, 0 },    { STR_INIT("0e999999999999999"), true, 0 },
-		{ STR_INIT("0.0e-999999999999999"), true, 0 }, { STR_INIT("1e999999999999999"), false, 0 },
-		{ STR_INIT("1e-999999999999999"), false, 0 }, { STR_INIT("1e18"), true, 1000000000000000000 },
-		{ STR_INIT("1e19"), false, 0 },      { STR_INIT("9223372036854775807"), true, INT64_MAX },
-		{ STR_INIT("9223372036854775808"), false, 0 }, { STR_INIT("-9223372036854775808"), true, INT64_MIN },
-		{ STR_INIT("-9223372036854775809"), false, 0 }, { STR_INIT("18446744073709551617"), false, 0 },
-		{ STR_INIT("9223372036854775807.000"), true, INT64_MAX }, { STR_INIT("922337203685477580.70e1"), true, INT64_MAX },
-		{ STR_INIT("99999999999999999999999999999999"), false, 0 }, { STR_INIT("1e+2"), true, 100 },
+		{ STR_INIT("0"), true, 0 },
+		{ STR_INIT("-0"), true, 0 },
+		{ STR_INIT("42"), true, 42 },
+		{ STR_INIT("-42"), true, -42 },
+		{ STR_INIT("3.0"), true, 3 },
+		{ STR_INIT("3e0"), true, 3 },
+		{ STR_INIT("3E2"), true, 300 },
+		{ STR_INIT("-3.50e1"), true, -35 },
+		{ STR_INIT("3.5"), false, 0 },
+		{ STR_INIT("35e-1"), false, 0 },
+		{ STR_INIT("350e-1"), true, 35 },
+		{ STR_INIT("0.0001e4"), true, 1 },
+		{ STR_INIT("0.00000"), true, 0 },
+		{ STR_INIT("0e999999999999999"), true, 0 },
+		{ STR_INIT("0.0e-999999999999999"), true, 0 },
+		{ STR_INIT("1e999999999999999"), false, 0 },
+		{ STR_INIT("1e-999999999999999"), false, 0 },
+		{ STR_INIT("1e18"), true, 1000000000000000000 },
+		{ STR_INIT("1e19"), false, 0 },
+		{ STR_INIT("9223372036854775807"), true, INT64_MAX },
+		{ STR_INIT("9223372036854775808"), false, 0 },
+		{ STR_INIT("-9223372036854775808"), true, INT64_MIN },
+		{ STR_INIT("-9223372036854775809"), false, 0 },
+		{ STR_INIT("18446744073709551617"), false, 0 },
+		{ STR_INIT("9223372036854775807.000"), true, INT64_MAX },
+		{ STR_INIT("922337203685477580.70e1"), true, INT64_MAX },
+		{ STR_INIT("99999999999999999999999999999999"), false, 0 },
+		{ STR_INIT("1e+2"), true, 100 },
 		{ STR_INIT("100000000000000000000e-20"), true, 1 },
 	};
 	struct arena *a = arena_new(ROOMY);
@@ -380,8 +420,12 @@ static void R16_integers_only_where_they_fit(void **state)
 static void doubles(void **state)
 {
 	struct arena *a = arena_new(ROOMY);
-	const json *v = json_parse(a, STR("[0.7, -1e3, 1, 18446744073709551616, 5e-324, 1e999, 9007199254740993]"), NULL);
-	static const double want[] = { 0.7, -1e3, 1, 18446744073709551616.0, 5e-324, 0, 9007199254740992.0 };
+	const json *v = json_parse(
+		a, STR("[0.7, -1e3, 1, 18446744073709551616, 5e-324, 1e999, 9007199254740993]"),
+		NULL);
+	static const double want[] = {
+		0.7, -1e3, 1, 18446744073709551616.0, 5e-324, 0, 9007199254740992.0
+	};
 	struct json_iter it = json_iter(v);
 	double d;
 
@@ -402,11 +446,15 @@ static void written_texts_are_the_same_but_for_blanks_and_escapes(void **state)
 	static const struct {
 		struct str in, want;
 	} rows[] = {
-		{ STR_INIT(" { \"b\" : [ 1.10 , -0 , 1E+2 ] , \"a\" : { \"\" : null } , \"b\" : true , \"e\" : [ ] , \"o\" : { } } "),
-		  STR_INIT("{\"b\":[1.10,-0,1E+2],\"a\":{\"\":null},\"b\":true,\"e\":[],\"o\":{}}") },
-		{ STR_INIT("\"\\u0041\\/\\u00e9\\u0000\\n\\\"\""), STR_INIT("\"A/\xc3\xa9\\u0000\\n\\\"\"") },
+		{ STR_INIT(" { \"b\" : [ 1.10 , -0 , 1E+2 ] , \"a\" : { \"\" : null } , \"b\" : "
+			   "true , \"e\" : [ ] , \"o\" : { } } "),
+		  STR_INIT("{\"b\":[1.10,-0,1E+2],\"a\":{\"\":null},\"b\":true,\"e\":[],\"o\":{}"
+			   "}") },
+		{ STR_INIT("\"\\u0041\\/\\u00e9\\u0000\\n\\\"\""),
+		  STR_INIT("\"A/\xc3\xa9\\u0000\\n\\\"\"") },
 		{ STR_INIT("[[[]],[[],[]],[]]"), STR_INIT("[[[]],[[],[]],[]]") },
-		{ STR_INIT("[1,[2],3,{\"a\":[4],\"b\":5},6]"), STR_INIT("[1,[2],3,{\"a\":[4],\"b\":5},6]") },
+		{ STR_INIT("[1,[2],3,{\"a\":[4],\"b\":5},6]"),
+		  STR_INIT("[1,[2],3,{\"a\":[4],\"b\":5},6]") },
 		{ STR_INIT("false"), STR_INIT("false") },
 		{ STR_INIT("12345678901234567890.5"), STR_INIT("12345678901234567890.5") },
 	};
@@ -431,7 +479,9 @@ static void written_texts_are_the_same_but_for_blanks_and_escapes(void **state)
 	CHECK_STR_IS(again, deep);
 	buf_done(&b);
 	/* a part of a document */
-	CHECK_STR(json_text(a, JSON_GET(json_parse(a, STR("{\"x\":[{\"y\":1},2],\"z\":3}"), NULL), "x")), "[{\"y\":1},2]");
+	CHECK_STR(json_text(a, JSON_GET(json_parse(a, STR("{\"x\":[{\"y\":1},2],\"z\":3}"), NULL),
+					"x")),
+		  "[{\"y\":1},2]");
 	CHECK_STR(json_text(a, NULL), "null");
 	arena_free(a);
 	a = arena_new(4000); /* room for the document, not for another copy of its text */

@@ -8,8 +8,10 @@
 
 static void members_are_found_where_they_stand(void **state)
 {
-	struct str text = STR(" {\"a\" : [1, {\"model\":\"inner\"}], \"model\"\t:\n \"gpt\" , \"stream\":true,\"n\":-1,\"o\":{\"stream\":0} } ");
-	struct json_want w[] = { { .key = "stream" }, { .key = "model" }, { .key = "none" }, { .key = "n" }, { .key = "o" }, { .key = "a" } };
+	struct str text = STR(" {\"a\" : [1, {\"model\":\"inner\"}], \"model\"\t:\n \"gpt\" , "
+			      "\"stream\":true,\"n\":-1,\"o\":{\"stream\":0} } ");
+	struct json_want w[] = { { .key = "stream" }, { .key = "model" }, { .key = "none" },
+				 { .key = "n" },      { .key = "o" },     { .key = "a" } };
 
 	assert_int_equal(json_scan(text, w, 6, NULL), RC_OK);
 	CHECK_STR(w[0].value, "true");
@@ -44,11 +46,16 @@ static void keys_are_compared_by_what_they_mean(void **state)
 		struct str text;
 		bool found;
 	} rows[] = {
-		{ STR_INIT("{\"mod\\u0065l\":1}"), true },     { STR_INIT("{\"\\u006d\\u006F\\u0064el\":1}"), true },
-		{ STR_INIT("{\"Model\":1}"), false },          { STR_INIT("{\"model\\u0000\":1}"), false },
-		{ STR_INIT("{\"mode\":1}"), false },           { STR_INIT("{\"modell\":1}"), false },
-		{ STR_INIT("{\"mode\\u006c\\u006c\":1}"), false }, { STR_INIT("{\"\\u006d\":1}"), false },
-		{ STR_INIT("{\"model \":1}"), false },         { STR_INIT("{\"\":1}"), false },
+		{ STR_INIT("{\"mod\\u0065l\":1}"), true },
+		{ STR_INIT("{\"\\u006d\\u006F\\u0064el\":1}"), true },
+		{ STR_INIT("{\"Model\":1}"), false },
+		{ STR_INIT("{\"model\\u0000\":1}"), false },
+		{ STR_INIT("{\"mode\":1}"), false },
+		{ STR_INIT("{\"modell\":1}"), false },
+		{ STR_INIT("{\"mode\\u006c\\u006c\":1}"), false },
+		{ STR_INIT("{\"\\u006d\":1}"), false },
+		{ STR_INIT("{\"model \":1}"), false },
+		{ STR_INIT("{\"\":1}"), false },
 	};
 	struct json_want w = { .key = "model" }, euro = { .key = "\xe2\x82\xac\xf0\x9f\x98\x80/" };
 
@@ -64,7 +71,8 @@ static void keys_are_compared_by_what_they_mean(void **state)
 static void R27_a_wanted_key_that_stands_twice_is_refused(void **state)
 {
 	static const struct str texts[] = {
-		STR_INIT("{\"model\":1,\"model\":2}"), STR_INIT("{\"model\":1,\"x\":0,\"mod\\u0065l\":2}"),
+		STR_INIT("{\"model\":1,\"model\":2}"),
+		STR_INIT("{\"model\":1,\"x\":0,\"mod\\u0065l\":2}"),
 		STR_INIT("{\"\\u006dodel\":1,\"model\":1}"),
 	};
 	struct json_want w[] = { { .key = "x" }, { .key = "model" } };
@@ -73,9 +81,11 @@ static void R27_a_wanted_key_that_stands_twice_is_refused(void **state)
 	for (size_t i = 0; i < 3; i++) {
 		assert_int_equal(json_scan(texts[i], w, 2, &e), RC_INVALID);
 		assert_string_equal(e.param, "model");
-		assert_int_equal(json_scan(texts[i], w, 1, &e), RC_OK); /* nobody asks: not our business */
+		assert_int_equal(json_scan(texts[i], w, 1, &e),
+				 RC_OK); /* nobody asks: not our business */
 	}
-	assert_int_equal(json_scan(STR("{\"model\":{\"model\":1},\"a\":[{\"model\":2}]}"), w, 2, &e), RC_OK);
+	assert_int_equal(
+		json_scan(STR("{\"model\":{\"model\":1},\"a\":[{\"model\":2}]}"), w, 2, &e), RC_OK);
 }
 
 static void errors_name_the_place(void **state)
@@ -84,10 +94,17 @@ static void errors_name_the_place(void **state)
 		struct str text;
 		size_t at;
 	} rows[] = {
-		{ STR_INIT(""), 0 },             { STR_INIT("[]"), 0 },            { STR_INIT("{\"a\":1,}"), 7 },
-		{ STR_INIT("{\"a\":01}"), 5 },   { STR_INIT("{\"a\":\"\xff\"}"), 6 }, { STR_INIT("{\"a\":1} x"), 8 },
-		{ STR_INIT("{\"a\":\"\\q\"}"), 6 }, { STR_INIT("{\"a\":tru}"), 5 },  { STR_INIT("{\"a\":[1}"), 7 },
-		{ STR_INIT("{\"a\""), 4 },       { STR_INIT("{\"a\":\"x"), 7 },
+		{ STR_INIT(""), 0 },
+		{ STR_INIT("[]"), 0 },
+		{ STR_INIT("{\"a\":1,}"), 7 },
+		{ STR_INIT("{\"a\":01}"), 5 },
+		{ STR_INIT("{\"a\":\"\xff\"}"), 6 },
+		{ STR_INIT("{\"a\":1} x"), 8 },
+		{ STR_INIT("{\"a\":\"\\q\"}"), 6 },
+		{ STR_INIT("{\"a\":tru}"), 5 },
+		{ STR_INIT("{\"a\":[1}"), 7 },
+		{ STR_INIT("{\"a\""), 4 },
+		{ STR_INIT("{\"a\":\"x"), 7 },
 	};
 	struct err e;
 
@@ -102,8 +119,10 @@ static void errors_name_the_place(void **state)
 static void strings_are_unquoted(void **state)
 {
 	static const struct str bad[] = {
-		STR_INIT(""), STR_INIT("\""), STR_INIT("1"), STR_INIT("null"), STR_INIT("\"a"), STR_INIT("a\""),
-		STR_INIT("\"\\q\""), STR_INIT("\"\\ud800\""), STR_INIT("\"\\u12\""), STR_INIT("\"\\\""),
+		STR_INIT(""),        STR_INIT("\""),          STR_INIT("1"),
+		STR_INIT("null"),    STR_INIT("\"a"),         STR_INIT("a\""),
+		STR_INIT("\"\\q\""), STR_INIT("\"\\ud800\""), STR_INIT("\"\\u12\""),
+		STR_INIT("\"\\\""),
 	};
 	struct arena *a = arena_new(1024);
 	struct str plain = STR("\"gpt-4o\"");
@@ -111,7 +130,8 @@ static void strings_are_unquoted(void **state)
 	CHECK_STR(json_unquote(a, plain), "gpt-4o");
 	assert_ptr_equal(json_unquote(a, plain).ptr, plain.ptr + 1); /* borrowed */
 	CHECK_STR(json_unquote(a, STR("\"\"")), "");
-	CHECK_STR(json_unquote(a, STR("\"a\\n\\\"\\\\\\/\\u00e9\\ud83d\\ude00\\u0000z\"")), "a\n\"\\/\xc3\xa9\xf0\x9f\x98\x80\0z");
+	CHECK_STR(json_unquote(a, STR("\"a\\n\\\"\\\\\\/\\u00e9\\ud83d\\ude00\\u0000z\"")),
+		  "a\n\"\\/\xc3\xa9\xf0\x9f\x98\x80\0z");
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_null(json_unquote(a, bad[i]).ptr);
 	assert_null(json_unquote(a, STR_NONE).ptr);
@@ -125,7 +145,8 @@ static void strings_are_unquoted(void **state)
 
 static void a_value_is_replaced_and_all_else_stays_byte_for_byte(void **state)
 {
-	struct str text = STR("{ \"x\": [1.10 , {\"model\":\"a\"}],\r\n\t\"model\" : \"gpt-4o\",\"temperature\":1e-0 }\n");
+	struct str text = STR("{ \"x\": [1.10 , {\"model\":\"a\"}],\r\n\t\"model\" : "
+			      "\"gpt-4o\",\"temperature\":1e-0 }\n");
 	struct json_want w[] = { { .key = "model" }, { .key = "temperature" } };
 	struct json_edit edits[2];
 	struct buf out;
@@ -135,7 +156,8 @@ static void a_value_is_replaced_and_all_else_stays_byte_for_byte(void **state)
 	edits[0] = (struct json_edit){ w[1].value, STR("2") };
 	edits[1] = (struct json_edit){ w[0].value, STR("\"a longer name\"") };
 	json_patch(&out, text, edits, 2);
-	CHECK_STR(buf_str(&out), "{ \"x\": [1.10 , {\"model\":\"a\"}],\r\n\t\"model\" : \"a longer name\",\"temperature\":2 }\n");
+	CHECK_STR(buf_str(&out), "{ \"x\": [1.10 , {\"model\":\"a\"}],\r\n\t\"model\" : \"a longer "
+				 "name\",\"temperature\":2 }\n");
 	buf_reset(&out);
 	json_patch(&out, text, NULL, 0);
 	CHECK_STR_IS(buf_str(&out), text);
@@ -147,8 +169,10 @@ static void a_member_is_added_first(void **state)
 	static const struct {
 		struct str text, want;
 	} rows[] = {
-		{ STR_INIT("{}"), STR_INIT("{\"k\":[1]}") },       { STR_INIT(" { } "), STR_INIT(" {\"k\":[1] } ") },
-		{ STR_INIT("{\"a\":1}"), STR_INIT("{\"k\":[1],\"a\":1}") }, { STR_INIT("{ \"a\":1}"), STR_INIT("{\"k\":[1], \"a\":1}") },
+		{ STR_INIT("{}"), STR_INIT("{\"k\":[1]}") },
+		{ STR_INIT(" { } "), STR_INIT(" {\"k\":[1] } ") },
+		{ STR_INIT("{\"a\":1}"), STR_INIT("{\"k\":[1],\"a\":1}") },
+		{ STR_INIT("{ \"a\":1}"), STR_INIT("{\"k\":[1], \"a\":1}") },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -182,15 +206,23 @@ static void an_edit_without_memory_fails_the_patch(void **state)
  * the object without them. With another one replaced, and one added, in the same patch. */
 static void any_set_of_members_can_be_removed(void **state)
 {
-	static const char *const spacing[][4] = { /* after {, before the comma, after it, before } */
-		{ "", "", "", "" }, { " ", " ", " ", " " }, { "\n\t", "", "\n\t", "\n" }, { "", "\r\n", "", "\t" },
+	static const char *const spacing[][4] = {
+		/* after {, before the comma, after it, before } */
+		{ "", "", "", "" },
+		{ " ", " ", " ", " " },
+		{ "\n\t", "", "\n\t", "\n" },
+		{ "", "\r\n", "", "\t" },
 	};
 	enum { MEMBERS = 5 };
 
 	for (unsigned style = 0; style < 4; style++) {
 		for (unsigned n = 1; n <= MEMBERS; n++) {
 			for (unsigned gone = 0; gone < 1u << n; gone++) {
-				struct json_want w[] = { { .key = "k0" }, { .key = "k1" }, { .key = "k2" }, { .key = "k3" }, { .key = "k4" } };
+				struct json_want w[] = { { .key = "k0" },
+							 { .key = "k1" },
+							 { .key = "k2" },
+							 { .key = "k3" },
+							 { .key = "k4" } };
 				struct json_edit edits[MEMBERS + 1];
 				bool all = gone == (1u << n) - 1;
 				struct buf text, want, out;
@@ -204,7 +236,8 @@ static void any_set_of_members_can_be_removed(void **state)
 				buf_puts(&want, all ? "{" : "{\"new\":0");
 				for (unsigned i = 0; i < n; i++) {
 					if (i)
-						buf_printf(&text, "%s,%s", spacing[style][1], spacing[style][2]);
+						buf_printf(&text, "%s,%s", spacing[style][1],
+							   spacing[style][2]);
 					buf_printf(&text, "\"k%u\":[%u,\",\"]", i, i);
 					if (!(gone >> i & 1))
 						buf_printf(&want, ",\"k%u\":[%u,\",\"]", i, i);
@@ -213,15 +246,21 @@ static void any_set_of_members_can_be_removed(void **state)
 				buf_puts(&want, "}");
 				assert_int_equal(json_scan(buf_str(&text), w, n, NULL), RC_OK);
 				for (unsigned i = 0; i < n; i++) {
-					unsigned k = style % 2 ? i : n - 1 - i; /* the order of edits does not matter */
+					unsigned k =
+						style % 2
+							? i
+							: n - 1 - i; /* the order of edits does not matter */
 
 					if (gone >> k & 1)
-						edits[count++] = json_edit_remove(buf_str(&text), w[k].member);
+						edits[count++] = json_edit_remove(buf_str(&text),
+										  w[k].member);
 				}
 				if (!all)
-					edits[count++] = json_edit_add(a, buf_str(&text), STR("\"new\":0"));
+					edits[count++] =
+						json_edit_add(a, buf_str(&text), STR("\"new\":0"));
 				json_patch(&out, buf_str(&text), edits, count);
-				CHECK_STR_IS(json_text(a, json_parse(a, buf_str(&out), NULL)), buf_str(&want));
+				CHECK_STR_IS(json_text(a, json_parse(a, buf_str(&out), NULL)),
+					     buf_str(&want));
 				buf_done(&text);
 				buf_done(&want);
 				buf_done(&out);

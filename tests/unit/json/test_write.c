@@ -44,10 +44,12 @@ static void commas_and_colons_come_right(void **state)
 	jw_end_arr(&w);
 	jw_kcstr(&w, "last", "");
 	jw_end_obj(&w);
-	CHECK_STR(buf_str(&b), "{\"s\":\"a\\\"b\",\"c\":\"x\",\"none\":null,\"absent\":null,\"empty\":\"\","
-			       "\"i\":-9223372036854775808,\"t\":true,\"f\":false,\"z\":null,\"raw\":{\"x\":1.10},"
-			       "\"a\":[[],{},18446744073709551615,-1,\"s\",\"c\",true,null,[],"
-			       "{\"k\\n\":{\"x\":true},\"y\":0}],\"last\":\"\"}");
+	CHECK_STR(
+		buf_str(&b),
+		"{\"s\":\"a\\\"b\",\"c\":\"x\",\"none\":null,\"absent\":null,\"empty\":\"\","
+		"\"i\":-9223372036854775808,\"t\":true,\"f\":false,\"z\":null,\"raw\":{\"x\":1.10},"
+		"\"a\":[[],{},18446744073709551615,-1,\"s\",\"c\",true,null,[],"
+		"{\"k\\n\":{\"x\":true},\"y\":0}],\"last\":\"\"}");
 	buf_done(&b);
 }
 
@@ -102,7 +104,8 @@ static void whatever_bytes_come_json_goes_out(void **state)
 
 		for (size_t i = 0; i < sizeof(bytes); i++) {
 			seed = seed * 1664525u + 1013904223u;
-			bytes[i] = seed & 0x1000 ? (char)(seed >> 24) : "a\"\\\n\xc3\xa9\xf0\x9f"[seed >> 29];
+			bytes[i] = seed & 0x1000 ? (char)(seed >> 24)
+						 : "a\"\\\n\xc3\xa9\xf0\x9f"[seed >> 29];
 		}
 		buf_init(&b, 1024);
 		w = jw_on(&b);
