@@ -711,7 +711,7 @@ static void bar_09_slowloris_is_answered_408_at_the_deadline_of_the_head(void **
 		assert_true(now_ms() - begin < 5000);
 	}
 	RUN_UNTIL(&f.rig, peer_has(p, "HTTP/1.1 408 "));
-	assert_in_range(now_ms() - begin, 100, 3000);
+	assert_in_range(now_ms() - begin, 80, 3000);
 	peer_free(p);
 	down(&f);
 }
@@ -744,7 +744,7 @@ static void bar_09_a_body_that_stalls_is_answered_408(void **state)
 	begin = now_ms();
 	peer_sends(p, "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc");
 	RUN_UNTIL(&f.rig, peer_has(p, "HTTP/1.1 408 "));
-	assert_in_range(f.failed_at_ms - begin, 75, 3000);
+	assert_in_range(f.failed_at_ms - begin, 50, 3000);
 	assert_int_equal(f.n_body_failed, 1);
 	peer_free(p);
 	down(&f);
