@@ -91,6 +91,11 @@ int engine_find(struct arena *a, struct str configured, struct str *ret, struct 
 	struct str env = str_from(getenv("LLM_GATEWAY_ENGINE"));
 	struct str found;
 
+	if (str_eq(configured, STR("none")))
+		return err_set(
+			reterr, RC_NOTFOUND,
+			"the local engine is switched off by `engine: none` in the configuration; "
+			"remove that and run `make engine`");
 	if (configured.len > 0)
 		return given(a, configured, "the configuration", ret, reterr);
 	if (env.len > 0)

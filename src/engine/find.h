@@ -6,7 +6,7 @@
 #include "base/err.h"
 #include "base/str.h"
 
-/* The first that is an executable file: `configured` (then nothing else is tried), $LLM_GATEWAY_ENGINE (likewise),
+/* The first that is an executable file: `configured` (then nothing else is tried; "none" is none), $LLM_GATEWAY_ENGINE (likewise),
  * `llama-server` in $PATH, the newest ${XDG_CACHE_HOME:-~/.cache}/llm-gateway/engine/<version>/llama-server.
  * RC_NOTFOUND with what to do in reterr. The result lives in the arena and ends in NUL. */
 int engine_find(struct arena *a, struct str configured, struct str *ret, struct err *reterr)

@@ -230,7 +230,7 @@ static void on_wait_by(struct deadline *d)
 /* --- starting --- */
 
 struct args {
-	char numbers[3][24];
+	char numbers[5][24];
 	char *argv[CHILD_MAX_ARGS];
 	unsigned n;
 };
@@ -273,10 +273,18 @@ static void make_args(struct args *s, const struct model *m, struct str program)
 	arg_number(s, 0, "-c", total_context(c));
 	arg_number(s, 1, "-t", c->threads);
 	arg_number(s, 2, "-np", c->parallel);
-	if (c->embeddings)
+	if (str_chr(c->name, ',') < 0) { /* else answers name the model by its file's path */
+		arg(s, "--alias");
+		arg(s, c->name.ptr);
+	}
+	if (c->embeddings) {
+		/* An input must fit into one batch, or it is an error 500. */
 		arg(s, "--embeddings");
-	else
+		arg_number(s, 3, "-b", c->context);
+		arg_number(s, 4, "-ub", c->context);
+	} else {
 		arg(s, "--jinja"); /* without it older ones know no tools */
+	}
 	for (unsigned i = 0; i < c->n_extra_args; i++)
 		arg(s, c->extra_args[i].ptr);
 	s->argv[s->n] = NULL;

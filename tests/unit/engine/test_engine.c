@@ -379,24 +379,6 @@ static void preload_starts_without_a_request(void **state)
 	engine_release(R.asked[0].lease);
 }
 
-static void side_by_side(void **state)
-{
-	struct engine_lease *chat, *embed;
-
-	model(0, "chat", "");
-	model(1, "embed", "dump %s/dump\n")->embeddings = true;
-	apply();
-	chat = lease_of("chat");
-	R.asked[0].lease = NULL;
-	embed = lease_of("embed");
-	assert_false(str_eq(chat->origin.unix_path, embed->origin.unix_path));
-	assert_false(str_eq(chat->origin.pool_key, embed->origin.pool_key));
-	assert_int_equal(call(chat, "/health"), 200);
-	assert_int_equal(call(embed, "/health"), 200);
-	engine_release(chat);
-	engine_release(embed);
-}
-
 static void read_file(const char *name, char *out, size_t size)
 {
 	char path[128];
@@ -409,6 +391,29 @@ static void read_file(const char *name, char *out, size_t size)
 	n = fread(out, 1, size - 1, f);
 	out[n] = '\0';
 	fclose(f);
+}
+
+static void side_by_side(void **state)
+{
+	struct engine_lease *chat, *embed;
+	char dump[16384];
+
+	model(0, "chat", "");
+	model(1, "embed", "dump %s/dump\n")->embeddings = true;
+	R.models[1].context = 2048;
+	apply();
+	chat = lease_of("chat");
+	R.asked[0].lease = NULL;
+	embed = lease_of("embed");
+	assert_false(str_eq(chat->origin.unix_path, embed->origin.unix_path));
+	assert_false(str_eq(chat->origin.pool_key, embed->origin.pool_key));
+	assert_int_equal(call(chat, "/health"), 200);
+	assert_int_equal(call(embed, "/health"), 200);
+	read_file("dump", dump, sizeof(dump));
+	assert_non_null(strstr(dump, "arg --embeddings\narg -b\narg 2048\narg -ub\narg 2048\n"));
+	assert_null(strstr(dump, "--jinja"));
+	engine_release(chat);
+	engine_release(embed);
 }
 
 static void R11_arguments_and_environment(void **state)
@@ -426,6 +431,7 @@ static void R11_arguments_and_environment(void **state)
 	apply();
 	engine_release(lease_of("m"));
 	read_file("dump", dump, sizeof(dump));
+	assert_non_null(strstr(dump, "arg --alias\narg m\n"));
 	assert_non_null(strstr(dump, "arg --jinja\n"));
 	assert_non_null(strstr(dump, "arg -c\narg 8192\n")); /* 4096 for each of two slots */
 	assert_non_null(strstr(dump, "arg -t\narg 3\narg -np\narg 2\n"));

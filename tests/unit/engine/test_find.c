@@ -114,6 +114,7 @@ static void a_word_of_the_operator_is_not_guessed_past(void **state)
 	want_missing(STR_NONE, "LLM_GATEWAY_ENGINE");
 	snprintf(full, sizeof(full), "%s/bin/llama-server", root);
 	want(str_from(full), "bin/llama-server");
+	want_missing(STR("none"), "engine: none");
 	want_missing(STR("/nowhere/llama-server"), "configuration");
 	want_missing(str_from(root), "configuration"); /* a directory is executable too */
 }
