@@ -17,14 +17,14 @@ PREFIX ?= /usr/local
 export JOBS
 
 # Runs cmake where a build has not been configured yet; after that ninja does it whenever it must.
-configure = test -e build/$(1)/build.ninja || { tools/install-deps fetch; echo "configuring build/$(1)"; cmake --preset $(1) --log-level=WARNING >/dev/null; }
+configure = test -e build/$(1)/build.ninja || { echo "configuring build/$(1)"; cmake --preset $(1) --log-level=WARNING >/dev/null; }
 # $(call compile,PRESET[,TARGETS]): on a terminal ninja shows how far it is; in a log only what goes wrong.
 compile = ninja -C build/$(1) -j $(JOBS) $(if $(MAKE_TERMOUT),,--quiet) $(2)
 # An engine that cannot be had is no reason not to serve the cloud providers, or not to run the other tests.
 ifeq ($(ENGINE),none)
 local_engine = echo "without the local engine (ENGINE=none); 'make engine' gets it" >&2
 else
-local_engine = tools/engine --check 2>/dev/null || { tools/install-deps fetch engine && tools/engine; } || echo "going on without a local model; 'make engine' tries again" >&2
+local_engine = tools/install-deps engine && tools/engine || echo "going on without a local model; 'make engine' tries again" >&2
 endif
 
 build:  ## the release binary, build/release/llm-gateway (needs no local engine)
@@ -40,11 +40,11 @@ run:  ## everything that is missing, then llm-gateway on 127.0.0.1:8080 with a l
 	@exec build/release/llm-gateway serve $(ARGS)
 
 engine:  ## the local engine (llama-server) and its default model only
-	@tools/install-deps build fetch engine
+	@tools/install-deps build engine
 	@tools/engine
 
 test:  ## all tests; the last line is `N passed, N failed`
-	@tools/install-deps build fetch test
+	@tools/install-deps build test
 	@$(local_engine)
 	@tools/run-tests $(TESTS)
 
@@ -52,11 +52,11 @@ unit: asan  ## the unit tests and the fuzz corpora; T=wire/sse: only those whose
 	@ctest --test-dir build/asan -j $(JOBS) --output-on-failure $(if $(T),-R '$(T)')
 
 e2e:  ## the end-to-end tests; T=name: only those whose name matches (pytest -k)
-	@tools/install-deps build fetch test
+	@tools/install-deps build test
 	@PYTEST_ARGS="$(if $(T),-k '$(T)')" tools/run-tests e2e
 
 lint:  ## layers, banned functions, layout, and the warnings of both compilers
-	@tools/install-deps build fetch test
+	@tools/install-deps build test
 	@tools/check-layers
 	@tools/check-banned
 	@tools/check-format
@@ -66,22 +66,22 @@ fmt:  ## lays out all C as .clang-format says
 	@tools/check-format --fix
 
 asan:  ## the build with address, leak and undefined-behaviour sanitizers, build/asan
-	@tools/install-deps build fetch test
+	@tools/install-deps build test
 	@$(call configure,asan)
 	@$(call compile,asan)
 
 tsan:  ## the tests of parts that threads share, under the thread sanitizer
-	@tools/install-deps build fetch test
+	@tools/install-deps build test
 	@tools/run-tests threads
 
 fuzz:  ## every fuzz target for FUZZ_SECONDS
-	@tools/install-deps build fetch test
+	@tools/install-deps build test
 	@$(call configure,fuzz)
 	@$(call compile,fuzz)
 	@tools/fuzz $(FUZZ_SECONDS) $(FUZZ)
 
 soak:  ## the long tests
-	@tools/install-deps build fetch test
+	@tools/install-deps build test
 	@$(local_engine)
 	@tools/run-tests soak
 

@@ -1,6 +1,6 @@
 /* tests/fuzz/fuzz_anthropic_messages_request.c - any bytes as a client's request.
- * Held: what decodes also encodes or is refused with a reason; what was encoded decodes again, and encodes to the same bytes;
- * what peek accepts, patch leaves valid.
+ * Held: what decodes also encodes or is refused with a reason; what was encoded decodes again, and
+ * encodes to the same bytes; what peek accepts, patch leaves valid.
  */
 #include <stdlib.h>
 
@@ -16,9 +16,12 @@ static void check(bool ok)
 		abort();
 }
 
-static int encode(struct arena *a, const struct ir_request *r, unsigned quirks, bool adaptive, struct buf *out)
+static int encode(struct arena *a, const struct ir_request *r, unsigned quirks, bool adaptive,
+		  struct buf *out)
 {
-	struct request_target t = { .model = STR("claude-x"), .quirks = quirks, .default_max_tokens = 4096,
+	struct request_target t = { .model = STR("claude-x"),
+				    .quirks = quirks,
+				    .default_max_tokens = 4096,
 				    .budget = { 0, 0, 1024, 2048, 8192, 16384, 32768, 65536 },
 				    .adaptive_thinking = adaptive };
 	struct ir_losses l;

@@ -1,5 +1,6 @@
-/* tests/fuzz/fuzz_anthropic_messages_response.c - any bytes as an upstream's answer: a stream, a body, an error, a tap.
- * Held: the events keep to the grammar whatever comes, and what a client gets of them decodes again to the same end.
+/* tests/fuzz/fuzz_anthropic_messages_response.c - any bytes as an upstream's answer: a stream, a
+ * body, an error, a tap. Held: the events keep to the grammar whatever comes, and what a client
+ * gets of them decodes again to the same end.
  */
 #include <stdlib.h>
 

@@ -4,7 +4,7 @@
  *
  *	relay.c            peek, patch, tap: bodies that pass as they are
  *	request_decode.c   client body -> ir_request       (blocks in request_blocks.c)
- *	request_encode.c   ir_request -> upstream body     (turns in request_turns.c, parts in request_parts.c)
+ *	request_encode.c   ir_request -> upstream body     (request_turns.c, request_parts.c)
  *	response_decode.c  upstream answer -> events
  *	response_encode.c  events -> client answer
  *	errors.c, usage.c, models.c
@@ -24,8 +24,8 @@ bool am_minted(const char *origin);
 
 /* --- usage.c --- */
 
-/* Takes over what the vendor's `usage` object says; members it leaves out keep their value (trap 118). The vendor's
- * input_tokens exclude the cache, ours include it (trap 115). */
+/* Takes over what the vendor's `usage` object says; members it leaves out keep their value (trap
+ * 118). The vendor's input_tokens exclude the cache, ours include it (trap 115). */
 void am_usage_read(const json *usage, struct ir_usage *io);
 /* The vendor's object; every number the SDK reads is there, 0 when unknown (trap 119). */
 void am_usage_write(struct jw *w, const struct ir_usage *u);
@@ -36,13 +36,14 @@ const char *am_stop_name(enum ir_stop s);
 
 /* --- errors.c --- */
 
-/* Reads an error out of a parsed body or event of any shape. `status`: HTTP status, or 0 inside a stream. Slices are the
- * document's. True when it has Anthropic's own shape. */
+/* Reads an error out of a parsed body or event of any shape. `status`: HTTP status, or 0 inside a
+ * stream. Slices are the document's. True when it has Anthropic's own shape. */
 bool am_error_read(struct arena *a, const json *root, int status, struct ir_error *ret);
 /* True when the parsed body or event holds an error instead of an answer (trap 112). */
 bool am_error_is(const json *root);
 
-void am_encode_error(const struct ir_error *e, struct str request_id, struct buf *out, int *ret_status);
+void am_encode_error(const struct ir_error *e, struct str request_id, struct buf *out,
+		     int *ret_status);
 void am_encode_stream_error(const struct ir_error *e, struct str request_id, struct buf *out);
 bool am_decode_error(struct arena *a, int status, struct str body, struct ir_error *ret);
 void am_encode_ping(bool started, struct buf *out);
@@ -50,7 +51,8 @@ void am_encode_ping(bool started, struct buf *out);
 /* --- relay.c --- */
 
 int am_peek(struct arena *a, struct str body, struct request_peek *ret, struct err *reterr);
-int am_patch(struct arena *a, const struct request_peek *peek, const struct patch_options *o, struct buf *out);
+int am_patch(struct arena *a, const struct request_peek *peek, const struct patch_options *o,
+	     struct buf *out);
 unsigned am_tap_event(struct relay_tap *t, struct arena *scratch, const struct sse_event *ev);
 unsigned am_tap_body(struct relay_tap *t, struct arena *scratch, struct str body);
 /* A text block's citations without those that only look like the vendor's (they carry no proof). */
@@ -60,13 +62,15 @@ void am_write_citations(struct jw *w, const json *citations);
 
 void am_encode_models(const struct model_info *models, unsigned n, struct buf *out);
 void am_encode_model(const struct model_info *model, struct buf *out);
-int am_decode_models(struct arena *a, struct str body, struct str **ret_ids, unsigned *ret_n, struct err *reterr);
+int am_decode_models(struct arena *a, struct str body, struct str **ret_ids, unsigned *ret_n,
+		     struct err *reterr);
 void am_encode_token_count(int64_t input_tokens, struct buf *out);
 int64_t am_decode_token_count(struct arena *scratch, struct str body);
 
 /* --- request_decode.c --- */
 
-int am_decode_request(struct arena *a, struct str body, struct ir_request **ret, struct err *reterr);
+int am_decode_request(struct arena *a, struct str body, struct ir_request **ret,
+		      struct err *reterr);
 int am_check_generate(const struct ir_request *r, struct err *reterr);
 
 /* Where in the request a decoder stands, for error messages: "messages.1.content.0". */
@@ -88,15 +92,16 @@ int am_refuse(const struct am_reader *r, const struct am_path *at, const char *w
 enum am_place { AM_IN_MESSAGE, AM_IN_RESULT };
 
 /* request_blocks.c: content that is a string or a list of blocks. */
-int am_read_content(const struct am_reader *r, const json *content, const struct am_path *at, enum am_place place,
-		    struct ir_part **ret, unsigned *ret_n) MUST_CHECK;
+int am_read_content(const struct am_reader *r, const json *content, const struct am_path *at,
+		    enum am_place place, struct ir_part **ret, unsigned *ret_n) MUST_CHECK;
 /* A block's, tool's or request's cache_control; absent and null are IR_CACHE_NONE. */
-int am_read_cache(const struct am_reader *r, const json *v, const struct am_path *at, enum ir_cache *ret) MUST_CHECK;
+int am_read_cache(const struct am_reader *r, const json *v, const struct am_path *at,
+		  enum ir_cache *ret) MUST_CHECK;
 
 /* --- request_encode.c --- */
 
-int am_encode_request(struct arena *a, const struct ir_request *r, const struct request_target *t, struct buf *out,
-		      struct ir_losses *losses, struct err *reterr);
+int am_encode_request(struct arena *a, const struct ir_request *r, const struct request_target *t,
+		      struct buf *out, struct ir_losses *losses, struct err *reterr);
 
 struct am_writer {
 	struct arena *arena;
@@ -105,18 +110,19 @@ struct am_writer {
 	struct ir_losses *losses;
 	struct err *reterr;
 	struct jw w;
-	int64_t budget;    /* thinking tokens to ask for; 0: none */
-	bool adaptive;     /* thinking as the model likes */
-	bool thinking;     /* one of the two */
-	unsigned n_tools;  /* of the client's, how many the target gets */
-	bool system_as_user; /* nothing but system messages: the last resort is to send them as the user's */
+	int64_t budget;      /* thinking tokens to ask for; 0: none */
+	bool adaptive;       /* thinking as the model likes */
+	bool thinking;       /* one of the two */
+	unsigned n_tools;    /* of the client's, how many the target gets */
+	bool system_as_user; /* nothing but system messages: the last resort is to send them as the
+				user's */
 };
 
 /* request_turns.c: `system` and `messages`. */
 int am_write_system(struct am_writer *w) MUST_CHECK;
 int am_write_messages(struct am_writer *w) MUST_CHECK;
-/* Thinking may be asked for though earlier turns are as they are: a tool turn that goes on must start with thinking the
- * vendor can check, and a turn already begun (prefill) cannot think. */
+/* Thinking may be asked for though earlier turns are as they are: a tool turn that goes on must
+ * start with thinking the vendor can check, and a turn already begun (prefill) cannot think. */
 bool am_history_allows_thinking(const struct am_writer *w);
 bool am_is_system(const struct ir_message *m);
 
@@ -125,7 +131,8 @@ int am_write_part(struct am_writer *w, const struct ir_part *p, unsigned message
 /* True when a part leaves nothing behind towards this target (empty text, unsigned reasoning). */
 bool am_part_vanishes(const struct am_writer *w, const struct ir_part *p);
 void am_write_cache(struct jw *w, enum ir_cache c);
-/* A call's id within ^[a-zA-Z0-9_-]+$, reversible (trap 61); and back. .ptr NULL when memory is out. */
+/* A call's id within ^[a-zA-Z0-9_-]+$, reversible (trap 61); and back. .ptr NULL when memory is
+ * out. */
 struct str am_tool_id_encode(struct arena *a, struct str id);
 struct str am_tool_id_decode(struct arena *a, struct str id);
 
@@ -140,6 +147,7 @@ int am_decode_body(const struct decoder_options *o, struct str body, struct err 
 
 struct protocol_encoder *am_encoder_new(const struct encoder_options *o);
 int am_encode_event(struct protocol_encoder *e, const struct ir_event *ev, struct buf *out);
-int am_encode_response(const struct encoder_options *o, const struct ir_response *r, struct buf *out);
+int am_encode_response(const struct encoder_options *o, const struct ir_response *r,
+		       struct buf *out);
 
 #endif

@@ -1,7 +1,7 @@
 /* protocols/anthropic_messages/errors.c - errors both ways, and the ping.
  *
- * The one hard thing: an upstream's error may have any shape at all (trap 107): the vendor's own, OpenAI's, a bare
- * `detail`, a string, a list of one, a page of HTML, nothing.
+ * The one hard thing: an upstream's error may have any shape at all (trap 107): the vendor's own,
+ * OpenAI's, a bare `detail`, a string, a list of one, a page of HTML, nothing.
  */
 #include "protocols/anthropic_messages/anthropic_messages.h"
 
@@ -18,11 +18,14 @@ static struct error_row row_of(enum ir_error_kind kind)
 {
 	switch (kind) {
 	case IR_ERR_INVALID_REQUEST:
-		return (struct error_row){ 400, "invalid_request_error", "The request is not valid." };
+		return (struct error_row){ 400, "invalid_request_error",
+					   "The request is not valid." };
 	case IR_ERR_AUTHENTICATION:
-		return (struct error_row){ 401, "authentication_error", "The API key is missing or not valid." };
+		return (struct error_row){ 401, "authentication_error",
+					   "The API key is missing or not valid." };
 	case IR_ERR_BILLING:
-		return (struct error_row){ 402, "billing_error", "There is a problem with billing." };
+		return (struct error_row){ 402, "billing_error",
+					   "There is a problem with billing." };
 	case IR_ERR_PERMISSION:
 		return (struct error_row){ 403, "permission_error", "This key may not do that." };
 	case IR_ERR_NOT_FOUND:
@@ -34,19 +37,23 @@ static struct error_row row_of(enum ir_error_kind kind)
 	case IR_ERR_TOO_LARGE:
 		return (struct error_row){ 413, "request_too_large", "The request is too large." };
 	case IR_ERR_MEDIA_TYPE:
-		return (struct error_row){ 415, "invalid_request_error", "The content type must be application/json." };
+		return (struct error_row){ 415, "invalid_request_error",
+					   "The content type must be application/json." };
 	case IR_ERR_CONTEXT_LENGTH:
 		return (struct error_row){ 400, "invalid_request_error", "prompt is too long" };
 	case IR_ERR_CONTENT_FILTER:
-		return (struct error_row){ 400, "invalid_request_error", "The prompt was refused." };
+		return (struct error_row){ 400, "invalid_request_error",
+					   "The prompt was refused." };
 	case IR_ERR_RATE_LIMIT:
-		return (struct error_row){ 429, "rate_limit_error", "Too many requests; try again later." };
+		return (struct error_row){ 429, "rate_limit_error",
+					   "Too many requests; try again later." };
 	case IR_ERR_SERVER:
 		return (struct error_row){ 500, "api_error", "Internal server error." };
 	case IR_ERR_UPSTREAM:
 		return (struct error_row){ 502, "api_error", "The provider failed." };
 	case IR_ERR_UNAVAILABLE:
-		return (struct error_row){ 503, "overloaded_error", "Temporarily unavailable; try again later." };
+		return (struct error_row){ 503, "overloaded_error",
+					   "Temporarily unavailable; try again later." };
 	case IR_ERR_OVERLOADED:
 		return (struct error_row){ 529, "overloaded_error", "Overloaded" };
 	case IR_ERR_TIMEOUT:
@@ -55,7 +62,8 @@ static struct error_row row_of(enum ir_error_kind kind)
 	return (struct error_row){ 500, "api_error", "Internal server error." };
 }
 
-/* The vendor names the field in the message ("max_tokens: Field required"), having no place of its own for it. */
+/* The vendor names the field in the message ("max_tokens: Field required"), having no place of its
+ * own for it. */
 static void put_message(struct jw *w, const struct ir_error *e, const char *otherwise)
 {
 	struct str m = e->message.len ? e->message : str_from(otherwise);
@@ -88,7 +96,8 @@ static void put_error(const struct ir_error *e, struct str request_id, struct bu
 	jw_end_obj(&w);
 }
 
-void am_encode_error(const struct ir_error *e, struct str request_id, struct buf *out, int *ret_status)
+void am_encode_error(const struct ir_error *e, struct str request_id, struct buf *out,
+		     int *ret_status)
 {
 	put_error(e, request_id, out);
 	*ret_status = e->status ? e->status : row_of(e->kind).status;
@@ -104,7 +113,8 @@ void am_encode_stream_error(const struct ir_error *e, struct str request_id, str
 /* The official SDK knows `ping` only after message_start (trap 21); a comment is safe before it. */
 void am_encode_ping(bool started, struct buf *out)
 {
-	buf_put(out, started ? STR("event: ping\ndata: {\"type\": \"ping\"}\n\n") : STR(": ping\n"));
+	buf_put(out,
+		started ? STR("event: ping\ndata: {\"type\": \"ping\"}\n\n") : STR(": ping\n"));
 }
 
 /* --- reading --- */
@@ -166,8 +176,8 @@ static bool says(struct str text, const char *what)
 static enum ir_error_kind refine(enum ir_error_kind kind, struct str m)
 {
 	if (kind == IR_ERR_INVALID_REQUEST) {
-		if (says(m, "prompt is too long") || says(m, "exceed context limit") || says(m, "context window") ||
-		    says(m, "maximum context length"))
+		if (says(m, "prompt is too long") || says(m, "exceed context limit") ||
+		    says(m, "context window") || says(m, "maximum context length"))
 			return IR_ERR_CONTEXT_LENGTH;
 		if (says(m, "credit balance is too low"))
 			return IR_ERR_BILLING;
@@ -183,7 +193,8 @@ bool am_error_is(const json *root)
 {
 	const json *e = JSON_GET(root, "error");
 
-	return str_eq(json_str(JSON_GET(root, "type")), STR("error")) || json_is_obj(e) || json_is_str(e);
+	return str_eq(json_str(JSON_GET(root, "type")), STR("error")) || json_is_obj(e) ||
+	       json_is_str(e);
 }
 
 /* The text a person can read, wherever it stands. Absent when there is none. */
@@ -258,6 +269,7 @@ bool am_decode_error(struct arena *a, int status, struct str body, struct ir_err
 		ret->kind = refine(ret->kind, ret->message);
 	}
 	if (!ret->message.len)
-		ret->message = arena_printf(a, "The provider answered HTTP %d without a readable error.", status);
+		ret->message = arena_printf(
+			a, "The provider answered HTTP %d without a readable error.", status);
 	return false;
 }

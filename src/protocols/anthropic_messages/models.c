@@ -57,7 +57,8 @@ void am_encode_model(const struct model_info *model, struct buf *out)
 	put_model(&w, model);
 }
 
-int am_decode_models(struct arena *a, struct str body, struct str **ret_ids, unsigned *ret_n, struct err *reterr)
+int am_decode_models(struct arena *a, struct str body, struct str **ret_ids, unsigned *ret_n,
+		     struct err *reterr)
 {
 	const json *root = json_parse(a, body, reterr), *data;
 	struct json_iter it;

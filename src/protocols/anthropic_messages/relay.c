@@ -1,8 +1,9 @@
-/* protocols/anthropic_messages/relay.c - bodies and streams that pass as they are, with only our own fields changed.
+/* protocols/anthropic_messages/relay.c - bodies and streams that pass as they are, with only our
+ * own fields changed.
  *
- * The one hard thing: thinking and citations that another vendor's model produced and we showed to this client
- * carry an empty proof; the vendor refuses a request that brings them back (trap 47). So a body that holds one is
- * rewritten without it.
+ * The one hard thing: thinking and citations that another vendor's model produced and we showed to
+ * this client carry an empty proof; the vendor refuses a request that brings them back (trap 47).
+ * So a body that holds one is rewritten without it.
  */
 #include "protocols/anthropic_messages/anthropic_messages.h"
 
@@ -14,7 +15,8 @@ static int want_str(struct arena *a, const struct json_want *w, struct str *ret,
 	if (!str_present(w->value))
 		return RC_OK;
 	if (w->first != '"')
-		return err_param(reterr, RC_INVALID, w->key, "%s: Input should be a valid string", w->key);
+		return err_param(reterr, RC_INVALID, w->key, "%s: Input should be a valid string",
+				 w->key);
 	*ret = json_unquote(a, w->value);
 	return str_present(*ret) ? RC_OK : err_set(reterr, RC_NOMEM, "out of memory");
 }
@@ -24,7 +26,8 @@ static bool forces_tool(struct arena *a, const struct json_want *choice)
 	struct json_want type = { .key = "type" };
 	struct str name;
 
-	if (choice->first != '{' || json_scan(choice->value, &type, 1, NULL) != RC_OK || type.first != '"')
+	if (choice->first != '{' || json_scan(choice->value, &type, 1, NULL) != RC_OK ||
+	    type.first != '"')
 		return false;
 	name = json_unquote(a, type.value);
 	return str_eq(name, STR("any")) || str_eq(name, STR("tool"));
@@ -34,8 +37,8 @@ int am_peek(struct arena *a, struct str body, struct request_peek *ret, struct e
 {
 	enum { MODEL, STREAM, PROVIDER, MAX_TOKENS, CHOICE, N };
 	struct json_want w[N] = {
-		[MODEL] = { .key = "model" },	       [STREAM] = { .key = "stream" },
-		[PROVIDER] = { .key = "provider" },    [MAX_TOKENS] = { .key = "max_tokens" },
+		[MODEL] = { .key = "model" },        [STREAM] = { .key = "stream" },
+		[PROVIDER] = { .key = "provider" },  [MAX_TOKENS] = { .key = "max_tokens" },
 		[CHOICE] = { .key = "tool_choice" },
 	};
 	int rc = json_scan(body, w, N, reterr);
@@ -49,9 +52,12 @@ int am_peek(struct arena *a, struct str body, struct request_peek *ret, struct e
 	if (!str_present(ret->model))
 		return err_param(reterr, RC_INVALID, "model", "model: Field required");
 	if (!ret->model.len)
-		return err_param(reterr, RC_INVALID, "model", "model: String should have at least 1 character");
-	if (w[STREAM].first && w[STREAM].first != 't' && w[STREAM].first != 'f' && w[STREAM].first != 'n')
-		return err_param(reterr, RC_INVALID, "stream", "stream: Input should be a valid boolean");
+		return err_param(reterr, RC_INVALID, "model",
+				 "model: String should have at least 1 character");
+	if (w[STREAM].first && w[STREAM].first != 't' && w[STREAM].first != 'f' &&
+	    w[STREAM].first != 'n')
+		return err_param(reterr, RC_INVALID, "stream",
+				 "stream: Input should be a valid boolean");
 	ret->stream = w[STREAM].first == 't';
 	if (w[PROVIDER].first == '"') {
 		rc = want_str(a, &w[PROVIDER], &ret->provider_pin, reterr);
@@ -67,8 +73,8 @@ int am_peek(struct arena *a, struct str body, struct request_peek *ret, struct e
 
 /* --- what other vendors' models left in the conversation --- */
 
-/* The member `key` with the value "" stands somewhere in the text. A hit may be a false one (inside a tool's input): the
- * rewriting looks closely. */
+/* The member `key` with the value "" stands somewhere in the text. A hit may be a false one (inside
+ * a tool's input): the rewriting looks closely. */
 static bool holds_empty(struct str text, struct str key)
 {
 	ptrdiff_t at;
@@ -150,7 +156,8 @@ static void put_message(struct jw *w, const json *message)
 	jw_end_obj(w);
 }
 
-static int rewrite(struct arena *a, const struct request_peek *peek, const struct patch_options *o, struct buf *out)
+static int rewrite(struct arena *a, const struct request_peek *peek, const struct patch_options *o,
+		   struct buf *out)
 {
 	const json *root = json_parse(a, peek->body, NULL);
 	struct json_iter it = json_iter(root);
@@ -184,21 +191,24 @@ static int rewrite(struct arena *a, const struct request_peek *peek, const struc
 	return buf_ok(out) ? RC_OK : RC_NOMEM;
 }
 
-int am_patch(struct arena *a, const struct request_peek *peek, const struct patch_options *o, struct buf *out)
+int am_patch(struct arena *a, const struct request_peek *peek, const struct patch_options *o,
+	     struct buf *out)
 {
 	struct json_edit edits[2];
 	struct buf model;
 	unsigned n = 0;
 
 	if (!(o->quirks & QUIRK_SEND_REASONING) &&
-	    (holds_empty(peek->body, STR("\"signature\"")) || holds_empty(peek->body, STR("\"encrypted_index\""))))
+	    (holds_empty(peek->body, STR("\"signature\"")) ||
+	     holds_empty(peek->body, STR("\"encrypted_index\""))))
 		return rewrite(a, peek, o, out);
 	buf_init(&model, 6 * o->model.len + 16);
 	if (!str_eq(o->model, peek->model)) {
 		buf_putc(&model, '"');
 		json_escape(&model, o->model);
 		buf_putc(&model, '"');
-		edits[n++] = (struct json_edit){ .old = peek->model_at.value, .with = buf_str(&model) };
+		edits[n++] =
+			(struct json_edit){ .old = peek->model_at.value, .with = buf_str(&model) };
 	}
 	if (o->strip_provider && str_present(peek->provider_at.value))
 		edits[n++] = json_edit_remove(peek->body, peek->provider_at.member);
@@ -229,7 +239,8 @@ static unsigned tap_error(struct relay_tap *t, struct str data)
 }
 
 /* By the event's name, so that the deltas, which are nearly all of a stream, are never parsed. */
-static unsigned tap_named(struct relay_tap *t, struct arena *scratch, struct str name, struct str data)
+static unsigned tap_named(struct relay_tap *t, struct arena *scratch, struct str name,
+			  struct str data)
 {
 	if (str_eq(name, STR("content_block_delta")) || str_eq(name, STR("content_block_stop")))
 		return TAP_MEANINGFUL;
@@ -268,14 +279,15 @@ unsigned am_tap_body(struct relay_tap *t, struct arena *scratch, struct str body
 {
 	enum { TYPE, USAGE, STOP, ERROR, CONTENT, COUNT, N };
 	struct json_want w[N] = {
-		[TYPE] = { .key = "type" },	  [USAGE] = { .key = "usage" },
+		[TYPE] = { .key = "type" },        [USAGE] = { .key = "usage" },
 		[STOP] = { .key = "stop_reason" }, [ERROR] = { .key = "error" },
-		[CONTENT] = { .key = "content" }, [COUNT] = { .key = "input_tokens" },
+		[CONTENT] = { .key = "content" },  [COUNT] = { .key = "input_tokens" },
 	};
 
 	if (json_scan(body, w, N, NULL) != RC_OK)
 		return 0;
-	if (str_eq(w[TYPE].value, STR("\"error\"")) || w[ERROR].first == '{' || w[ERROR].first == '"')
+	if (str_eq(w[TYPE].value, STR("\"error\"")) || w[ERROR].first == '{' ||
+	    w[ERROR].first == '"')
 		return tap_error(t, body);
 	if (w[CONTENT].first != '[')
 		return str_present(w[COUNT].value) ? TAP_MEANINGFUL : 0;

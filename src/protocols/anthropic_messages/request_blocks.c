@@ -1,7 +1,9 @@
-/* protocols/anthropic_messages/request_blocks.c - content of a message, a system prompt or a tool's result.
+/* protocols/anthropic_messages/request_blocks.c - content of a message, a system prompt or a tool's
+ * result.
  *
- * The one hard thing: new kinds of blocks appear every few months. A kind not in the table below stays whole as an OPAQUE
- * part, so that it survives towards the vendor and is disclosed towards others; it is never an error.
+ * The one hard thing: new kinds of blocks appear every few months. A kind not in the table below
+ * stays whole as an OPAQUE part, so that it survives towards the vendor and is disclosed towards
+ * others; it is never an error.
  */
 #include <stdio.h>
 
@@ -12,7 +14,8 @@ struct am_path am_path_member(const struct am_path *at, const char *member)
 {
 	struct am_path p;
 
-	(void)snprintf(p.text, sizeof(p.text), "%.40s%s%.22s", at->text, at->text[0] ? "." : "", member);
+	(void)snprintf(p.text, sizeof(p.text), "%.40s%s%.22s", at->text, at->text[0] ? "." : "",
+		       member);
 	return p;
 }
 
@@ -53,7 +56,8 @@ static int read_str(const struct am_reader *r, const json *block, const char *me
 	}
 }
 
-int am_read_cache(const struct am_reader *r, const json *v, const struct am_path *at, enum ir_cache *ret)
+int am_read_cache(const struct am_reader *r, const json *v, const struct am_path *at,
+		  enum ir_cache *ret)
 {
 	const json *cache = JSON_GET(v, "cache_control");
 	struct am_path p = am_path_member(at, "cache_control");
@@ -77,15 +81,19 @@ int am_read_cache(const struct am_reader *r, const json *v, const struct am_path
 
 /* --- kinds of blocks; each fills *p, whose kind is set --- */
 
-typedef int block_fn(const struct am_reader *r, const json *b, const struct am_path *at, struct ir_part *p);
+typedef int block_fn(const struct am_reader *r, const json *b, const struct am_path *at,
+		     struct ir_part *p);
 
 static int read_opaque(const struct am_reader *r, const json *b, struct ir_part *p)
 {
-	*p = (struct ir_part){ .kind = IR_PART_OPAQUE, .origin = AM_NAME, .raw = json_text(r->arena, b) };
+	*p = (struct ir_part){ .kind = IR_PART_OPAQUE,
+			       .origin = AM_NAME,
+			       .raw = json_text(r->arena, b) };
 	return str_present(p->raw) ? RC_OK : no_memory(r);
 }
 
-static int read_text(const struct am_reader *r, const json *b, const struct am_path *at, struct ir_part *p)
+static int read_text(const struct am_reader *r, const json *b, const struct am_path *at,
+		     struct ir_part *p)
 {
 	const json *citations = JSON_GET(b, "citations");
 
@@ -98,13 +106,15 @@ static int read_text(const struct am_reader *r, const json *b, const struct am_p
 }
 
 /* A source that several kinds of blocks share. RC_NOTFOUND: a kind of source we do not know. */
-static int read_source(const struct am_reader *r, const json *source, const struct am_path *at, struct ir_media *m)
+static int read_source(const struct am_reader *r, const json *source, const struct am_path *at,
+		       struct ir_media *m)
 {
 	struct str type;
 	int rc;
 
 	if (!json_is_obj(source))
-		return am_refuse(r, at, source ? "Input should be a valid dictionary" : "Field required");
+		return am_refuse(r, at,
+				 source ? "Input should be a valid dictionary" : "Field required");
 	type = json_str(JSON_GET(source, "type"));
 	if (str_eq(type, STR("url"))) {
 		m->source = IR_MEDIA_URL;
@@ -121,7 +131,8 @@ static int read_source(const struct am_reader *r, const json *source, const stru
 	return rc ? rc : read_str(r, source, "data", true, at, &m->data);
 }
 
-static int read_image(const struct am_reader *r, const json *b, const struct am_path *at, struct ir_part *p)
+static int read_image(const struct am_reader *r, const json *b, const struct am_path *at,
+		      struct ir_part *p)
 {
 	struct am_path source = am_path_member(at, "source");
 	int rc = read_source(r, JSON_GET(b, "source"), &source, &p->media);
@@ -160,7 +171,8 @@ static int read_document_content(const struct am_reader *r, const json *content,
 	return str_present(m->data) ? RC_OK : no_memory(r);
 }
 
-static int read_document(const struct am_reader *r, const json *b, const struct am_path *at, struct ir_part *p)
+static int read_document(const struct am_reader *r, const json *b, const struct am_path *at,
+			 struct ir_part *p)
 {
 	struct am_path at_source = am_path_member(at, "source");
 	const json *source = JSON_GET(b, "source"), *citations = JSON_GET(b, "citations");
@@ -183,8 +195,10 @@ static int read_document(const struct am_reader *r, const json *b, const struct 
 	return rc ? rc : read_str(r, b, "context", false, at, &p->media.context);
 }
 
-/* Text that the model must see whoever runs it: a text document whose context is where it was found. */
-static int read_search_result(const struct am_reader *r, const json *b, const struct am_path *at, struct ir_part *p)
+/* Text that the model must see whoever runs it: a text document whose context is where it was
+ * found. */
+static int read_search_result(const struct am_reader *r, const json *b, const struct am_path *at,
+			      struct ir_part *p)
 {
 	int rc = read_document_content(r, JSON_GET(b, "content"), &p->media);
 
@@ -196,7 +210,8 @@ static int read_search_result(const struct am_reader *r, const json *b, const st
 	return rc ? rc : read_str(r, b, "source", true, at, &p->media.context);
 }
 
-static int read_tool_use(const struct am_reader *r, const json *b, const struct am_path *at, struct ir_part *p)
+static int read_tool_use(const struct am_reader *r, const json *b, const struct am_path *at,
+			 struct ir_part *p)
 {
 	const json *input = JSON_GET(b, "input");
 	struct am_path at_input = am_path_member(at, "input");
@@ -207,13 +222,15 @@ static int read_tool_use(const struct am_reader *r, const json *b, const struct 
 	if (rc)
 		return rc;
 	if (!json_is_obj(input))
-		return am_refuse(r, &at_input, input ? "Input should be a valid dictionary" : "Field required");
+		return am_refuse(r, &at_input,
+				 input ? "Input should be a valid dictionary" : "Field required");
 	p->id = am_tool_id_decode(r->arena, p->id);
 	p->arguments = json_text(r->arena, input);
 	return str_present(p->id) && str_present(p->arguments) ? RC_OK : no_memory(r);
 }
 
-static int read_tool_result(const struct am_reader *r, const json *b, const struct am_path *at, struct ir_part *p)
+static int read_tool_result(const struct am_reader *r, const json *b, const struct am_path *at,
+			    struct ir_part *p)
 {
 	const json *content = JSON_GET(b, "content");
 	struct am_path at_content = am_path_member(at, "content");
@@ -230,8 +247,10 @@ static int read_tool_result(const struct am_reader *r, const json *b, const stru
 	return am_read_content(r, content, &at_content, AM_IN_RESULT, &p->content, &p->n_content);
 }
 
-/* An empty signature is one that we gave to thinking of another vendor's model (trap 47): nobody minted it. */
-static int read_thinking(const struct am_reader *r, const json *b, const struct am_path *at, struct ir_part *p)
+/* An empty signature is one that we gave to thinking of another vendor's model (trap 47): nobody
+ * minted it. */
+static int read_thinking(const struct am_reader *r, const json *b, const struct am_path *at,
+			 struct ir_part *p)
 {
 	int rc = read_str(r, b, "thinking", true, at, &p->text);
 
@@ -242,7 +261,8 @@ static int read_thinking(const struct am_reader *r, const json *b, const struct 
 	return rc;
 }
 
-static int read_redacted(const struct am_reader *r, const json *b, const struct am_path *at, struct ir_part *p)
+static int read_redacted(const struct am_reader *r, const json *b, const struct am_path *at,
+			 struct ir_part *p)
 {
 	p->origin = AM_NAME;
 	return read_str(r, b, "data", true, at, &p->redacted);
@@ -264,8 +284,8 @@ static const struct {
 	{ STR_INIT("redacted_thinking"), IR_PART_REASONING, read_redacted, false },
 };
 
-static int read_block(const struct am_reader *r, const json *b, const struct am_path *at, enum am_place place,
-		      struct ir_part *p)
+static int read_block(const struct am_reader *r, const json *b, const struct am_path *at,
+		      enum am_place place, struct ir_part *p)
 {
 	struct am_path at_type = am_path_member(at, "type");
 	struct str type = json_str(JSON_GET(b, "type"));
@@ -286,16 +306,19 @@ static int read_block(const struct am_reader *r, const json *b, const struct am_
 	return read_opaque(r, b, p);
 }
 
-int am_read_content(const struct am_reader *r, const json *content, const struct am_path *at, enum am_place place,
-		    struct ir_part **ret, unsigned *ret_n)
+int am_read_content(const struct am_reader *r, const json *content, const struct am_path *at,
+		    enum am_place place, struct ir_part **ret, unsigned *ret_n)
 {
 	struct json_iter it = json_iter(content);
 	struct ir_part *parts;
 	unsigned n = 0;
 
 	if (!json_is_str(content) && !json_is_arr(content))
-		return am_refuse(r, at, content ? "Input should be a valid string or list" : "Field required");
-	parts = arena_array(r->arena, json_is_str(content) ? 1 : json_len(content) + 1, sizeof(*parts));
+		return am_refuse(r, at,
+				 content ? "Input should be a valid string or list"
+					 : "Field required");
+	parts = arena_array(r->arena, json_is_str(content) ? 1 : json_len(content) + 1,
+			    sizeof(*parts));
 	if (!parts)
 		return no_memory(r);
 	if (json_is_str(content))

@@ -1,7 +1,8 @@
 /* protocols/anthropic_messages/request_decode.c - a client's body into the canonical request.
  *
- * The one hard thing: what we have no canonical place for must not vanish unsaid. Every member that is not in the
- * table below becomes an extra, which a target of another protocol discloses as dropped.
+ * The one hard thing: what we have no canonical place for must not vanish unsaid. Every member that
+ * is not in the table below becomes an extra, which a target of another protocol discloses as
+ * dropped.
  */
 #include <stdio.h>
 
@@ -33,8 +34,9 @@ static int add_extra(struct decode *d, const char *group, struct str name, const
 		return no_memory(d);
 	if (r->n_extras == d->cap_extras) {
 		unsigned cap = d->cap_extras ? 2 * d->cap_extras : 8;
-		struct ir_extra *grown = arena_grow(d->in.arena, r->extras, d->cap_extras * sizeof(*grown),
-						    cap * sizeof(*grown));
+		struct ir_extra *grown =
+			arena_grow(d->in.arena, r->extras, d->cap_extras * sizeof(*grown),
+				   cap * sizeof(*grown));
 
 		if (!grown)
 			return no_memory(d);
@@ -170,7 +172,8 @@ static int read_thinking(struct decode *d, const json *v, const struct am_path *
 {
 	struct ir_reasoning *t = &d->r->reasoning;
 	struct str type = json_str(JSON_GET(v, "type"));
-	struct am_path at_budget = am_path_member(at, "budget_tokens"), at_type = am_path_member(at, "type");
+	struct am_path at_budget = am_path_member(at, "budget_tokens"),
+		       at_type = am_path_member(at, "type");
 	const json *budget = JSON_GET(v, "budget_tokens");
 
 	t->display = json_str(JSON_GET(v, "display"));
@@ -183,7 +186,8 @@ static int read_thinking(struct decode *d, const json *v, const struct am_path *
 		return RC_OK;
 	}
 	if (!str_eq(type, STR("enabled")))
-		return am_refuse(&d->in, &at_type, "Input should be 'enabled', 'disabled' or 'adaptive'");
+		return am_refuse(&d->in, &at_type,
+				 "Input should be 'enabled', 'disabled' or 'adaptive'");
 	t->thinking = IR_THINKING_ENABLED;
 	if (!budget)
 		return am_refuse(&d->in, &at_budget, "Field required");
@@ -193,7 +197,8 @@ static int read_thinking(struct decode *d, const json *v, const struct am_path *
 static int read_format(struct decode *d, const json *v, const struct am_path *at)
 {
 	const json *schema = JSON_GET(v, "schema");
-	struct am_path at_schema = am_path_member(at, "schema"), at_type = am_path_member(at, "type");
+	struct am_path at_schema = am_path_member(at, "schema"),
+		       at_type = am_path_member(at, "type");
 
 	if (!str_eq(json_str(JSON_GET(v, "type")), STR("json_schema")))
 		return am_refuse(&d->in, &at_type, "Input should be 'json_schema'");
@@ -220,7 +225,9 @@ static int read_output_config(struct decode *d, const json *v, const struct am_p
 
 			d->r->reasoning.effort = ir_effort_parse(json_str(it.val));
 			if (d->r->reasoning.effort == IR_EFFORT_UNSET)
-				return am_refuse(&d->in, &p, "Input should be 'low', 'medium', 'high', 'xhigh' or 'max'");
+				return am_refuse(&d->in, &p,
+						 "Input should be 'low', 'medium', 'high', 'xhigh' "
+						 "or 'max'");
 		} else if (str_eq(it.key, STR("format"))) {
 			struct am_path p = am_path_member(at, "format");
 
@@ -239,12 +246,14 @@ static int read_output_config(struct decode *d, const json *v, const struct am_p
 /* What we have no place for in a custom tool; it only matters when it asks for something. */
 static int read_tool_rest(struct decode *d, const json *v)
 {
-	static const struct str known[] = { STR_INIT("type"),	      STR_INIT("name"),	  STR_INIT("description"),
-					    STR_INIT("input_schema"), STR_INIT("strict"), STR_INIT("cache_control") };
+	static const struct str known[] = { STR_INIT("type"),        STR_INIT("name"),
+					    STR_INIT("description"), STR_INIT("input_schema"),
+					    STR_INIT("strict"),      STR_INIT("cache_control") };
 	struct json_iter it = json_iter(v);
 
 	while (json_next(&it)) {
-		bool skip = json_is_null(it.val) || (json_is_bool(it.val) && !json_bool(it.val, true));
+		bool skip =
+			json_is_null(it.val) || (json_is_bool(it.val) && !json_bool(it.val, true));
 
 		for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 			skip |= str_eq(known[i], it.key);
@@ -261,7 +270,8 @@ static int read_tool_rest(struct decode *d, const json *v)
 static int read_tool(struct decode *d, const json *v, const struct am_path *at, struct ir_tool *t)
 {
 	struct str type = json_str(JSON_GET(v, "type"));
-	struct am_path at_name = am_path_member(at, "name"), at_schema = am_path_member(at, "input_schema");
+	struct am_path at_name = am_path_member(at, "name"),
+		       at_schema = am_path_member(at, "input_schema");
 	const json *schema = JSON_GET(v, "input_schema"), *strict = JSON_GET(v, "strict");
 	int rc;
 
@@ -274,11 +284,13 @@ static int read_tool(struct decode *d, const json *v, const struct am_path *at, 
 	}
 	t->name = json_str(JSON_GET(v, "name"));
 	if (!t->name.len)
-		return am_refuse(&d->in, &at_name, str_present(t->name) ? "String should have at least 1 character"
-									: "Field required");
+		return am_refuse(&d->in, &at_name,
+				 str_present(t->name) ? "String should have at least 1 character"
+						      : "Field required");
 	t->description = json_str(JSON_GET(v, "description"));
 	if (!json_is_obj(schema))
-		return am_refuse(&d->in, &at_schema, schema ? "Input should be a valid dictionary" : "Field required");
+		return am_refuse(&d->in, &at_schema,
+				 schema ? "Input should be a valid dictionary" : "Field required");
 	t->parameters = json_text(d->in.arena, schema);
 	if (!str_present(t->parameters))
 		return no_memory(d);
@@ -328,7 +340,8 @@ static int read_tool_choice(struct decode *d, const json *v, const struct am_pat
 	else if (str_eq(type, STR("tool")))
 		c->mode = IR_CHOICE_NAMED;
 	else
-		return am_refuse(&d->in, &at_type, "Input should be 'auto', 'any', 'tool' or 'none'");
+		return am_refuse(&d->in, &at_type,
+				 "Input should be 'auto', 'any', 'tool' or 'none'");
 	if (c->mode != IR_CHOICE_NAMED)
 		return RC_OK;
 	c->name = json_str(JSON_GET(v, "name"));
@@ -351,10 +364,12 @@ static int read_messages(struct decode *d, const json *v, const struct am_path *
 	return RC_OK;
 }
 
-static int read_message(struct decode *d, const json *v, const struct am_path *at, struct ir_message *m)
+static int read_message(struct decode *d, const json *v, const struct am_path *at,
+			struct ir_message *m)
 {
 	struct str role = json_str(JSON_GET(v, "role"));
-	struct am_path at_role = am_path_member(at, "role"), at_content = am_path_member(at, "content");
+	struct am_path at_role = am_path_member(at, "role"),
+		       at_content = am_path_member(at, "content");
 
 	if (!json_is_obj(v))
 		return am_refuse(&d->in, at, "Input should be a valid dictionary");
@@ -365,9 +380,12 @@ static int read_message(struct decode *d, const json *v, const struct am_path *a
 	else if (str_eq(role, STR("system"))) /* in the middle: stays in its place (trap 37) */
 		m->role = IR_ROLE_SYSTEM;
 	else
-		return am_refuse(&d->in, &at_role, JSON_GET(v, "role") ? "Input should be 'user', 'assistant' or 'system'"
-								       : "Field required");
-	return am_read_content(&d->in, JSON_GET(v, "content"), &at_content, AM_IN_MESSAGE, &m->parts, &m->n_parts);
+		return am_refuse(&d->in, &at_role,
+				 JSON_GET(v, "role")
+					 ? "Input should be 'user', 'assistant' or 'system'"
+					 : "Field required");
+	return am_read_content(&d->in, JSON_GET(v, "content"), &at_content, AM_IN_MESSAGE,
+			       &m->parts, &m->n_parts);
 }
 
 static int read_conversation(struct decode *d)
@@ -378,7 +396,8 @@ static int read_conversation(struct decode *d)
 	unsigned n = 0;
 
 	if (!json_is_arr(d->messages))
-		return am_refuse(&d->in, &at, d->messages ? "Input should be a valid list" : "Field required");
+		return am_refuse(&d->in, &at,
+				 d->messages ? "Input should be a valid list" : "Field required");
 	if (json_len(d->messages) == 0)
 		return am_refuse(&d->in, &at, "at least one message is required");
 	r->messages = arena_array(d->in.arena, json_len(d->messages) + 1, sizeof(*r->messages));
@@ -386,7 +405,8 @@ static int read_conversation(struct decode *d)
 		return no_memory(d);
 	if (d->system && !(json_is_str(d->system) && json_str(d->system).len == 0)) {
 		struct ir_message *m = &r->messages[0];
-		int rc = am_read_content(&d->in, d->system, &at_system, AM_IN_MESSAGE, &m->parts, &m->n_parts);
+		int rc = am_read_content(&d->in, d->system, &at_system, AM_IN_MESSAGE, &m->parts,
+					 &m->n_parts);
 
 		if (rc)
 			return rc;
@@ -458,7 +478,8 @@ int am_decode_request(struct arena *a, struct str body, struct ir_request **ret,
 	if (!root)
 		return err_at(reterr, e.code, e.at, "%s", e.msg);
 	if (!json_is_obj(root))
-		return err_set(reterr, RC_INVALID, "The request body should be a JSON object, not %s", json_type(root));
+		return err_set(reterr, RC_INVALID,
+			       "The request body should be a JSON object, not %s", json_type(root));
 	d.r = arena_alloc(a, sizeof(*d.r));
 	if (!d.r)
 		return no_memory(&d);

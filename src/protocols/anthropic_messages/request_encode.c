@@ -1,11 +1,18 @@
-/* protocols/anthropic_messages/request_encode.c - the canonical request as a body for an upstream that speaks this protocol.
+/* protocols/anthropic_messages/request_encode.c - the canonical request as a body for an upstream
+ * that speaks this protocol.
  *
- * The one hard thing: thinking, tools, sampling and max_tokens exclude each other in ways the vendor answers with 400.
- * So what can be had together is decided first (decide_*), every concession is noted as a loss, and then it is written.
+ * The one hard thing: thinking, tools, sampling and max_tokens exclude each other in ways the
+ * vendor answers with 400. So what can be had together is decided first (decide_*), every
+ * concession is noted as a loss, and then it is written.
  */
 #include "protocols/anthropic_messages/anthropic_messages.h"
 
-enum { MIN_BUDGET = 1024, FALLBACK_MAX_TOKENS = 4096, MAX_MADE_TOOLS = 1024, MAX_TOOL_PAIRS = 1 << 24 };
+enum {
+	MIN_BUDGET = 1024,
+	FALLBACK_MAX_TOKENS = 4096,
+	MAX_MADE_TOOLS = 1024,
+	MAX_TOOL_PAIRS = 1 << 24
+};
 
 static void loss(struct am_writer *w, const char *name)
 {
@@ -50,7 +57,10 @@ static void want_thinking(struct am_writer *w)
 	w->thinking = true;
 	if (w->adaptive)
 		return;
-	w->budget = t->budget != IR_UNSET ? t->budget : budget_of(w->t, effort != IR_EFFORT_UNSET ? effort : IR_EFFORT_MEDIUM);
+	w->budget =
+		t->budget != IR_UNSET
+			? t->budget
+			: budget_of(w->t, effort != IR_EFFORT_UNSET ? effort : IR_EFFORT_MEDIUM);
 	if (w->budget > 0 && w->budget < MIN_BUDGET)
 		w->budget = MIN_BUDGET;
 	if (w->budget <= 0) {
@@ -65,8 +75,8 @@ static void decide_thinking(struct am_writer *w)
 	want_thinking(w);
 	if (!w->thinking)
 		return;
-	/* A forced call and a thinking budget exclude each other (78; adaptive models just do not think then), and a
-	 * tool turn that goes on cannot begin to think (46). */
+	/* A forced call and a thinking budget exclude each other (78; adaptive models just do not
+	 * think then), and a tool turn that goes on cannot begin to think (46). */
 	if ((forced(w) && w->r->n_tools && !w->adaptive) || !am_history_allows_thinking(w)) {
 		w->thinking = w->adaptive = false;
 		w->budget = 0;
@@ -95,7 +105,8 @@ static void put_thinking(struct am_writer *w)
 	jw_end_obj(&w->w);
 }
 
-/* Extras of this protocol's own clients whose name is `group`.member; "" takes those without a dot. */
+/* Extras of this protocol's own clients whose name is `group`.member; "" takes those without a dot.
+ */
 static void put_extras(struct am_writer *w, const char *group)
 {
 	struct str prefix = str_from(group);
@@ -106,7 +117,8 @@ static void put_extras(struct am_writer *w, const char *group)
 
 		if (!str_present(x->raw))
 			continue;
-		if (prefix.len == 0 ? str_starts(name, STR("output_config.")) || str_starts(name, STR("metadata."))
+		if (prefix.len == 0 ? str_starts(name, STR("output_config.")) ||
+					      str_starts(name, STR("metadata."))
 				    : !str_starts(name, prefix))
 			continue;
 		jw_key_str(&w->w, str_from_offset(name, prefix.len));
@@ -117,7 +129,8 @@ static void put_extras(struct am_writer *w, const char *group)
 static bool has_extras(const struct am_writer *w, const char *group)
 {
 	for (unsigned i = 0; i < w->r->n_extras && am_minted(w->r->origin); i++) {
-		if (str_present(w->r->extras[i].raw) && str_starts(w->r->extras[i].name, str_from(group)))
+		if (str_present(w->r->extras[i].raw) &&
+		    str_starts(w->r->extras[i].name, str_from(group)))
 			return true;
 	}
 	return false;
@@ -130,7 +143,8 @@ static const char *effort_word(struct am_writer *w)
 	const struct ir_reasoning *t = &w->r->reasoning;
 	enum ir_effort e = t->effort;
 
-	/* Effort is a word of the newer models; it may stand without thinking only where the client knew that. */
+	/* Effort is a word of the newer models; it may stand without thinking only where the client
+	 * knew that. */
 	if (!w->t->adaptive_thinking && !(am_minted(w->r->origin) && t->effort != IR_EFFORT_UNSET))
 		return NULL;
 	if (e == IR_EFFORT_UNSET && t->thinking == IR_THINKING_ENABLED && w->adaptive)
@@ -202,7 +216,8 @@ static int put_schema(struct am_writer *w, struct str schema, unsigned index)
 	struct json_iter it = json_iter(s);
 
 	if (str_present(schema) && !json_is_obj(s) && !json_is_null(s))
-		return err_param(w->reterr, RC_INVALID, "tools", "tools[%u]: parameters should be a JSON schema object", index);
+		return err_param(w->reterr, RC_INVALID, "tools",
+				 "tools[%u]: parameters should be a JSON schema object", index);
 	jw_key(&w->w, "input_schema");
 	if (!json_is_obj(s)) {
 		jw_raw(&w->w, STR("{\"type\":\"object\"}"));
@@ -268,7 +283,8 @@ static int collect_called(struct am_writer *w, struct str **ret, unsigned *ret_n
 				continue;
 			if (n == MAX_MADE_TOOLS)
 				return err_param(w->reterr, RC_INVALID, "tools",
-						 "tools: the calls in the messages name too many tools that are not given");
+						 "tools: the calls in the messages name too many "
+						 "tools that are not given");
 			names[n++] = p->name;
 		}
 	}
@@ -333,7 +349,8 @@ static void put_choice(struct am_writer *w)
 	jw_kcstr(&w->w, "type", choice_word(c->mode));
 	if (c->mode == IR_CHOICE_NAMED)
 		jw_kstr(&w->w, "name", c->name);
-	if (parallel != IR_TRI_UNSET) /* trap 77: it stands inside the choice, which may exist for it alone */
+	if (parallel !=
+	    IR_TRI_UNSET) /* trap 77: it stands inside the choice, which may exist for it alone */
 		jw_kbool(&w->w, "disable_parallel_tool_use", parallel == IR_FALSE);
 	jw_end_obj(&w->w);
 }
@@ -344,7 +361,8 @@ static int check_choice(struct am_writer *w)
 
 	if (c->mode == IR_CHOICE_NAMED) {
 		const struct ir_tool *t = ir_request_tool(w->r, c->name);
-		bool named_by_vendor = am_minted(w->r->origin) && w->n_tools > 0; /* a server tool's name is inside its raw */
+		bool named_by_vendor = am_minted(w->r->origin) &&
+				       w->n_tools > 0; /* a server tool's name is inside its raw */
 
 		if (!(t && tool_passes(w, t)) && !(!t && named_by_vendor))
 			return err_param(w->reterr, RC_INVALID, "tool_choice",
@@ -352,7 +370,8 @@ static int check_choice(struct am_writer *w)
 					 (int)(c->name.len < 64 ? c->name.len : 64), c->name.ptr);
 	}
 	if (c->mode == IR_CHOICE_REQUIRED && !w->n_tools)
-		return err_param(w->reterr, RC_INVALID, "tool_choice", "tool_choice: a call is required but there is no tool to call");
+		return err_param(w->reterr, RC_INVALID, "tool_choice",
+				 "tool_choice: a call is required but there is no tool to call");
 	return RC_OK;
 }
 
@@ -363,11 +382,13 @@ static int put_tools(struct am_writer *w)
 	int rc;
 
 	if (r->choice.allowed && (uint64_t)r->n_tools * r->choice.n_allowed > MAX_TOOL_PAIRS)
-		return err_param(w->reterr, RC_INVALID, "tools", "tools: too many tools and allowed_tools");
+		return err_param(w->reterr, RC_INVALID, "tools",
+				 "tools: too many tools and allowed_tools");
+	/* Another vendor's server tool never goes as a function without a name (trap 94). */
 	for (unsigned i = 0; i < r->n_tools; i++) {
 		if (tool_passes(w, &r->tools[i]))
 			w->n_tools++;
-		else if (str_present(r->tools[i].server_raw)) /* trap 94: never as a function without a name */
+		else if (str_present(r->tools[i].server_raw))
 			loss(w, "tools");
 	}
 	rc = check_choice(w);
@@ -413,12 +434,14 @@ static void put_sampling(struct am_writer *w)
 	const struct ir_request *r = w->r;
 	bool heat = str_present(r->temperature), nucleus = str_present(r->top_p);
 
-	if (heat && w->thinking && number(w, r->temperature, 0) != 1) { /* must be 1 or absent (trap 70) */
+	if (heat && w->thinking &&
+	    number(w, r->temperature, 0) != 1) { /* must be 1 or absent (trap 70) */
 		loss(w, "temperature");
 		heat = false;
 	}
 	/* Newer models refuse both (trap 69); the vendor's own clients know what they ask. */
-	if (nucleus && ((heat && !am_minted(r->origin)) || (w->thinking && number(w, r->top_p, 0) < 0.95))) {
+	if (nucleus &&
+	    ((heat && !am_minted(r->origin)) || (w->thinking && number(w, r->top_p, 0) < 0.95))) {
 		loss(w, "top_p");
 		nucleus = false;
 	}
@@ -490,13 +513,15 @@ static void put_service_tier(struct am_writer *w)
 		loss(w, "service_tier");
 }
 
-/* Parameters the vendor has nothing for: disclosed unless they ask for what happens anyway (trap 89). */
+/* Parameters the vendor has nothing for: disclosed unless they ask for what happens anyway (trap
+ * 89). */
 static int note_foreign(struct am_writer *w)
 {
 	const struct ir_request *r = w->r;
 
 	if (r->n != IR_UNSET && r->n > 1) /* trap 32 */
-		return err_param(w->reterr, RC_UNSUPPORTED, "n", "n: the provider gives one answer a request; ask for n = 1");
+		return err_param(w->reterr, RC_UNSUPPORTED, "n",
+				 "n: the provider gives one answer a request; ask for n = 1");
 	if (str_present(r->frequency_penalty) && number(w, r->frequency_penalty, 1) != 0)
 		loss(w, "frequency_penalty");
 	if (str_present(r->presence_penalty) && number(w, r->presence_penalty, 1) != 0)
@@ -530,7 +555,8 @@ static int note_foreign(struct am_writer *w)
 	return RC_OK;
 }
 
-/* Only operators spoke: their word is sent as the user's, for without a message there is no answer (trap 43). */
+/* Only operators spoke: their word is sent as the user's, for without a message there is no answer
+ * (trap 43). */
 static bool only_system(const struct ir_request *r)
 {
 	for (unsigned i = 0; i < r->n_messages; i++) {
@@ -540,11 +566,16 @@ static bool only_system(const struct ir_request *r)
 	return r->n_messages > 0;
 }
 
-int am_encode_request(struct arena *a, const struct ir_request *r, const struct request_target *t, struct buf *out,
-		      struct ir_losses *losses, struct err *reterr)
+int am_encode_request(struct arena *a, const struct ir_request *r, const struct request_target *t,
+		      struct buf *out, struct ir_losses *losses, struct err *reterr)
 {
 	struct am_writer w = {
-		.arena = a, .r = r, .t = t, .losses = losses, .reterr = reterr, .w = jw_on(out),
+		.arena = a,
+		.r = r,
+		.t = t,
+		.losses = losses,
+		.reterr = reterr,
+		.w = jw_on(out),
 		.system_as_user = only_system(r),
 	};
 	int rc;
@@ -574,6 +605,7 @@ int am_encode_request(struct arena *a, const struct ir_request *r, const struct 
 	put_extras(&w, "");
 	jw_end_obj(&w.w);
 	if (!buf_ok(out) || losses->failed)
-		return err_set(reterr, out->over ? RC_TOOBIG : RC_NOMEM, "out of memory for the provider's request");
+		return err_set(reterr, out->over ? RC_TOOBIG : RC_NOMEM,
+			       "out of memory for the provider's request");
 	return RC_OK;
 }

@@ -1,7 +1,8 @@
 /* protocols/anthropic_messages/request_parts.c - one part of a message as the vendor's block.
  *
- * The one hard thing: an input the model would not see must never vanish unsaid. What has no block here is refused with the
- * reason; only what another vendor minted for itself (its reasoning, its proofs) is left out, and disclosed.
+ * The one hard thing: an input the model would not see must never vanish unsaid. What has no block
+ * here is refused with the reason; only what another vendor minted for itself (its reasoning, its
+ * proofs) is left out, and disclosed.
  */
 #include <stdio.h>
 #include <string.h>
@@ -25,13 +26,15 @@ void am_write_cache(struct jw *w, enum ir_cache c)
 	jw_end_obj(w);
 }
 
-/* --- ids: valid ones pass; others become "gwx_" and a text where each byte that is not a letter, digit or '-' is _HH --- */
+/* --- ids: valid ones pass; others become "gwx_" and a text where each byte that is not a letter,
+ * digit or '-' is _HH --- */
 
 #define ID_PREFIX "gwx_"
 
 static bool id_plain(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '-';
 }
 
 struct str am_tool_id_encode(struct arena *a, struct str id)
@@ -130,11 +133,12 @@ static struct str sniff(struct arena *a, struct str base64)
 
 static bool image_type(struct str mime)
 {
-	return str_eq(mime, STR("image/png")) || str_eq(mime, STR("image/jpeg")) || str_eq(mime, STR("image/gif")) ||
-	       str_eq(mime, STR("image/webp"));
+	return str_eq(mime, STR("image/png")) || str_eq(mime, STR("image/jpeg")) ||
+	       str_eq(mime, STR("image/gif")) || str_eq(mime, STR("image/webp"));
 }
 
-static void put_source(struct jw *w, const char *type, struct str mime, const char *key, struct str data)
+static void put_source(struct jw *w, const char *type, struct str mime, const char *key,
+		       struct str data)
 {
 	jw_key(w, "source");
 	jw_obj(w);
@@ -155,7 +159,8 @@ static int put_plain_source(struct am_writer *w, const struct ir_media *m, unsig
 	case IR_MEDIA_FILE_ID:
 		if (!am_minted(w->r->origin))
 			return refuse(w, message, RC_UNSUPPORTED,
-				      "the id of a file stored with another provider means nothing to this one; send "
+				      "the id of a file stored with another provider means nothing "
+				      "to this one; send "
 				      "the file's data instead");
 		put_source(&w->w, "file", STR_NONE, "file_id", m->data);
 		return RC_OK;
@@ -184,7 +189,8 @@ static int put_image(struct am_writer *w, const struct ir_part *p, unsigned mess
 		mime = STR("image/jpeg");
 	if (!image_type(mime) || p->media.source != IR_MEDIA_BASE64)
 		return refuse(w, message, RC_UNSUPPORTED,
-			      "the provider takes images as image/jpeg, image/png, image/gif or image/webp");
+			      "the provider takes images as image/jpeg, image/png, image/gif or "
+			      "image/webp");
 	put_source(&w->w, "base64", mime, "data", p->media.data);
 	return RC_OK;
 }
@@ -201,7 +207,8 @@ static int put_document(struct am_writer *w, const struct ir_part *p, unsigned m
 		put_source(&w->w, "text", STR("text/plain"), "data", m->data);
 		return RC_OK;
 	}
-	if (str_eq(m->mime, STR("application/pdf")) || str_eq(sniff(w->arena, m->data), STR("application/pdf"))) {
+	if (str_eq(m->mime, STR("application/pdf")) ||
+	    str_eq(sniff(w->arena, m->data), STR("application/pdf"))) {
 		put_source(&w->w, "base64", STR("application/pdf"), "data", m->data);
 		return RC_OK;
 	}
@@ -209,7 +216,8 @@ static int put_document(struct am_writer *w, const struct ir_part *p, unsigned m
 		       ? base64_decode(w->arena, m->data)
 		       : STR_NONE;
 	if (!str_present(text) || !utf8_valid(text))
-		return refuse(w, message, RC_UNSUPPORTED, "the provider takes files as PDF or plain text");
+		return refuse(w, message, RC_UNSUPPORTED,
+			      "the provider takes files as PDF or plain text");
 	put_source(&w->w, "text", STR("text/plain"), "data", text);
 	return RC_OK;
 }
@@ -251,8 +259,8 @@ static int put_file(struct am_writer *w, const struct ir_part *p, unsigned messa
 	return RC_OK;
 }
 
-/* Arguments that are empty or no JSON at all (a model was cut) become {}; JSON that is no object is the
- * client's mistake (trap 59). */
+/* Arguments that are empty or no JSON at all (a model was cut) become {}; JSON that is no object is
+ * the client's mistake (trap 59). */
 static int put_call(struct am_writer *w, const struct ir_part *p, unsigned message)
 {
 	struct str id = am_tool_id_encode(w->arena, p->id), input = p->arguments;
@@ -261,7 +269,8 @@ static int put_call(struct am_writer *w, const struct ir_part *p, unsigned messa
 		return err_set(w->reterr, RC_NOMEM, "out of memory");
 	if (json_scan(input, NULL, 0, NULL) != RC_OK) {
 		if (str_trim(input).len && json_parse(w->arena, input, NULL))
-			return refuse(w, message, RC_INVALID, "the arguments of a tool call should be a JSON object");
+			return refuse(w, message, RC_INVALID,
+				      "the arguments of a tool call should be a JSON object");
 		input = STR("{}");
 	}
 	jw_obj(&w->w);
@@ -314,7 +323,8 @@ static void put_reasoning(struct am_writer *w, const struct ir_part *p)
 	} else {
 		jw_kcstr(&w->w, "type", "thinking");
 		jw_kstr(&w->w, "thinking", str_present(p->text) ? p->text : STR(""));
-		jw_kstr(&w->w, "signature", own && str_present(p->signature) ? p->signature : STR(""));
+		jw_kstr(&w->w, "signature",
+			own && str_present(p->signature) ? p->signature : STR(""));
 	}
 	jw_end_obj(&w->w);
 }
@@ -328,7 +338,8 @@ bool am_part_vanishes(const struct am_writer *w, const struct ir_part *p)
 	case IR_PART_REASONING:
 		if (am_minted(p->origin) && (p->signature.len || p->redacted.len))
 			return false;
-		/* Servers that only borrow the format want the text back; the vendor wants its signature (trap 47). */
+		/* Servers that only borrow the format want the text back; the vendor wants its
+		 * signature (trap 47). */
 		return !(w->t->quirks & QUIRK_SEND_REASONING) || p->text.len == 0;
 	case IR_PART_OPAQUE:
 		return false;
@@ -363,7 +374,8 @@ int am_write_part(struct am_writer *w, const struct ir_part *p, unsigned message
 	case IR_PART_FILE:
 		return put_file(w, p, message);
 	case IR_PART_AUDIO:
-		return refuse(w, message, RC_UNSUPPORTED, "the provider's models do not hear audio; send a transcript");
+		return refuse(w, message, RC_UNSUPPORTED,
+			      "the provider's models do not hear audio; send a transcript");
 	case IR_PART_TOOL_CALL:
 		return put_call(w, p, message);
 	case IR_PART_TOOL_RESULT:
@@ -373,7 +385,8 @@ int am_write_part(struct am_writer *w, const struct ir_part *p, unsigned message
 		return RC_OK;
 	case IR_PART_OPAQUE:
 		if (!am_minted(p->origin))
-			return refuse(w, message, RC_UNSUPPORTED, "a part of a kind that only another provider understands");
+			return refuse(w, message, RC_UNSUPPORTED,
+				      "a part of a kind that only another provider understands");
 		jw_raw(&w->w, p->raw);
 		return RC_OK;
 	}

@@ -1,8 +1,10 @@
-/* protocols/anthropic_messages/request_turns.c - the conversation as the vendor wants it: `system` apart, then turns.
+/* protocols/anthropic_messages/request_turns.c - the conversation as the vendor wants it: `system`
+ * apart, then turns.
  *
- * The one hard thing: the vendor knows no messages, only turns. Consecutive messages of one role are one turn (trap
- * 38), all results of a turn's calls stand first in the next user turn (39), each call has exactly one (40), and
- * messages that hold nothing are not there (43). So everything below walks over *visible* messages.
+ * The one hard thing: the vendor knows no messages, only turns. Consecutive messages of one role
+ * are one turn (trap 38), all results of a turn's calls stand first in the next user turn (39),
+ * each call has exactly one (40), and messages that hold nothing are not there (43). So everything
+ * below walks over *visible* messages.
  */
 #include <stdio.h>
 #include <string.h>
@@ -65,7 +67,8 @@ static bool next_turn(const struct am_writer *w, unsigned from, struct turn *ret
 /* --- system --- */
 
 /* A system message after the first is told apart by a blank line (section 6 of the facts). */
-static int put_system_part(struct am_writer *w, const struct ir_part *p, unsigned message, bool apart)
+static int put_system_part(struct am_writer *w, const struct ir_part *p, unsigned message,
+			   bool apart)
 {
 	struct ir_part copy = *p;
 
@@ -78,7 +81,8 @@ static int put_system_part(struct am_writer *w, const struct ir_part *p, unsigne
 		char at[64];
 
 		(void)snprintf(at, sizeof(at), "messages[%u].content", message);
-		return err_param(w->reterr, RC_UNSUPPORTED, at, "%s: the provider takes only text from the system", at);
+		return err_param(w->reterr, RC_UNSUPPORTED, at,
+				 "%s: the provider takes only text from the system", at);
 	}
 	return am_write_part(w, &copy, message);
 }
@@ -97,7 +101,8 @@ int am_write_system(struct am_writer *w)
 
 			if (am_part_vanishes(w, &m->parts[k]))
 				continue;
-			if (m->parts[k].kind == IR_PART_OPAQUE) { /* only a system message in its place may hold such */
+			if (m->parts[k].kind ==
+			    IR_PART_OPAQUE) { /* only a system message in its place may hold such */
 				ir_loss(w->losses, STR("system"));
 				continue;
 			}
@@ -125,7 +130,8 @@ struct part_list {
 	unsigned n;
 };
 
-static int collect(const struct am_writer *w, const struct turn *t, enum ir_part_kind kind, struct part_list *ret)
+static int collect(const struct am_writer *w, const struct turn *t, enum ir_part_kind kind,
+		   struct part_list *ret)
 {
 	const struct ir_message *m = w->r->messages;
 
@@ -139,8 +145,10 @@ static int collect(const struct am_writer *w, const struct turn *t, enum ir_part
 			if (m[i].parts[k].kind != kind)
 				continue;
 			if (ret->n == MAX_CALLS)
-				return err_param(w->reterr, RC_INVALID, "messages",
-						 "messages: more than %d tool calls or results in one turn", MAX_CALLS);
+				return err_param(
+					w->reterr, RC_INVALID, "messages",
+					"messages: more than %d tool calls or results in one turn",
+					MAX_CALLS);
 			ret->parts[ret->n++] = &m[i].parts[k];
 		}
 	}
@@ -162,16 +170,20 @@ static int refuse_id(const struct am_writer *w, const char *what, struct str id)
 			 (int)(id.len < 64 ? id.len : 64), id.ptr);
 }
 
-/* Both vendors refuse a conversation where they do not match; we can say so in the client's own ids. */
-static int check_pairs(const struct am_writer *w, const struct part_list *calls, const struct part_list *results)
+/* Both vendors refuse a conversation where they do not match; we can say so in the client's own
+ * ids. */
+static int check_pairs(const struct am_writer *w, const struct part_list *calls,
+		       const struct part_list *results)
 {
 	for (unsigned i = 0; i < calls->n; i++) {
 		if (!has_id(results, 0, calls->parts[i]->id))
-			return refuse_id(w, "the next turn has no result for the tool call", calls->parts[i]->id);
+			return refuse_id(w, "the next turn has no result for the tool call",
+					 calls->parts[i]->id);
 	}
 	for (unsigned i = 0; i < results->n; i++) {
 		if (!has_id(calls, 0, results->parts[i]->id))
-			return refuse_id(w, "the turn before has no tool call for the result", results->parts[i]->id);
+			return refuse_id(w, "the turn before has no tool call for the result",
+					 results->parts[i]->id);
 	}
 	return RC_OK;
 }
@@ -213,8 +225,10 @@ static int put_others(struct am_writer *w, const struct turn *t, bool last)
 
 			if (p->kind == IR_PART_TOOL_RESULT || am_part_vanishes(w, p))
 				continue;
-			/* What another vendor's server did in its own turn is no input of the client's. */
-			if (p->kind == IR_PART_OPAQUE && t->role == IR_ROLE_ASSISTANT && !am_minted(p->origin))
+			/* What another vendor's server did in its own turn is no input of the
+			 * client's. */
+			if (p->kind == IR_PART_OPAQUE && t->role == IR_ROLE_ASSISTANT &&
+			    !am_minted(p->origin))
 				ir_loss(w->losses, STR("messages"));
 			else if (end && p->kind == IR_PART_TEXT && t->role == IR_ROLE_ASSISTANT)
 				rc = put_last_text(w, p, i);
@@ -225,7 +239,8 @@ static int put_others(struct am_writer *w, const struct turn *t, bool last)
 	return rc;
 }
 
-static int put_turn(struct am_writer *w, const struct turn *t, const struct part_list *results, bool last)
+static int put_turn(struct am_writer *w, const struct turn *t, const struct part_list *results,
+		    bool last)
 {
 	int rc = RC_OK;
 
@@ -234,7 +249,8 @@ static int put_turn(struct am_writer *w, const struct turn *t, const struct part
 	jw_key(&w->w, "content");
 	jw_arr(&w->w);
 	for (unsigned i = 0; !rc && i < results->n; i++) {
-		if (!has_id(results, i + 1, results->parts[i]->id)) /* of several for one call the last counts */
+		if (!has_id(results, i + 1,
+			    results->parts[i]->id)) /* of several for one call the last counts */
 			rc = am_write_part(w, results->parts[i], t->first);
 	}
 	if (!rc)
@@ -255,7 +271,8 @@ static void note_losses(struct am_writer *w)
 		if (m->name.len)
 			ir_loss(w->losses, STR("name"));
 		for (unsigned k = 0; k < m->n_parts; k++) {
-			if (m->parts[k].kind == IR_PART_REASONING && am_part_vanishes(w, &m->parts[k]))
+			if (m->parts[k].kind == IR_PART_REASONING &&
+			    am_part_vanishes(w, &m->parts[k]))
 				ir_loss(w->losses, STR("reasoning"));
 		}
 	}
@@ -296,7 +313,8 @@ int am_write_messages(struct am_writer *w)
 	int rc;
 
 	if (!next_turn(w, 0, &t))
-		return err_param(w->reterr, RC_INVALID, "messages", "messages: at least one message with content is required");
+		return err_param(w->reterr, RC_INVALID, "messages",
+				 "messages: at least one message with content is required");
 	note_losses(w);
 	jw_key(&w->w, "messages");
 	jw_arr(&w->w);

@@ -1,8 +1,10 @@
-/* protocols/anthropic_messages/response_decode.c - an upstream's answer, streamed or whole, into events.
+/* protocols/anthropic_messages/response_decode.c - an upstream's answer, streamed or whole, into
+ * events.
  *
- * The one hard thing: what the official stream never does but real servers do must not break the grammar: a second
- * message_start (trap 5), text already in content_block_start (33), a block without its stop, a delta without its start.
- * Blocks of server tools are collected and come out whole as OPAQUE: they are no calls for the client to make.
+ * The one hard thing: what the official stream never does but real servers do must not break the
+ * grammar: a second message_start (trap 5), text already in content_block_start (33), a block
+ * without its stop, a delta without its start. Blocks of server tools are collected and come out
+ * whole as OPAQUE: they are no calls for the client to make.
  */
 #include <string.h>
 
@@ -16,17 +18,18 @@ struct grown {
 
 struct protocol_decoder {
 	struct decoder_options o;
-	bool started, ended;   /* START, and FINISH or ERROR, were emitted */
-	bool open;             /* a block is open towards the sink */
-	bool got_text;         /* the open tool call had arguments */
-	bool called;           /* some tool call was seen */
+	bool started, ended; /* START, and FINISH or ERROR, were emitted */
+	bool open;           /* a block is open towards the sink */
+	bool got_text;       /* the open tool call had arguments */
+	bool called;         /* some tool call was seen */
 	bool stop_seen, stop_known;
-	int64_t theirs;        /* the open block's index in the upstream's counting */
-	unsigned next;         /* the next block's in ours */
+	int64_t theirs; /* the open block's index in the upstream's counting */
+	unsigned next;  /* the next block's in ours */
 	enum ir_block_kind block;
-	struct str signature;  /* of the open reasoning block, owed before its CLOSE */
-	struct str opaque;     /* the open opaque block as it started */
-	const char *opaque_key;/* its member that deltas fill in: "input" (JSON) or "content" (text); NULL: none came */
+	struct str signature;   /* of the open reasoning block, owed before its CLOSE */
+	struct str opaque;      /* the open opaque block as it started */
+	const char *opaque_key; /* its member that deltas fill in: "input" (JSON) or "content"
+				   (text); NULL: none came */
 	struct grown held;
 	struct str message_id;
 	struct ir_usage usage;
@@ -75,7 +78,8 @@ static int start(struct protocol_decoder *d, const json *message)
 	return ir_emit(d->o.sink, &ev);
 }
 
-static int open_block(struct protocol_decoder *d, enum ir_block_kind kind, const struct ir_event *with)
+static int open_block(struct protocol_decoder *d, enum ir_block_kind kind,
+		      const struct ir_event *with)
 {
 	struct ir_event ev = with ? *with : (struct ir_event){ 0 };
 
@@ -91,7 +95,11 @@ static int open_block(struct protocol_decoder *d, enum ir_block_kind kind, const
 static int delta(struct protocol_decoder *d, enum ir_delta_kind kind, struct str text)
 {
 	struct ir_event ev = {
-		.kind = IR_DELTA, .block = d->block, .delta = kind, .index = d->next - 1, .text = text,
+		.kind = IR_DELTA,
+		.block = d->block,
+		.delta = kind,
+		.index = d->next - 1,
+		.text = text,
 	};
 
 	return ir_emit(d->o.sink, &ev);
@@ -103,13 +111,17 @@ static int citation(struct protocol_decoder *d, const json *c)
 		.url = json_str(JSON_GET(c, "url")),
 		.title = json_str(JSON_GET(c, "title")),
 		.cited_text = json_str(JSON_GET(c, "cited_text")),
-		.start = -1, .end = -1,
+		.start = -1,
+		.end = -1,
 		.raw = json_text(d->o.scratch, c),
 		.origin = AM_NAME,
 	};
 	struct ir_event ev = {
-		.kind = IR_DELTA, .block = IR_BLOCK_TEXT, .delta = IR_DELTA_CITATION,
-		.index = d->next - 1, .citation = &what,
+		.kind = IR_DELTA,
+		.block = IR_BLOCK_TEXT,
+		.delta = IR_DELTA_CITATION,
+		.index = d->next - 1,
+		.citation = &what,
 	};
 
 	if (!json_is_obj(c))
@@ -210,7 +222,9 @@ static int finish(struct protocol_decoder *d)
 static int fail(struct protocol_decoder *d, const json *root)
 {
 	struct ir_error e;
-	struct ir_event ev = { .kind = IR_ERROR, .error = &e }; /* may stand inside a block: nothing is made up for it */
+	struct ir_event ev = {
+		.kind = IR_ERROR, .error = &e
+	}; /* may stand inside a block: nothing is made up for it */
 
 	am_error_read(d->o.scratch, root, 0, &e);
 	d->ended = true;
@@ -238,7 +252,8 @@ static int open_text(struct protocol_decoder *d, const json *b)
 
 static int open_reasoning(struct protocol_decoder *d, const json *b)
 {
-	struct str data = json_str(JSON_GET(b, "data")), signature = json_str(JSON_GET(b, "signature"));
+	struct str data = json_str(JSON_GET(b, "data")),
+		   signature = json_str(JSON_GET(b, "signature"));
 	int rc = open_block(d, IR_BLOCK_REASONING, &(struct ir_event){ .origin = AM_NAME });
 
 	if (!rc && data.len)
@@ -255,18 +270,21 @@ static int open_reasoning(struct protocol_decoder *d, const json *b)
 static int open_call(struct protocol_decoder *d, const json *b, struct err *reterr)
 {
 	const json *input = JSON_GET(b, "input");
-	struct ir_event ev = { .id = json_str(JSON_GET(b, "id")), .name = json_str(JSON_GET(b, "name")) };
+	struct ir_event ev = { .id = json_str(JSON_GET(b, "id")),
+			       .name = json_str(JSON_GET(b, "name")) };
 	int rc;
 
 	if (!ev.name.len)
 		return err_set(reterr, RC_SYNTAX, "a tool_use block without a name");
 	if (!ev.id.len) /* unlike any other turn's, and the same each time */
-		ev.id = arena_printf(d->o.scratch, "toolu_%.*s_%u", STR_ARG(d->message_id), d->next);
+		ev.id = arena_printf(d->o.scratch, "toolu_%.*s_%u", STR_ARG(d->message_id),
+				     d->next);
 	if (!str_present(ev.id))
 		return no_memory(reterr);
 	rc = open_block(d, IR_BLOCK_TOOL_CALL, &ev);
 	d->called = true;
-	if (!rc && json_len(input)) { /* servers that send it whole; a `{}` is only the place for deltas */
+	if (!rc &&
+	    json_len(input)) { /* servers that send it whole; a `{}` is only the place for deltas */
 		struct str text = json_text(d->o.scratch, input);
 
 		d->got_text = true;
@@ -327,7 +345,8 @@ static int on_block_start(struct protocol_decoder *d, const json *root, struct e
 }
 
 /* A delta of text or thinking opens its block where the server forgot to. */
-static int need_block(struct protocol_decoder *d, const json *root, enum ir_block_kind kind, struct err *reterr)
+static int need_block(struct protocol_decoder *d, const json *root, enum ir_block_kind kind,
+		      struct err *reterr)
 {
 	int64_t index;
 	bool given = json_i64(JSON_GET(root, "index"), &index);
@@ -336,17 +355,21 @@ static int need_block(struct protocol_decoder *d, const json *root, enum ir_bloc
 	if (d->open && d->block == kind && (!given || index == d->theirs))
 		return RC_OK;
 	if ((kind != IR_BLOCK_TEXT && kind != IR_BLOCK_REASONING) || (given && index < d->theirs))
-		return err_set(reterr, RC_SYNTAX, "content_block_delta for a block that is not open");
+		return err_set(reterr, RC_SYNTAX,
+			       "content_block_delta for a block that is not open");
 	rc = start(d, NULL);
 	if (!rc)
 		rc = close_block(d);
 	if (rc)
 		return rc;
 	d->theirs = given ? index : d->theirs + 1;
-	return open_block(d, kind, kind == IR_BLOCK_REASONING ? &(struct ir_event){ .origin = AM_NAME } : NULL);
+	return open_block(d, kind,
+			  kind == IR_BLOCK_REASONING ? &(struct ir_event){ .origin = AM_NAME }
+						     : NULL);
 }
 
-static int on_json_delta(struct protocol_decoder *d, const json *root, struct str piece, struct err *reterr)
+static int on_json_delta(struct protocol_decoder *d, const json *root, struct str piece,
+			 struct err *reterr)
 {
 	int rc;
 
@@ -414,7 +437,8 @@ static int on_block_stop(struct protocol_decoder *d, const json *root, struct er
 static int on_message_delta(struct protocol_decoder *d, const json *root, struct err *reterr)
 {
 	const json *what = JSON_GET(root, "delta");
-	struct str stop = json_str(JSON_GET(what, "stop_reason")), sequence = json_str(JSON_GET(what, "stop_sequence"));
+	struct str stop = json_str(JSON_GET(what, "stop_reason")),
+		   sequence = json_str(JSON_GET(what, "stop_sequence"));
 	int rc = start(d, NULL);
 
 	am_usage_read(JSON_GET(root, "usage"), &d->usage);
@@ -485,14 +509,15 @@ int am_decode_event(struct protocol_decoder *d, const struct sse_event *ev, stru
 	type = json_str(JSON_GET(root, "type"));
 	if (!str_present(type))
 		type = ev->name;
-	if (str_eq(type, STR("error")) || str_eq(ev->name, STR("error")) || json_is_obj(JSON_GET(root, "error")))
-		return fail(d, root);
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
 		if (str_eq(events[i].type, type))
 			return events[i].on(d, root, reterr);
 	}
+	if (am_error_is(root) || str_eq(ev->name, STR("error")))
+		return fail(d, root);
 	if (!str_present(type))
-		return err_set(reterr, RC_SYNTAX, "an event without a type: this is no Anthropic stream");
+		return err_set(reterr, RC_SYNTAX,
+			       "an event without a type: this is no Anthropic stream");
 	return RC_OK; /* an event that came after us */
 }
 
@@ -502,13 +527,16 @@ int am_decode_end(struct protocol_decoder *d, struct err *reterr)
 		return RC_OK;
 	if (d->stop_seen)
 		return finish(d);
-	return err_set(reterr, RC_CLOSED, "the provider's answer was cut: neither message_stop nor a stop_reason came");
+	return err_set(
+		reterr, RC_CLOSED,
+		"the provider's answer was cut: neither message_stop nor a stop_reason came");
 }
 
 int am_decode_body(const struct decoder_options *o, struct str body, struct err *reterr)
 {
 	struct protocol_decoder *d = am_decoder_new(o);
-	const json *root = json_parse(o->scratch, body, reterr), *content = JSON_GET(root, "content");
+	const json *root = json_parse(o->scratch, body, reterr),
+		   *content = JSON_GET(root, "content");
 	struct json_iter it = json_iter(content);
 	struct str stop;
 	int rc;
@@ -520,7 +548,9 @@ int am_decode_body(const struct decoder_options *o, struct str body, struct err 
 	if (am_error_is(root))
 		return fail(d, root);
 	if (!json_is_arr(content))
-		return err_set(reterr, RC_SYNTAX, "the provider's answer is no Anthropic message: it has no content list");
+		return err_set(
+			reterr, RC_SYNTAX,
+			"the provider's answer is no Anthropic message: it has no content list");
 	rc = start(d, root);
 	while (!rc && json_next(&it)) {
 		rc = open_any(d, it.val, reterr);

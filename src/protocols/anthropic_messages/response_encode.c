@@ -1,9 +1,9 @@
-/* protocols/anthropic_messages/response_encode.c - events into the stream, and a whole answer into the body, as the
- * official SDKs want them.
+/* protocols/anthropic_messages/response_encode.c - events into the stream, and a whole answer into
+ * the body, as the official SDKs want them.
  *
- * The one hard thing: a block exists for the client only once it holds something. So a block of text or thinking is
- * opened by its first real delta and gets its index then; empty ones never appear (traps 13, 14), and indices stay
- * contiguous (2).
+ * The one hard thing: a block exists for the client only once it holds something. So a block of
+ * text or thinking is opened by its first real delta and gets its index then; empty ones never
+ * appear (traps 13, 14), and indices stay contiguous (2).
  */
 #include "protocols/anthropic_messages/anthropic_messages.h"
 
@@ -121,13 +121,15 @@ static void block_started(struct jw *w)
 /* "data: {...,"delta":{"type":TYPE,KEY:" - by hand, for these are nearly all of a stream. */
 static void delta_head(struct protocol_encoder *e, struct buf *out, struct str type_and_key)
 {
-	buf_put(out, STR("event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":"));
+	buf_put(out, STR("event: content_block_delta\ndata: "
+			 "{\"type\":\"content_block_delta\",\"index\":"));
 	buf_put_u64(out, e->index);
 	buf_put(out, STR(",\"delta\":{\"type\":"));
 	buf_put(out, type_and_key);
 }
 
-static void put_delta(struct protocol_encoder *e, struct buf *out, struct str type_and_key, struct str text)
+static void put_delta(struct protocol_encoder *e, struct buf *out, struct str type_and_key,
+		      struct str text)
 {
 	delta_head(e, out, type_and_key);
 	json_escape(out, text);
@@ -138,7 +140,8 @@ static void block_stop(struct protocol_encoder *e, struct buf *out)
 {
 	if (!e->open)
 		return;
-	buf_put(out, STR("event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":"));
+	buf_put(out, STR("event: content_block_stop\ndata: "
+			 "{\"type\":\"content_block_stop\",\"index\":"));
 	buf_put_u64(out, e->index);
 	buf_put(out, STR("}\n\n"));
 	e->open = false;
@@ -222,7 +225,8 @@ static void put_opaque(struct protocol_encoder *e, struct str raw, struct buf *o
 	block_started(&w);
 }
 
-static void put_citation_delta(struct protocol_encoder *e, const struct ir_citation *c, struct buf *out)
+static void put_citation_delta(struct protocol_encoder *e, const struct ir_citation *c,
+			       struct buf *out)
 {
 	struct jw w = jw_on(out);
 
@@ -251,7 +255,8 @@ static void on_delta(struct protocol_encoder *e, const struct ir_event *ev, stru
 		return;
 	case IR_DELTA_ARGUMENTS:
 		if (ev->text.len)
-			put_delta(e, out, STR("\"input_json_delta\",\"partial_json\":\""), ev->text);
+			put_delta(e, out, STR("\"input_json_delta\",\"partial_json\":\""),
+				  ev->text);
 		return;
 	case IR_DELTA_SIGNATURE:
 		if (e->foreign) /* proves nothing here; CLOSE gives the empty one */
@@ -273,7 +278,8 @@ static void on_delta(struct protocol_encoder *e, const struct ir_event *ev, stru
 
 static void on_close(struct protocol_encoder *e, const struct ir_event *ev, struct buf *out)
 {
-	/* Thinking nobody signed: the SDK's block is complete with an empty signature (traps 4, 47). */
+	/* Thinking nobody signed: the SDK's block is complete with an empty signature (traps 4,
+	 * 47). */
 	if (e->open && ev->block == IR_BLOCK_REASONING && e->foreign)
 		put_delta(e, out, STR("\"signature_delta\",\"signature\":\""), STR(""));
 	block_stop(e, out);
@@ -394,7 +400,8 @@ static void reasoning_block(struct jw *w, const struct ir_block *b)
 	}
 }
 
-/* `input` is an object whatever the model wrote: the SDK makes `{}` of broken JSON in a stream too (traps 16, 59). */
+/* `input` is an object whatever the model wrote: the SDK makes `{}` of broken JSON in a stream too
+ * (traps 16, 59). */
 static void call_block(struct jw *w, const struct ir_block *b, struct str message, unsigned index)
 {
 	jw_obj(w);
@@ -405,7 +412,8 @@ static void call_block(struct jw *w, const struct ir_block *b, struct str messag
 	jw_end_obj(w);
 }
 
-int am_encode_response(const struct encoder_options *o, const struct ir_response *r, struct buf *out)
+int am_encode_response(const struct encoder_options *o, const struct ir_response *r,
+		       struct buf *out)
 {
 	struct jw w = jw_on(out);
 	bool refused = false;

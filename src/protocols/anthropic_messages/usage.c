@@ -1,7 +1,8 @@
 /* protocols/anthropic_messages/usage.c - token counts and stop reasons, both ways.
  *
- * The one hard thing: the vendor's input_tokens leave out what came from and went to the cache, the canonical input
- * holds all of it (trap 115), and a later report may say only some of the numbers (trap 118).
+ * The one hard thing: the vendor's input_tokens leave out what came from and went to the cache, the
+ * canonical input holds all of it (trap 115), and a later report may say only some of the numbers
+ * (trap 118).
  */
 #include "protocols/anthropic_messages/anthropic_messages.h"
 
@@ -24,7 +25,8 @@ static bool take(const json *usage, struct str key, int64_t *io)
 void am_usage_read(const json *usage, struct ir_usage *io)
 {
 	const json *creation = JSON_GET(usage, "cache_creation");
-	int64_t fresh = io->input < 0 ? -1 : io->input - known(io->cache_read) - known(io->cache_write);
+	int64_t fresh =
+		io->input < 0 ? -1 : io->input - known(io->cache_read) - known(io->cache_write);
 	bool said;
 
 	said = take(usage, STR("input_tokens"), &fresh);

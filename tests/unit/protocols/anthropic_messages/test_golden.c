@@ -1,6 +1,7 @@
-/* tests/unit/protocols/anthropic_messages/test_golden.c - recorded traffic against written-down expectations.
- * Rule under test: a stream means the same however it is cut, comes back the same when it is encoded and decoded again, and
- * a request survives the way through the canonical form. See tests/golden/anthropic-messages/README.md.
+/* tests/unit/protocols/anthropic_messages/test_golden.c - recorded traffic against written-down
+ * expectations. Rule under test: a stream means the same however it is cut, comes back the same
+ * when it is encoded and decoded again, and a request survives the way through the canonical form.
+ * See tests/golden/anthropic-messages/README.md.
  */
 #include <dirent.h>
 #include <stdlib.h>
@@ -35,7 +36,8 @@ static void expect_file(const char *name, const char *ending, struct str got)
 	struct buf want;
 	FILE *f;
 
-	(void)snprintf(other, sizeof(other), "%.*s%s", (int)(strrchr(name, '.') - name), name, ending);
+	(void)snprintf(other, sizeof(other), "%.*s%s", (int)(strrchr(name, '.') - name), name,
+		       ending);
 	if (getenv("GOLDEN_WRITE")) {
 		(void)snprintf(path, sizeof(path), "%s%s", FOLDER, other);
 		f = fopen(path, "wb");
@@ -49,7 +51,8 @@ static void expect_file(const char *name, const char *ending, struct str got)
 }
 
 /* Calls `fn` for each file with that beginning and ending; there must be some. */
-static void each(const char *beginning, const char *ending, void (*fn)(const char *name, struct str text))
+static void each(const char *beginning, const char *ending,
+		 void (*fn)(const char *name, struct str text))
 {
 	DIR *dir = opendir(FOLDER);
 	struct dirent *entry;
@@ -101,8 +104,9 @@ static void streams_mean_the_same_however_they_are_cut(void **state)
 	each("", ".sse", check_stream);
 }
 
-/* Without START, whose id and model are the gateway's own towards a client, and without pings: one between a block's opening
- * and its first delta stands before the block afterwards, for blocks are opened late. */
+/* Without START, whose id and model are the gateway's own towards a client, and without pings: one
+ * between a block's opening and its first delta stands before the block afterwards, for blocks are
+ * opened late. */
 static struct str content_of(const struct tape *t, struct arena *a)
 {
 	struct str rest = buf_str(&t->text), line, kept;
@@ -111,7 +115,8 @@ static struct str content_of(const struct tape *t, struct arena *a)
 	buf_init(&b, TAPE_MAX);
 	while (str_present(rest)) {
 		line = str_cut(&rest, '\n');
-		if (str_starts(line, STR("{\"event\":\"START\"")) || str_starts(line, STR("{\"event\":\"PING\"")))
+		if (str_starts(line, STR("{\"event\":\"START\"")) ||
+		    str_starts(line, STR("{\"event\":\"PING\"")))
 			continue;
 		buf_put(&b, line);
 		buf_putc(&b, '\n');

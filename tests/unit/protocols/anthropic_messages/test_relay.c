@@ -1,6 +1,6 @@
 /* tests/unit/protocols/anthropic_messages/test_relay.c - mirrors relay.c, errors.c and models.c.
- * Rule under test: a relayed body changes only where the gateway must change it, the tap reads usage and errors without
- * touching a byte, and an error always has the vendor's shape. */
+ * Rule under test: a relayed body changes only where the gateway must change it, the tap reads
+ * usage and errors without touching a byte, and an error always has the vendor's shape. */
 #include "protocols/anthropic_messages/transcript.h"
 
 static struct arena *arena;
@@ -34,7 +34,8 @@ static void peek_reads_what_the_gateway_must_know(void **state)
 	struct request_peek p;
 
 	assert_int_equal(am->peek(arena,
-				  STR("{\"mod\\u0065l\":\"claude\\/x\",\"stream\":true,\"max_tokens\":5,\"provider\":\"p\","
+				  STR("{\"mod\\u0065l\":\"claude\\/"
+				      "x\",\"stream\":true,\"max_tokens\":5,\"provider\":\"p\","
 				      "\"tool_choice\":{\"type\":\"any\"},\"messages\":[]}"),
 				  &p, NULL),
 			 0);
@@ -44,20 +45,28 @@ static void peek_reads_what_the_gateway_must_know(void **state)
 	assert_true(p.forces_tool);
 	CHECK_STR(p.provider_pin, "p");
 	CHECK_STR(p.max_tokens_at.value, "5");
-	assert_int_equal(am->peek(arena, STR("{\"model\":\"m\",\"provider\":{\"order\":[]},\"stream\":null,"
-					     "\"tool_choice\":{\"type\":\"auto\"}}"), &p, NULL), 0);
+	assert_int_equal(
+		am->peek(arena,
+			 STR("{\"model\":\"m\",\"provider\":{\"order\":[]},\"stream\":null,"
+			     "\"tool_choice\":{\"type\":\"auto\"}}"),
+			 &p, NULL),
+		0);
 	assert_false(p.stream);
 	assert_false(p.forces_tool);
 	assert_false(str_present(p.provider_pin));
 	expect_refused("{}", "model", "model: Field required");
 	expect_refused("{\"model\":5}", "model", "model: Input should be a valid string");
-	expect_refused("{\"model\":\"\"}", "model", "model: String should have at least 1 character");
-	expect_refused("{\"model\":\"m\",\"stream\":\"yes\"}", "stream", "stream: Input should be a valid boolean");
+	expect_refused("{\"model\":\"\"}", "model",
+		       "model: String should have at least 1 character");
+	expect_refused("{\"model\":\"m\",\"stream\":\"yes\"}", "stream",
+		       "stream: Input should be a valid boolean");
 }
 
 static void expect_patch(const char *body, unsigned quirks, const char *want)
 {
-	struct patch_options o = { .model = STR("target"), .strip_provider = true, .quirks = quirks };
+	struct patch_options o = { .model = STR("target"),
+				   .strip_provider = true,
+				   .quirks = quirks };
 	struct request_peek p;
 	struct buf out;
 
@@ -70,31 +79,46 @@ static void expect_patch(const char *body, unsigned quirks, const char *want)
 
 static void trap_091_unknown_fields_pass_byte_for_byte(void **state)
 {
-	expect_patch("{ \"model\" : \"m\",\"context_management\":{\"edits\":[ 1.10 ]},\n\"provider\":\"p\", \"x\":\"\\u00e9\"}", 0,
-		     "{ \"model\" : \"target\",\"context_management\":{\"edits\":[ 1.10 ]},\n \"x\":\"\\u00e9\"}");
-	expect_patch("{\"model\":\"target\",\"messages\":[]}", 0, "{\"model\":\"target\",\"messages\":[]}");
+	expect_patch("{ \"model\" : \"m\",\"context_management\":{\"edits\":[ 1.10 "
+		     "]},\n\"provider\":\"p\", \"x\":\"\\u00e9\"}",
+		     0,
+		     "{ \"model\" : \"target\",\"context_management\":{\"edits\":[ 1.10 ]},\n "
+		     "\"x\":\"\\u00e9\"}");
+	expect_patch("{\"model\":\"target\",\"messages\":[]}", 0,
+		     "{\"model\":\"target\",\"messages\":[]}");
 }
 
 static void trap_047_unsigned_thinking_is_taken_out_of_a_relayed_body(void **state)
 {
 	static const char body[] =
-		"{\"model\":\"m\",\"provider\":\"p\",\"new\":1e2,\"messages\":[{\"role\":\"user\",\"content\":\"x\"},"
-		"{\"role\":\"assistant\",\"content\":[{\"type\":\"thinking\",\"thinking\":\"Hm\",\"signature\": \"\"},"
-		"{\"type\":\"text\",\"text\":\"a\",\"citations\":[{\"encrypted_index\":\"\"},{\"encrypted_index\":\"E\"}]},"
+		"{\"model\":\"m\",\"provider\":\"p\",\"new\":1e2,\"messages\":[{\"role\":\"user\","
+		"\"content\":\"x\"},"
+		"{\"role\":\"assistant\",\"content\":[{\"type\":\"thinking\",\"thinking\":\"Hm\","
+		"\"signature\": \"\"},"
+		"{\"type\":\"text\",\"text\":\"a\",\"citations\":[{\"encrypted_index\":\"\"},{"
+		"\"encrypted_index\":\"E\"}]},"
 		"{\"type\":\"tool_use\",\"input\":{\"signature\":\"\"}}],\"extra\":true}]}";
 
 	expect_patch(body, 0,
-		     "{\"model\":\"target\",\"new\":1e2,\"messages\":[{\"role\":\"user\",\"content\":\"x\"},"
-		     "{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\"a\",\"citations\":["
-		     "{\"encrypted_index\":\"E\"}]},{\"type\":\"tool_use\",\"input\":{\"signature\":\"\"}}],"
+		     "{\"model\":\"target\",\"new\":1e2,\"messages\":[{\"role\":\"user\","
+		     "\"content\":\"x\"},"
+		     "{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\"a\","
+		     "\"citations\":["
+		     "{\"encrypted_index\":\"E\"}]},{\"type\":\"tool_use\",\"input\":{"
+		     "\"signature\":\"\"}}],"
 		     "\"extra\":true}]}");
 	/* Servers that only borrow the format want it back. */
-	expect_patch("{\"model\":\"m\",\"messages\":[{\"content\":[{\"type\":\"thinking\",\"signature\":\"\"}]}]}",
+	expect_patch("{\"model\":\"m\",\"messages\":[{\"content\":[{\"type\":\"thinking\","
+		     "\"signature\":\"\"}]}]}",
 		     QUIRK_SEND_REASONING,
-		     "{\"model\":\"target\",\"messages\":[{\"content\":[{\"type\":\"thinking\",\"signature\":\"\"}]}]}");
+		     "{\"model\":\"target\",\"messages\":[{\"content\":[{\"type\":\"thinking\","
+		     "\"signature\":\"\"}]}]}");
 	/* A signed one is left alone, to the byte (trap 46). */
-	expect_patch("{\"model\":\"m\",\"messages\":[{\"content\":[{\"type\":\"thinking\", \"signature\": \"c\"}]}]}", 0,
-		     "{\"model\":\"target\",\"messages\":[{\"content\":[{\"type\":\"thinking\", \"signature\": \"c\"}]}]}");
+	expect_patch("{\"model\":\"m\",\"messages\":[{\"content\":[{\"type\":\"thinking\", "
+		     "\"signature\": \"c\"}]}]}",
+		     0,
+		     "{\"model\":\"target\",\"messages\":[{\"content\":[{\"type\":\"thinking\", "
+		     "\"signature\": \"c\"}]}]}");
 }
 
 /* --- taps --- */
@@ -110,15 +134,20 @@ static void tap_reads_usage_and_the_end(void **state)
 {
 	struct relay_tap t = { .arena = arena, .usage = IR_USAGE_NONE };
 
-	assert_int_equal(tap(&t, "message_start", "{\"message\":{\"usage\":{\"input_tokens\":3,\"cache_read_input_tokens\":7,"
-						  "\"output_tokens\":1}}}"), 0);
+	assert_int_equal(
+		tap(&t, "message_start",
+		    "{\"message\":{\"usage\":{\"input_tokens\":3,\"cache_read_input_tokens\":7,"
+		    "\"output_tokens\":1}}}"),
+		0);
 	assert_int_equal(t.usage.input, 10);
 	assert_int_equal(tap(&t, "ping", "{\"type\":\"ping\"}"), 0);
 	/* Not JSON, and never looked at: deltas are not parsed. */
 	assert_int_equal(tap(&t, "content_block_delta", "{broken"), TAP_MEANINGFUL);
 	assert_false(t.finished);
-	assert_int_equal(tap(&t, "message_delta", "{\"delta\":{\"stop_reason\":\"tool_use\"},\"usage\":{\"output_tokens\":9}}"),
-			 TAP_MEANINGFUL);
+	assert_int_equal(
+		tap(&t, "message_delta",
+		    "{\"delta\":{\"stop_reason\":\"tool_use\"},\"usage\":{\"output_tokens\":9}}"),
+		TAP_MEANINGFUL);
 	assert_true(t.finished);
 	assert_int_equal(t.stop, IR_STOP_TOOL_CALLS);
 	assert_int_equal(t.usage.input, 10);
@@ -129,7 +158,8 @@ static void tap_reads_usage_and_the_end(void **state)
 static void trap_112_tap_sees_errors_with_and_without_a_name(void **state)
 {
 	struct relay_tap t = { .arena = arena, .usage = IR_USAGE_NONE };
-	static const char error[] = "{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}";
+	static const char error[] = "{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\","
+				    "\"message\":\"Overloaded\"}}";
 
 	assert_int_equal(tap(&t, "error", error), TAP_ERROR);
 	assert_int_equal(t.error.kind, IR_ERR_OVERLOADED);
@@ -145,13 +175,16 @@ static void tap_of_whole_bodies(void **state)
 	struct relay_tap t = { .arena = arena, .usage = IR_USAGE_NONE };
 
 	assert_int_equal(am->tap_body(&t, arena,
-				      STR("{\"type\":\"message\",\"content\":[],\"stop_reason\":\"end_turn\",\"usage\":{"
-					  "\"input_tokens\":3,\"cache_creation_input_tokens\":2,\"output_tokens\":1}}")),
+				      STR("{\"type\":\"message\",\"content\":[],\"stop_reason\":"
+					  "\"end_turn\",\"usage\":{"
+					  "\"input_tokens\":3,\"cache_creation_input_tokens\":2,"
+					  "\"output_tokens\":1}}")),
 			 TAP_MEANINGFUL);
 	assert_true(t.finished);
 	assert_int_equal(t.usage.input, 5);
 	assert_int_equal(am->tap_body(&t, arena, STR("{\"input_tokens\":12}")), TAP_MEANINGFUL);
-	assert_int_equal(am->tap_body(&t, arena, STR("{\"error\":{\"message\":\"no\"}}")), TAP_ERROR);
+	assert_int_equal(am->tap_body(&t, arena, STR("{\"error\":{\"message\":\"no\"}}")),
+			 TAP_ERROR);
 	CHECK_STR(t.error.message, "no");
 	assert_int_equal(am->tap_body(&t, arena, STR("<html>")), 0);
 	assert_int_equal(am->tap_body(&t, arena, STR("")), 0);
@@ -172,39 +205,50 @@ static void expect_error(struct ir_error e, int status, const char *want)
 	buf_done(&out);
 }
 
-#define ERROR(type, message)                                                                                           \
-	"{\"type\":\"error\",\"error\":{\"type\":\"" type "\",\"message\":\"" message "\"},\"request_id\":\"req_1\"}"
+#define ERROR(type, message)                                                          \
+	"{\"type\":\"error\",\"error\":{\"type\":\"" type "\",\"message\":\"" message \
+	"\"},\"request_id\":\"req_1\"}"
 
-static void trap_107_and_120_errors_have_the_vendors_shape_and_the_request_id(void **state)
+static void trap_107_and_trap_120_errors_have_the_vendors_shape_and_the_request_id(void **state)
 {
-	expect_error((struct ir_error){ .kind = IR_ERR_INVALID_REQUEST, .message = STR("Field required"),
+	expect_error((struct ir_error){ .kind = IR_ERR_INVALID_REQUEST,
+					.message = STR("Field required"),
 					.param = STR("max_tokens") },
 		     400, ERROR("invalid_request_error", "max_tokens: Field required"));
-	expect_error((struct ir_error){ .kind = IR_ERR_INVALID_REQUEST, .message = STR("max_tokens: Field required"),
+	expect_error((struct ir_error){ .kind = IR_ERR_INVALID_REQUEST,
+					.message = STR("max_tokens: Field required"),
 					.param = STR("max_tokens") },
 		     400, ERROR("invalid_request_error", "max_tokens: Field required"));
-	expect_error((struct ir_error){ .kind = IR_ERR_AUTHENTICATION, .message = STR("a \"key\"") }, 401,
-		     ERROR("authentication_error", "a \\\"key\\\""));
+	expect_error((struct ir_error){ .kind = IR_ERR_AUTHENTICATION,
+					.message = STR("a \"key\"") },
+		     401, ERROR("authentication_error", "a \\\"key\\\""));
 	expect_error((struct ir_error){ .kind = IR_ERR_CONTEXT_LENGTH, .message = STR("m") }, 400,
 		     ERROR("invalid_request_error", "m"));
-	expect_error((struct ir_error){ .kind = IR_ERR_UPSTREAM, .message = STR("m") }, 502, ERROR("api_error", "m"));
-	expect_error((struct ir_error){ .kind = IR_ERR_TIMEOUT, .status = 408, .message = STR("m") }, 408,
-		     ERROR("timeout_error", "m"));
-	expect_error((struct ir_error){ .kind = IR_ERR_RATE_LIMIT, .message = STR("m") }, 429, ERROR("rate_limit_error", "m"));
+	expect_error((struct ir_error){ .kind = IR_ERR_UPSTREAM, .message = STR("m") }, 502,
+		     ERROR("api_error", "m"));
+	expect_error(
+		(struct ir_error){ .kind = IR_ERR_TIMEOUT, .status = 408, .message = STR("m") },
+		408, ERROR("timeout_error", "m"));
+	expect_error((struct ir_error){ .kind = IR_ERR_RATE_LIMIT, .message = STR("m") }, 429,
+		     ERROR("rate_limit_error", "m"));
 }
 
 static void trap_109_overloaded_is_529(void **state)
 {
-	expect_error((struct ir_error){ .kind = IR_ERR_OVERLOADED }, 529, ERROR("overloaded_error", "Overloaded"));
+	expect_error((struct ir_error){ .kind = IR_ERR_OVERLOADED }, 529,
+		     ERROR("overloaded_error", "Overloaded"));
 }
 
 static void trap_121_routes_methods_and_sizes(void **state)
 {
-	expect_error((struct ir_error){ .kind = IR_ERR_TOO_LARGE, .message = STR("m") }, 413, ERROR("request_too_large", "m"));
-	expect_error((struct ir_error){ .kind = IR_ERR_NOT_FOUND, .message = STR("m") }, 404, ERROR("not_found_error", "m"));
+	expect_error((struct ir_error){ .kind = IR_ERR_TOO_LARGE, .message = STR("m") }, 413,
+		     ERROR("request_too_large", "m"));
+	expect_error((struct ir_error){ .kind = IR_ERR_NOT_FOUND, .message = STR("m") }, 404,
+		     ERROR("not_found_error", "m"));
 	expect_error((struct ir_error){ .kind = IR_ERR_MODEL_NOT_FOUND, .message = STR("m") }, 404,
 		     ERROR("not_found_error", "m"));
-	expect_error((struct ir_error){ .kind = IR_ERR_METHOD, .message = STR("m") }, 405, ERROR("invalid_request_error", "m"));
+	expect_error((struct ir_error){ .kind = IR_ERR_METHOD, .message = STR("m") }, 405,
+		     ERROR("invalid_request_error", "m"));
 	expect_error((struct ir_error){ .kind = IR_ERR_MEDIA_TYPE, .message = STR("m") }, 415,
 		     ERROR("invalid_request_error", "m"));
 }
@@ -218,37 +262,63 @@ static void trap_107_upstream_errors_of_any_shape_are_read(void **state)
 		const char *message;
 		bool own;
 	} rows[] = {
-		{ 401, "{\"type\":\"error\",\"error\":{\"type\":\"authentication_error\",\"message\":\"invalid x-api-key\"},"
-		       "\"request_id\":\"r\"}", IR_ERR_AUTHENTICATION, "invalid x-api-key", true },
-		{ 404, "{\"error\": {\"message\": \"model: claude-sonet\", \"type\": \"not_found_error\"}, \"request_id\": \"r\","
-		       " \"type\": \"error\"}", IR_ERR_MODEL_NOT_FOUND, "model: claude-sonet", true },
-		{ 400, "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"message\":\"prompt is too long: "
-		       "210000 tokens > 200000 maximum\"}}", IR_ERR_CONTEXT_LENGTH,
-		  "prompt is too long: 210000 tokens > 200000 maximum", true },
-		{ 400, "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"message\":\"Your credit balance is "
-		       "too low\"}}", IR_ERR_BILLING, "Your credit balance is too low", true },
-		{ 529, "{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}",
+		{ 401,
+		  "{\"type\":\"error\",\"error\":{\"type\":\"authentication_error\",\"message\":"
+		  "\"invalid x-api-key\"},"
+		  "\"request_id\":\"r\"}",
+		  IR_ERR_AUTHENTICATION, "invalid x-api-key", true },
+		{ 404,
+		  "{\"error\": {\"message\": \"model: claude-sonet\", \"type\": "
+		  "\"not_found_error\"}, \"request_id\": \"r\","
+		  " \"type\": \"error\"}",
+		  IR_ERR_MODEL_NOT_FOUND, "model: claude-sonet", true },
+		{ 400,
+		  "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"message\":"
+		  "\"prompt is too long: "
+		  "210000 tokens > 200000 maximum\"}}",
+		  IR_ERR_CONTEXT_LENGTH, "prompt is too long: 210000 tokens > 200000 maximum",
+		  true },
+		{ 400,
+		  "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"message\":"
+		  "\"Your credit balance is "
+		  "too low\"}}",
+		  IR_ERR_BILLING, "Your credit balance is too low", true },
+		{ 529,
+		  "{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":"
+		  "\"Overloaded\"}}",
 		  IR_ERR_OVERLOADED, "Overloaded", true },
-		{ 429, "{\"error\":{\"message\":\"slow\",\"type\":\"requests\",\"param\":null,\"code\":\"rate_limit\"}}",
+		{ 429,
+		  "{\"error\":{\"message\":\"slow\",\"type\":\"requests\",\"param\":null,\"code\":"
+		  "\"rate_limit\"}}",
 		  IR_ERR_RATE_LIMIT, "slow", false },
-		{ 401, "{\"error\":{\"message\":\"bad key\",\"type\":\"invalid_request_error\"}}", IR_ERR_AUTHENTICATION,
-		  "bad key", false },
-		{ 401, "{\"detail\":\"Invalid API Key\"}", IR_ERR_AUTHENTICATION, "Invalid API Key", false },
-		{ 400, "{\"code\":\"x\",\"error\":\"a string\"}", IR_ERR_INVALID_REQUEST, "a string", false },
-		{ 429, "[{\"error\":{\"code\":429,\"message\":\"quota\",\"status\":\"RESOURCE_EXHAUSTED\"}}]",
+		{ 401, "{\"error\":{\"message\":\"bad key\",\"type\":\"invalid_request_error\"}}",
+		  IR_ERR_AUTHENTICATION, "bad key", false },
+		{ 401, "{\"detail\":\"Invalid API Key\"}", IR_ERR_AUTHENTICATION, "Invalid API Key",
+		  false },
+		{ 400, "{\"code\":\"x\",\"error\":\"a string\"}", IR_ERR_INVALID_REQUEST,
+		  "a string", false },
+		{ 429,
+		  "[{\"error\":{\"code\":429,\"message\":\"quota\",\"status\":\"RESOURCE_"
+		  "EXHAUSTED\"}}]",
 		  IR_ERR_RATE_LIMIT, "quota", false },
-		{ 422, "{\"detail\":[{\"msg\":\"x\"}]}", IR_ERR_INVALID_REQUEST, "[{\"msg\":\"x\"}]", false },
+		{ 422, "{\"detail\":[{\"msg\":\"x\"}]}", IR_ERR_INVALID_REQUEST,
+		  "[{\"msg\":\"x\"}]", false },
 		{ 502, "<html><body>Bad gateway</body></html>", IR_ERR_UPSTREAM,
 		  "The provider answered HTTP 502 without a readable error.", false },
-		{ 503, "upstream connect error\n", IR_ERR_UNAVAILABLE, "upstream connect error", false },
-		{ 500, "", IR_ERR_SERVER, "The provider answered HTTP 500 without a readable error.", false },
-		{ 500, "null", IR_ERR_SERVER, "The provider answered HTTP 500 without a readable error.", false },
+		{ 503, "upstream connect error\n", IR_ERR_UNAVAILABLE, "upstream connect error",
+		  false },
+		{ 500, "", IR_ERR_SERVER,
+		  "The provider answered HTTP 500 without a readable error.", false },
+		{ 500, "null", IR_ERR_SERVER,
+		  "The provider answered HTTP 500 without a readable error.", false },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct ir_error e;
 
-		assert_int_equal(am->decode_error(arena, rows[i].status, str_from(rows[i].body), &e), rows[i].own);
+		assert_int_equal(am->decode_error(arena, rows[i].status, str_from(rows[i].body),
+						  &e),
+				 rows[i].own);
 		assert_int_equal(e.kind, rows[i].kind);
 		CHECK_STR_IS(e.message, str_from(rows[i].message));
 		assert_int_equal(e.retry_after_ms, -1);
@@ -284,7 +354,10 @@ static void trap_021_ping_is_a_comment_before_the_start(void **state)
 static void model_lists(void **state)
 {
 	const struct model_info m[] = {
-		{ .id = STR("claude-x"), .created_s = 1731672000, .context = 200000, .max_output = 64000 },
+		{ .id = STR("claude-x"),
+		  .created_s = 1731672000,
+		  .context = 200000,
+		  .max_output = 64000 },
 		{ .id = STR("gpt") },
 	};
 	struct str *ids = NULL;
@@ -293,21 +366,27 @@ static void model_lists(void **state)
 
 	buf_init(&out, 1 << 16);
 	am->encode_models(m, 2, &out);
-	CHECK_STR(buf_str(&out), "{\"data\":[{\"type\":\"model\",\"id\":\"claude-x\",\"display_name\":\"claude-x\","
-				 "\"created_at\":\"2024-11-15T12:00:00Z\",\"max_input_tokens\":200000,\"max_tokens\":64000},"
-				 "{\"type\":\"model\",\"id\":\"gpt\",\"display_name\":\"gpt\",\"created_at\":"
-				 "\"1970-01-01T00:00:00Z\"}],\"has_more\":false,\"first_id\":\"claude-x\",\"last_id\":\"gpt\"}");
+	CHECK_STR(
+		buf_str(&out),
+		"{\"data\":[{\"type\":\"model\",\"id\":\"claude-x\",\"display_name\":\"claude-x\","
+		"\"created_at\":\"2024-11-15T12:00:00Z\",\"max_input_tokens\":200000,\"max_"
+		"tokens\":64000},"
+		"{\"type\":\"model\",\"id\":\"gpt\",\"display_name\":\"gpt\",\"created_at\":"
+		"\"1970-01-01T00:00:00Z\"}],\"has_more\":false,\"first_id\":\"claude-x\",\"last_"
+		"id\":\"gpt\"}");
 	assert_int_equal(am->decode_models(arena, buf_str(&out), &ids, &n, NULL), 0);
 	assert_int_equal(n, 2);
 	CHECK_STR(ids[1], "gpt");
 	buf_reset(&out);
 	am->encode_models(NULL, 0, &out);
-	CHECK_STR(buf_str(&out), "{\"data\":[],\"has_more\":false,\"first_id\":null,\"last_id\":null}");
+	CHECK_STR(buf_str(&out),
+		  "{\"data\":[],\"has_more\":false,\"first_id\":null,\"last_id\":null}");
 	assert_int_equal(am->decode_models(arena, STR("{}"), &ids, &n, NULL), RC_SYNTAX);
 	buf_reset(&out);
 	am->encode_model(&m[1], &out);
-	CHECK_STR(buf_str(&out), "{\"type\":\"model\",\"id\":\"gpt\",\"display_name\":\"gpt\",\"created_at\":"
-				 "\"1970-01-01T00:00:00Z\"}");
+	CHECK_STR(buf_str(&out),
+		  "{\"type\":\"model\",\"id\":\"gpt\",\"display_name\":\"gpt\",\"created_at\":"
+		  "\"1970-01-01T00:00:00Z\"}");
 	buf_reset(&out);
 	am->encode_token_count(42, &out);
 	CHECK_STR(buf_str(&out), "{\"input_tokens\":42}");
@@ -323,7 +402,8 @@ int main(void)
 		cmocka_unit_test(tap_reads_usage_and_the_end),
 		cmocka_unit_test(trap_112_tap_sees_errors_with_and_without_a_name),
 		cmocka_unit_test(tap_of_whole_bodies),
-		cmocka_unit_test(trap_107_and_120_errors_have_the_vendors_shape_and_the_request_id),
+		cmocka_unit_test(
+			trap_107_and_trap_120_errors_have_the_vendors_shape_and_the_request_id),
 		cmocka_unit_test(trap_109_overloaded_is_529),
 		cmocka_unit_test(trap_121_routes_methods_and_sizes),
 		cmocka_unit_test(trap_107_upstream_errors_of_any_shape_are_read),

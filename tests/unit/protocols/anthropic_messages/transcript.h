@@ -1,4 +1,5 @@
-/* tests/unit/protocols/anthropic_messages/transcript.h - events as lines of text, so that a test can say what it wants to see.
+/* tests/unit/protocols/anthropic_messages/transcript.h - events as lines of text, so that a test
+ *can say what it wants to see.
  *
  *	START msg_1 claude-x in=10 out=1
  *	OPEN 0 tool_call toolu_1 get_weather
@@ -7,7 +8,8 @@
  *	USAGE in=10 out=5
  *	FINISH tool_calls
  *
- * A merging tape joins neighbouring deltas of one kind, for comparisons where the pieces' sizes do not matter.
+ * A merging tape joins neighbouring deltas of one kind, for comparisons where the pieces' sizes do
+ *not matter.
  */
 #ifndef GW_TESTS_ANTHROPIC_TRANSCRIPT_H
 #define GW_TESTS_ANTHROPIC_TRANSCRIPT_H
@@ -26,22 +28,24 @@ static const struct protocol *const am = &protocol_anthropic_messages;
 struct tape {
 	struct ir_sink sink;
 	struct buf log;
-	bool merge;     /* set by the test after tape_init() */
-	bool no_start;  /* leave START's and USAGE's lines out */
-	char last[64];  /* "DELTA 0 text " of the last line, for merging */
+	bool merge;                /* set by the test after tape_init() */
+	bool no_start;             /* leave START's and USAGE's lines out */
+	char last[64];             /* "DELTA 0 text " of the last line, for merging */
 	struct ir_grammar grammar; /* give &grammar.sink to the decoder */
 };
 
 static inline const char *tape_block(enum ir_block_kind k)
 {
-	static const char *const names[] = { "text", "reasoning", "tool_call", "refusal", "opaque" };
+	static const char *const names[] = { "text", "reasoning", "tool_call", "refusal",
+					     "opaque" };
 
 	return names[k];
 }
 
 static inline const char *tape_delta(enum ir_delta_kind k)
 {
-	static const char *const names[] = { "text", "arguments", "signature", "redacted", "citation", "raw" };
+	static const char *const names[] = { "text",     "arguments", "signature",
+					     "redacted", "citation",  "raw" };
 
 	return names[k];
 }
@@ -52,8 +56,13 @@ static inline void tape_usage(struct buf *log, const struct ir_usage *u)
 		const char *name;
 		int64_t n;
 	} counts[] = {
-		{ "in", u->input }, { "out", u->output }, { "read", u->cache_read }, { "write", u->cache_write },
-		{ "5m", u->cache_write_5m }, { "1h", u->cache_write_1h }, { "reasoning", u->reasoning },
+		{ "in", u->input },
+		{ "out", u->output },
+		{ "read", u->cache_read },
+		{ "write", u->cache_write },
+		{ "5m", u->cache_write_5m },
+		{ "1h", u->cache_write_1h },
+		{ "reasoning", u->reasoning },
 	};
 
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
@@ -74,8 +83,8 @@ static inline void tape_put_delta(struct tape *t, const struct ir_event *ev)
 		(void)snprintf(t->last, sizeof(t->last), "%s", head);
 	}
 	if (ev->delta == IR_DELTA_CITATION)
-		buf_printf(&t->log, "%.*s|%.*s|%.*s", STR_ARG(ev->citation->url), STR_ARG(ev->citation->title),
-			   STR_ARG(ev->citation->raw));
+		buf_printf(&t->log, "%.*s|%.*s|%.*s", STR_ARG(ev->citation->url),
+			   STR_ARG(ev->citation->title), STR_ARG(ev->citation->raw));
 	else
 		buf_put(&t->log, ev->text);
 	buf_putc(&t->log, '\n');
@@ -120,7 +129,8 @@ static inline int tape_event(struct ir_sink *s, const struct ir_event *ev)
 			buf_printf(log, " %.*s", STR_ARG(ev->stop_sequence));
 		break;
 	case IR_ERROR:
-		buf_printf(log, "ERROR %s %.*s", ir_error_kind_name(ev->error->kind), STR_ARG(ev->error->message));
+		buf_printf(log, "ERROR %s %.*s", ir_error_kind_name(ev->error->kind),
+			   STR_ARG(ev->error->message));
 		break;
 	case IR_PING:
 		buf_puts(log, "PING");
@@ -142,7 +152,8 @@ static inline void tape_done(struct tape *t)
 	buf_done(&t->log);
 }
 
-/* Feeds `bytes` in two pieces, cut after `cut` bytes, and ends the decoder. Returns the first failure. */
+/* Feeds `bytes` in two pieces, cut after `cut` bytes, and ends the decoder. Returns the first
+ * failure. */
 static inline int play_stream(struct str bytes, size_t cut, struct tape *t)
 {
 	struct arena *a = arena_new(64 << 20), *scratch = arena_new(64 << 20);
@@ -157,7 +168,8 @@ static inline int play_stream(struct str bytes, size_t cut, struct tape *t)
 	while (!rc) {
 		struct sse_event ev;
 		size_t used = 0;
-		enum sse_result r = sse_next(&p, (struct str){ bytes.ptr + from, seen - from }, &ev, &used);
+		enum sse_result r =
+			sse_next(&p, (struct str){ bytes.ptr + from, seen - from }, &ev, &used);
 
 		if (r == SSE_EVENT) {
 			rc = am->decode_event(d, &ev, &e);
