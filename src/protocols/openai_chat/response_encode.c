@@ -14,7 +14,7 @@ struct protocol_encoder {
 	struct ir_usage usage;
 	unsigned n_calls; /* calls opened so far: the open one has the index n_calls - 1 */
 	bool has_arguments;
-	unsigned n_details;
+	unsigned n_details, n_citations;
 	const char *origin; /* of the open reasoning block, where its signature is not ours */
 	bool format_said;
 };
@@ -150,9 +150,11 @@ static bool can_cite(const struct ir_citation *c)
 	return c && c->url.len > 0;
 }
 
-static void put_citation(struct jw *w, const struct ir_citation *c)
+static void put_citation(struct jw *w, const struct ir_citation *c, int64_t index)
 {
 	jw_obj(w);
+	if (index >= 0)
+		jw_ki64(w, "index", index);
 	jw_kcstr(w, "type", "url_citation");
 	jw_key(w, "url_citation");
 	jw_obj(w);
@@ -175,7 +177,8 @@ static void put_citation_chunk(struct protocol_encoder *e, struct buf *out,
 	jw_obj(&w);
 	jw_key(&w, "annotations");
 	jw_arr(&w);
-	put_citation(&w, c);
+	/* OpenAI's SDK refuses a second entry of any list in a delta unless it says where it belongs. */
+	put_citation(&w, c, e->n_citations++);
 	jw_end_arr(&w);
 	jw_end_obj(&w);
 	buf_put(out, e->tail);
@@ -376,7 +379,7 @@ static void put_annotations(struct jw *w, const struct ir_response *r)
 	for (unsigned i = 0; i < r->n_blocks; i++) {
 		for (unsigned k = 0; k < r->blocks[i].n_citations; k++) {
 			if (can_cite(&r->blocks[i].citations[k]))
-				put_citation(w, &r->blocks[i].citations[k]);
+				put_citation(w, &r->blocks[i].citations[k], -1);
 		}
 	}
 	jw_end_arr(w);

@@ -73,6 +73,9 @@ void oc_usage_read(const json *usage, struct ir_usage *io)
 		u.output += u.reasoning;
 	if (u.output < 0 && u.input >= 0 && total >= u.input)
 		u.output = total - u.input;
+	/* A part is at most the whole, which one vendor (Grok at Azure) counts without it. */
+	if (u.input >= 0 && u.cache_read > u.input)
+		u.cache_read = u.input;
 	ir_usage_merge(io, &u);
 }
 

@@ -366,6 +366,8 @@ class Gateway:
         table = _tcp_table(self.pid)
         counts = {"listen": 0, "connected": 0, "close_wait": 0, "other": 0}
         for target in self.fds().values():
+            if target == "/dev/null":   # reserves for when descriptors run out; libuv takes one at a loop's first stream
+                continue
             m = re.match(r"socket:\[(\d+)\]", target)
             state = table.get(int(m.group(1)), (None,))[0] if m else None
             kind = {"LISTEN": "listen", "CLOSE_WAIT": "close_wait", None: "other"}.get(state, "connected")

@@ -1,0 +1,235 @@
+"""What a recorded answer says: text, reasoning, tool calls, stop reason and tokens, read off the recording in plain Python.
+
+It is the other half of the translation tests, so it shares nothing with the gateway, and neither half is made from
+the other. Tokens are counted as the gateway counts them: input holds what came from and went to a cache, output holds
+the reasoning.
+"""
+
+import dataclasses
+import json
+
+STOPS = {"openai": {"stop": "end", "eos": "end", "length": "length", "tool_calls": "tools", "function_call": "tools",
+                    "content_filter": "refusal"},
+         "anthropic": {"end_turn": "end", "stop_sequence": "end", "max_tokens": "length", "tool_use": "tools",
+                       "refusal": "refusal", "pause_turn": "end", "model_context_window_exceeded": "length"}}
+
+
+@dataclasses.dataclass
+class Answer:
+    text: str = ""
+    reasoning: str = ""
+    tools: list = dataclasses.field(default_factory=list)   # (name, arguments as JSON value)
+    stop: str = "end"                                        # end, length, tools, refusal
+    input: int = None
+    output: int = None
+    cached: int = 0
+    refused: bool = dataclasses.field(default=False, compare=False)
+
+    def differences(self, other):
+        """{field: (ours, theirs)} where they differ."""
+        return {f.name: (getattr(self, f.name), getattr(other, f.name)) for f in dataclasses.fields(self)
+                if f.compare and getattr(self, f.name) != getattr(other, f.name)}
+
+
+def value_of(arguments):
+    """Arguments of a call as JSON; what is none is compared as text."""
+    if not isinstance(arguments, str):
+        return arguments
+    if not arguments.strip():
+        return {}
+    try:
+        return json.loads(arguments)
+    except ValueError:
+        return arguments
+
+
+def sse_blocks(body):
+    """The raw bytes of each event, its blank line included, whatever the line ends."""
+    out, start, at = [], 0, 0
+    while at < len(body):
+        end = min((p for p in (body.find(b"\n", at), body.find(b"\r", at)) if p >= 0), default=len(body) - 1)
+        line = body[at:end].rstrip(b"\r\n")
+        at = end + (2 if body[end:end + 2] == b"\r\n" else 1)
+        if not line:
+            out.append(body[start:at])
+            start = at
+    return out + ([body[start:]] if start < len(body) else [])
+
+
+def sse_data(block):
+    """The data of one raw event; None where it has none."""
+    lines = [line[5:].removeprefix(b" ") for line in block.splitlines() if line.startswith(b"data:")]
+    return b"\n".join(lines).decode() if lines else None
+
+
+def events(recording):
+    """The JSON of every event of a recorded stream."""
+    data = (sse_data(block) for block in sse_blocks(recording.body))
+    return [json.loads(d) for d in data if d and d.strip() != "[DONE]"]
+
+
+# ---- OpenAI chat and its kin -----------------------------------------------------------------------------------------
+
+def _openai_content(content, answer):
+    if isinstance(content, str):
+        answer.text += content
+    for part in content if isinstance(content, list) else ():
+        if part.get("type") == "thinking":
+            answer.reasoning += "".join(p.get("text", "") for p in part["thinking"])
+        else:
+            answer.text += part.get("text") or ""
+
+
+def _openai_refusal(delta, answer):
+    """Anthropic has no field for it: the words are text, and the stop reason says what they are."""
+    answer.text += delta.get("refusal") or ""
+    answer.refused = answer.refused or bool(delta.get("refusal"))
+
+
+def _openai_reasoning(delta, answer):
+    details = [d for d in delta.get("reasoning_details") or () if d["type"] in ("reasoning.text", "reasoning.summary")]
+    if details:     # then the plain field, if any, says the same once more
+        answer.reasoning += "".join(d.get("text") or d.get("summary") or "" for d in details)
+        return
+    for name in ("reasoning_content", "reasoning"):
+        if delta.get(name):
+            answer.reasoning += delta[name]
+            return
+
+
+def _openai_usage(usage, answer):
+    if not usage:
+        return
+    answer.input, answer.output = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    details = usage.get("prompt_tokens_details") or {}
+    answer.cached = details.get("cached_tokens")
+    for elsewhere in ("num_cached_tokens", "cached_tokens", "prompt_cache_hit_tokens"):
+        if answer.cached is None:
+            answer.cached = usage.get(elsewhere)
+    # A part is never more than the whole, as one vendor has it.
+    answer.cached = min(answer.cached or 0, answer.input)
+    reasoning = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0
+    if reasoning and usage.get("total_tokens") == answer.input + answer.output + reasoning:
+        answer.output += reasoning
+
+
+def _openai_stop(reason, answer):
+    answer.stop = STOPS["openai"].get(reason, "end")
+    if answer.stop in ("end", "tools"):
+        answer.stop = "tools" if answer.tools else "refusal" if answer.refused else "end"
+
+
+def openai_whole(recording):
+    body, answer = json.loads(recording.body), Answer()
+    choice = next(c for c in body["choices"] if c.get("index", 0) == 0)
+    message = choice["message"]
+    _openai_content(message.get("content"), answer)
+    _openai_refusal(message, answer)
+    _openai_reasoning(message, answer)
+    calls = [c["function"] for c in message.get("tool_calls") or ()]
+    calls += [message["function_call"]] if (message.get("function_call") or {}).get("name") else []
+    answer.tools = [(c["name"], value_of(c["arguments"])) for c in calls]
+    _openai_usage(body.get("usage"), answer)
+    _openai_stop(choice.get("finish_reason"), answer)
+    return answer
+
+
+def openai_streamed(recording):
+    answer, calls, reason = Answer(), {}, None
+    for chunk in events(recording):
+        _openai_usage(chunk.get("usage") or (chunk.get("x_groq") or {}).get("usage"), answer)
+        for choice in chunk.get("choices") or ():
+            if choice.get("index", 0) != 0:
+                continue
+            delta = choice.get("delta") or {}
+            _openai_content(delta.get("content"), answer)
+            _openai_refusal(delta, answer)
+            _openai_reasoning(delta, answer)
+            reason = choice.get("finish_reason") or reason
+            pieces = [(c["index"], c["function"]) for c in delta.get("tool_calls") or ()]
+            pieces += [("legacy", delta["function_call"])] if (delta.get("function_call") or {}).get("name") else []
+            for index, function in pieces:
+                call = calls.setdefault(index, ["", ""])
+                call[0] = call[0] or function.get("name") or ""
+                call[1] += function.get("arguments") or ""
+    answer.tools = [(name, value_of(arguments)) for name, arguments in calls.values()]
+    _openai_stop(reason, answer)
+    return answer
+
+
+# ---- Anthropic ---------------------------------------------------------------------------------------------------------
+
+def _anthropic_usage(usage, so_far):
+    so_far.update({k: v for k, v in (usage or {}).items() if isinstance(v, int)})
+
+
+def _anthropic_finish(answer, usage, reason):
+    answer.cached = usage.get("cache_read_input_tokens", 0)
+    answer.input = usage.get("input_tokens", 0) + usage.get("cache_creation_input_tokens", 0) + answer.cached
+    answer.output = usage.get("output_tokens")
+    answer.stop = STOPS["anthropic"][reason]
+    return answer
+
+
+def anthropic_whole(recording):
+    body, answer, usage = json.loads(recording.body), Answer(), {}
+    for block in body["content"]:
+        answer.text += block["text"] if block["type"] == "text" else ""
+        answer.reasoning += block["thinking"] if block["type"] == "thinking" else ""
+        if block["type"] == "tool_use":
+            answer.tools.append((block["name"], block["input"]))
+    _anthropic_usage(body["usage"], usage)
+    return _anthropic_finish(answer, usage, body["stop_reason"])
+
+
+def anthropic_streamed(recording):
+    answer, usage, reason, calls = Answer(), {}, None, {}
+    for event in events(recording):
+        kind, delta = event["type"], event.get("delta") or {}
+        if kind == "message_start":
+            _anthropic_usage(event["message"]["usage"], usage)
+        elif kind == "message_delta":
+            _anthropic_usage(event.get("usage"), usage)
+            reason = delta.get("stop_reason") or reason
+        elif kind == "content_block_start":
+            answer.text += event["content_block"].get("text") or ""
+            if event["content_block"]["type"] == "tool_use":
+                calls[event["index"]] = [event["content_block"]["name"], ""]
+        elif kind == "content_block_delta":
+            answer.text += delta.get("text") or ""
+            answer.reasoning += delta.get("thinking") or ""
+            if delta["type"] == "input_json_delta" and event["index"] in calls:
+                calls[event["index"]][1] += delta["partial_json"]
+    answer.tools = [(name, value_of(arguments)) for name, arguments in calls.values()]
+    return _anthropic_finish(answer, usage, reason)
+
+
+# ---- what an SDK made of it --------------------------------------------------------------------------------------------
+
+def of_openai_sdk(completion):
+    """The Answer that a ChatCompletion of the official SDK holds."""
+    choice, answer = completion.choices[0], Answer()
+    message, usage = choice.message, completion.usage
+    answer.text = (message.content or "") + (message.refusal or "")
+    answer.reasoning = getattr(message, "reasoning_content", None) or ""
+    answer.tools = [(c.function.name, value_of(c.function.arguments)) for c in message.tool_calls or ()]
+    answer.stop = STOPS["openai"][choice.finish_reason]
+    if usage:
+        answer.input, answer.output = usage.prompt_tokens, usage.completion_tokens
+        answer.cached = (usage.prompt_tokens_details.cached_tokens if usage.prompt_tokens_details else 0) or 0
+    return answer
+
+
+def of_anthropic_sdk(message):
+    """The Answer that a Message of the official SDK holds."""
+    answer, usage = Answer(), message.usage
+    for block in message.content:
+        answer.text += block.text if block.type == "text" else ""
+        answer.reasoning += block.thinking if block.type == "thinking" else ""
+        if block.type == "tool_use":
+            answer.tools.append((block.name, block.input))
+    answer.stop = STOPS["anthropic"][message.stop_reason]
+    answer.cached = usage.cache_read_input_tokens or 0
+    answer.input = usage.input_tokens + (usage.cache_creation_input_tokens or 0) + answer.cached
+    answer.output = usage.output_tokens
+    return answer
