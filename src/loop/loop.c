@@ -7,6 +7,7 @@
 #include "loop/loop.h"
 
 #include <assert.h>
+#include <signal.h>
 #include <stdlib.h>
 
 struct post {
@@ -60,6 +61,7 @@ int loop_init(struct loop *l, struct err *reterr)
 {
 	int rc;
 
+	signal(SIGPIPE, SIG_IGN); /* of the whole process: a peer that left is a return value */
 	*l = (struct loop){ 0 };
 	list_init(&l->posted_);
 	list_init(&l->dead_);

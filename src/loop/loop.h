@@ -26,6 +26,7 @@ struct loop {
 	struct list posted_, dead_;
 };
 
+/* Also makes the process ignore SIGPIPE. */
 int loop_init(struct loop *l, struct err *reterr) MUST_CHECK;
 /* Runs until loop_stop(). */
 void loop_run(struct loop *l);
