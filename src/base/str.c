@@ -6,6 +6,10 @@
 
 #include "base/str.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 static inline unsigned char lower(unsigned char c)
 {
 	return c >= 'A' && c <= 'Z' ? (unsigned char)(c | 0x20) : c;
@@ -72,15 +76,48 @@ ptrdiff_t str_chr(struct str s, char c)
 	return p ? p - s.ptr : -1;
 }
 
+#ifdef __SSE2__
+/* Sixteen places at a time: those whose first and last byte fit are compared. Returns the place, or from where on (too
+ * little is left for sixteen) the caller has to go on in *ret_from. */
+static const char *find_by_ends(struct str s, struct str needle, size_t *ret_from)
+{
+	const __m128i first = _mm_set1_epi8(needle.ptr[0]),
+		      last = _mm_set1_epi8(needle.ptr[needle.len - 1]);
+	size_t i = 0;
+
+	for (; i + needle.len - 1 + 16 <= s.len; i += 16) {
+		__m128i a = _mm_loadu_si128((const __m128i *)(const void *)(s.ptr + i));
+		__m128i b = _mm_loadu_si128(
+			(const __m128i *)(const void *)(s.ptr + i + needle.len - 1));
+		unsigned fits = (unsigned)_mm_movemask_epi8(
+			_mm_and_si128(_mm_cmpeq_epi8(a, first), _mm_cmpeq_epi8(b, last)));
+
+		for (; fits; fits &= fits - 1) {
+			const char *p = s.ptr + i + __builtin_ctz(fits);
+
+			if (memcmp(p, needle.ptr, needle.len) == 0)
+				return p;
+		}
+	}
+	*ret_from = i;
+	return NULL;
+}
+#endif
+
 ptrdiff_t str_find(struct str s, struct str needle)
 {
-	const char *p;
+	const char *p = NULL;
+	size_t from = 0;
 
 	if (!needle.len)
 		return 0;
 	if (s.len < needle.len)
 		return -1;
-	p = memmem(s.ptr, s.len, needle.ptr, needle.len);
+#ifdef __SSE2__
+	p = find_by_ends(s, needle, &from);
+#endif
+	if (!p && s.len - from >= needle.len)
+		p = memmem(s.ptr + from, s.len - from, needle.ptr, needle.len);
 	return p ? p - s.ptr : -1;
 }
 

@@ -10,6 +10,13 @@ static void add(struct http_field *fields, unsigned *n, struct str name, struct 
 		fields[(*n)++] = (struct http_field){ name, value };
 }
 
+static struct str number_text(struct arena *a, unsigned n)
+{
+	static const char digits[] = "0123456789";
+
+	return n < 10 ? (struct str){ &digits[n], 1 } : arena_printf(a, "%u", n);
+}
+
 unsigned answer_fields(struct exchange *x, struct http_field fields[MAX_ANSWER_FIELDS],
 		       struct str content_type, bool upstream)
 {
@@ -26,7 +33,7 @@ unsigned answer_fields(struct exchange *x, struct http_field fields[MAX_ANSWER_F
 		add(fields, &n, STR("x-llm-gateway-provider"), x->target->account->name);
 		add(fields, &n, STR("x-llm-gateway-model"), x->target->model);
 		add(fields, &n, STR("x-llm-gateway-attempts"),
-		    arena_printf(x->arena, "%u", x->record.attempts));
+		    number_text(x->arena, x->record.attempts));
 		add(fields, &n, STR("x-llm-gateway-dropped"), ir_losses_text(&x->losses));
 	}
 	for (unsigned i = 0; passed && i < passed->n; i++)

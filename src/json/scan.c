@@ -263,6 +263,13 @@ static inline bool in_object(const struct scan *s)
 	return s->objects[s->depth >> 6] >> (s->depth & 63) & 1;
 }
 
+/* A key without escapes against a C string; most differ in the first byte. */
+static inline bool is_key(struct str key, const char *want)
+{
+	return key.len > 0 && key.ptr[0] == want[0] && strncmp(want, key.ptr, key.len) == 0 &&
+	       want[key.len] == '\0';
+}
+
 /* A key of the outermost object was read: is it one that somebody wants? */
 static bool note_key(struct scan *s, cursor open, cursor close, bool escaped)
 {
@@ -272,8 +279,7 @@ static bool note_key(struct scan *s, cursor open, cursor close, bool escaped)
 	for (unsigned i = 0; i < s->n_wants; i++) {
 		struct json_want *w = &s->wants[i];
 
-		if (escaped ? !means_key(open + 1, close - 1, w->key)
-			    : !str_eq(key, str_from(w->key)))
+		if (escaped ? !means_key(open + 1, close - 1, w->key) : !is_key(key, w->key))
 			continue;
 		if (w->value.ptr) {
 			s->twice = true;

@@ -31,22 +31,29 @@ static bool has_field(const struct compose *c, struct str name)
 	return false;
 }
 
-static void add(struct compose *c, struct str name, struct str value)
+/* A field known to be fit: our own words, or checked before. */
+static void add_checked(struct compose *c, struct str name, struct str value)
 {
 	if (c->rc)
 		return;
 	if (c->ret->n_fields == UPSTREAM_MAX_FIELDS)
 		fail(c, RC_TOOBIG, "too many header fields for the provider");
-	else if (!http_token_ok(name) || !http_value_ok(value))
-		fail(c, RC_INVALID, "a header field for the provider holds a control character");
 	else
 		c->ret->fields[c->ret->n_fields++] = (struct http_field){ name, value };
+}
+
+static void add(struct compose *c, struct str name, struct str value)
+{
+	if (!http_token_ok(name) || !http_value_ok(value))
+		fail(c, RC_INVALID, "a header field for the provider holds a control character");
+	else
+		add_checked(c, name, value);
 }
 
 void compose_field(struct compose *c, const char *name, struct str value)
 {
 	if (str_present(value) && !has_field(c, str_from(name)))
-		add(c, str_from(name), value);
+		add_checked(c, str_from(name), value);
 }
 
 void compose_key(struct compose *c, const char *name, const char *prefix)

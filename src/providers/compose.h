@@ -22,7 +22,7 @@ struct compose {
 void compose_start(struct compose *c, struct arena *a, const struct prepare_options *o,
 		   enum http_method method, struct upstream_request *ret, struct err *reterr);
 
-/* A field, unless one of that name is there. An absent `value` is left out. */
+/* A field, unless one of that name is there. An absent `value` is left out; any other is a word of ours or was checked. */
 void compose_field(struct compose *c, const char *name, struct str value);
 /* `name: <prefix><api_key>`; without a key nothing. */
 void compose_key(struct compose *c, const char *name, const char *prefix);

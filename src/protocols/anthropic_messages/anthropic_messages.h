@@ -27,6 +27,8 @@ bool am_minted(const char *origin);
 /* Takes over what the vendor's `usage` object says; members it leaves out keep their value (trap
  * 118). The vendor's input_tokens exclude the cache, ours include it (trap 115). */
 void am_usage_read(const json *usage, struct ir_usage *io);
+/* The same from the text that begins with the object, without a tree: for relayed answers. */
+void am_usage_glance(struct str text, struct ir_usage *io);
 /* The vendor's object; every number the SDK reads is there, 0 when unknown (trap 119). */
 void am_usage_write(struct jw *w, const struct ir_usage *u);
 

@@ -6,6 +6,7 @@
  * So a body that holds one is rewritten without it.
  */
 #include "protocols/anthropic_messages/anthropic_messages.h"
+#include "protocols/glance.h"
 
 #include <string.h>
 
@@ -275,26 +276,41 @@ unsigned am_tap_event(struct relay_tap *t, struct arena *scratch, const struct s
 	return tap_named(t, scratch, json_str(JSON_GET(root, "type")), ev->data);
 }
 
+/* What is no message: an error that came with a 2xx, a token count, or nothing of this protocol. */
+static unsigned tap_odd_body(struct relay_tap *t, struct arena *scratch, struct str body)
+{
+	const json *root = json_parse(scratch, body, NULL);
+	int64_t count;
+
+	if (am_error_is(root))
+		return tap_error(t, body);
+	return json_i64(JSON_GET(root, "input_tokens"), &count) ? TAP_MEANINGFUL : 0;
+}
+
+/* Nearly every body is a message, and its reader is the client: here it is only glanced at. */
 unsigned am_tap_body(struct relay_tap *t, struct arena *scratch, struct str body)
 {
-	enum { TYPE, USAGE, STOP, ERROR, CONTENT, COUNT, N };
-	struct json_want w[N] = {
-		[TYPE] = { .key = "type" },        [USAGE] = { .key = "usage" },
-		[STOP] = { .key = "stop_reason" }, [ERROR] = { .key = "error" },
-		[CONTENT] = { .key = "content" },  [COUNT] = { .key = "input_tokens" },
-	};
+	struct str usage = glance_last(body, STR("\"usage\""));
+	struct str stop = glance_last(body, STR("\"stop_reason\""));
 
-	if (json_scan(body, w, N, NULL) != RC_OK)
+	if (!glance_is_object(body) || str_find(body, STR("\"error\"")) >= 0 || usage.len == 0) {
+		struct json_want w[] = { { .key = "type" },
+					 { .key = "error" },
+					 { .key = "content" } };
+
+		if (json_scan(body, w, 3, NULL) != RC_OK)
+			return 0;
+		if (str_eq(w[0].value, STR("\"error\"")) || w[1].first == '{' ||
+		    w[1].first == '"' || w[2].first != '[')
+			return tap_odd_body(t, scratch, body);
+	}
+	if (glance_last(body, STR("\"content\"")).len == 0)
 		return 0;
-	if (str_eq(w[TYPE].value, STR("\"error\"")) || w[ERROR].first == '{' ||
-	    w[ERROR].first == '"')
-		return tap_error(t, body);
-	if (w[CONTENT].first != '[')
-		return str_present(w[COUNT].value) ? TAP_MEANINGFUL : 0;
-	if (w[USAGE].first == '{')
-		am_usage_read(json_parse(scratch, w[USAGE].value, NULL), &t->usage);
-	if (w[STOP].first == '"') {
-		t->stop = am_stop_parse(json_unquote(scratch, w[STOP].value), NULL);
+	am_usage_glance(usage, &t->usage);
+	if (stop.len > 0 && stop.ptr[0] == '"') {
+		struct str rest = str_from_offset(stop, 1);
+
+		t->stop = am_stop_parse(str_cut(&rest, '"'), NULL);
 		t->finished = true;
 	}
 	return TAP_MEANINGFUL;

@@ -6,38 +6,70 @@
  */
 #include "protocols/anthropic_messages/anthropic_messages.h"
 
+#include "protocols/glance.h"
+
 static int64_t known(int64_t v)
 {
 	return v > 0 ? v : 0;
 }
 
-/* A count; absent, null and negative ones leave *io alone. */
-static bool take(const json *usage, struct str key, int64_t *io)
-{
-	int64_t v;
+/* What of a usage object is read. */
+struct counts {
+	int64_t fresh; /* input_tokens: what came from and went to no cache */
+	struct ir_usage u;
+};
 
-	if (!json_i64(json_get(usage, key), &v) || v < 0)
-		return false;
-	*io = v;
-	return true;
-}
+#define PLACE(object, name, member)                                               \
+	{                                                                         \
+		STR_INIT(object), STR_INIT(name), offsetof(struct counts, member) \
+	}
 
-void am_usage_read(const json *usage, struct ir_usage *io)
+static const struct glance_count places[] = {
+	PLACE("", "input_tokens", fresh),
+	PLACE("", "cache_read_input_tokens", u.cache_read),
+	PLACE("", "cache_creation_input_tokens", u.cache_write),
+	PLACE("cache_creation", "ephemeral_5m_input_tokens", u.cache_write_5m),
+	PLACE("cache_creation", "ephemeral_1h_input_tokens", u.cache_write_1h),
+	PLACE("", "output_tokens", u.output),
+	PLACE("output_tokens_details", "thinking_tokens", u.reasoning),
+};
+
+enum { N_PLACES = sizeof(places) / sizeof(places[0]) };
+
+static void merge_counts(const struct counts *c, struct ir_usage *io)
 {
-	const json *creation = JSON_GET(usage, "cache_creation");
-	int64_t fresh =
+	int64_t before =
 		io->input < 0 ? -1 : io->input - known(io->cache_read) - known(io->cache_write);
-	bool said;
+	int64_t fresh = c->fresh >= 0 ? c->fresh : before;
+	bool said = c->fresh >= 0 || c->u.cache_read >= 0 || c->u.cache_write >= 0;
 
-	said = take(usage, STR("input_tokens"), &fresh);
-	said |= take(usage, STR("cache_read_input_tokens"), &io->cache_read);
-	said |= take(usage, STR("cache_creation_input_tokens"), &io->cache_write);
-	take(creation, STR("ephemeral_5m_input_tokens"), &io->cache_write_5m);
-	take(creation, STR("ephemeral_1h_input_tokens"), &io->cache_write_1h);
-	take(usage, STR("output_tokens"), &io->output);
-	take(JSON_GET(usage, "output_tokens_details"), STR("thinking_tokens"), &io->reasoning);
+	ir_usage_merge(io, &c->u);
 	if (said && fresh >= 0)
 		io->input = fresh + known(io->cache_read) + known(io->cache_write);
+}
+
+/* Absent, null and negative counts leave what was said before alone. */
+void am_usage_read(const json *usage, struct ir_usage *io)
+{
+	struct counts c = { .fresh = -1, .u = IR_USAGE_NONE };
+	int64_t n;
+
+	for (unsigned i = 0; i < N_PLACES; i++) {
+		const json *object =
+			places[i].object.len ? json_get(usage, places[i].object) : usage;
+
+		if (json_i64(json_get(object, places[i].name), &n) && n >= 0)
+			*(int64_t *)((char *)&c + places[i].at) = n;
+	}
+	merge_counts(&c, io);
+}
+
+void am_usage_glance(struct str text, struct ir_usage *io)
+{
+	struct counts c = { .fresh = -1, .u = IR_USAGE_NONE };
+
+	if (glance_counts(text, places, N_PLACES, &c))
+		merge_counts(&c, io);
 }
 
 void am_usage_write(struct jw *w, const struct ir_usage *u)

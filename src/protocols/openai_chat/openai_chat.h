@@ -30,6 +30,8 @@ int oc_parse(struct arena *a, struct str text, const json **ret, struct err *ret
 
 /* Takes over what a vendor's `usage` object says; members it leaves out keep their value (trap 118). */
 void oc_usage_read(const json *usage, struct ir_usage *io);
+/* The same from the text that begins with the object, without a tree: for relayed answers. */
+void oc_usage_glance(struct str text, struct ir_usage *io);
 /* The object with every number the SDKs type, 0 when unknown (trap 119). */
 void oc_usage_write(struct jw *w, const struct ir_usage *u);
 

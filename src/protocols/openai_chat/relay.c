@@ -4,6 +4,7 @@
  * The hard thing is the cost: a stream is hundreds of events of which two matter. So once the first event
  * with content has passed, an event is only searched for the three strings that could make it matter, and parsed
  * when one of them is there. Inside JSON strings quotes are escaped, so `"usage"` in the bytes is the key. */
+#include "protocols/glance.h"
 #include "protocols/openai_chat/openai_chat.h"
 
 enum { SCRATCH_MAX = 256 << 20 };
@@ -290,28 +291,42 @@ unsigned oc_tap_event(struct relay_tap *t, struct arena *scratch, const struct s
 	return TAP_MEANINGFUL;
 }
 
-/* "[]" with or without blanks inside; `array` is a valid array's text. */
-static bool is_empty_array(struct str array)
+/* What is no answer of this protocol, or an error that came with a 2xx. */
+static unsigned tap_odd_body(struct relay_tap *t, struct arena *scratch, struct str body)
 {
-	return str_trim((struct str){ array.ptr + 1, array.len - 2 }).len == 0;
+	const json *root = json_parse(scratch, body, NULL);
+
+	if (!oc_error_is(root))
+		return 0;
+	(void)oc_error_read(t->arena, root, 200, &t->error);
+	return TAP_ERROR;
 }
 
-/* No tree of the choices is built: that there are some is all that has to be known. */
+/* Nearly every body is an answer, and its reader is the client: here it is only glanced at. */
 unsigned oc_tap_body(struct relay_tap *t, struct arena *scratch, struct str body)
 {
-	struct json_want w[] = { { .key = "choices" }, { .key = "usage" }, { .key = "error" } };
-	const json *v;
+	struct str choices = glance_last(body, STR("\"choices\""));
+	struct str usage = glance_last(body, STR("\"usage\""));
+	struct str reason = glance_last(body, STR("\"finish_reason\""));
 
-	if (json_scan(body, w, 3, NULL))
-		return 0;
-	if (w[0].first != '[' || w[2].first == '{' || w[2].first == '"') {
-		v = json_parse(scratch, body, NULL);
-		if (!oc_error_is(v))
+	if (!glance_is_object(body) || str_find(body, STR("\"error\"")) >= 0) {
+		struct json_want w[] = { { .key = "choices" }, { .key = "error" } };
+
+		if (json_scan(body, w, 2, NULL))
 			return 0;
-		(void)oc_error_read(t->arena, v, 200, &t->error);
-		return TAP_ERROR;
+		if (w[0].first != '[' || w[1].first == '{' || w[1].first == '"')
+			return tap_odd_body(t, scratch, body);
 	}
-	if (w[1].first == '{')
-		oc_usage_read(json_parse(scratch, w[1].value, NULL), &t->usage);
-	return is_empty_array(w[0].value) ? 0 : TAP_MEANINGFUL;
+	if (choices.len < 2 || choices.ptr[0] != '[' ||
+	    str_trim(str_from_offset(choices, 1)).ptr[0] == ']')
+		return 0;
+	oc_usage_glance(usage, &t->usage);
+	if (reason.len && reason.ptr[0] == '"') {
+		struct str rest = str_from_offset(reason, 1);
+		bool failed;
+
+		t->stop = oc_stop_parse(str_cut(&rest, '"'), &failed);
+		t->finished = true;
+	}
+	return TAP_MEANINGFUL;
 }

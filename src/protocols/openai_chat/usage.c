@@ -4,79 +4,78 @@
  * (traps 115, 116); xAI alone counts reasoning beside the completion, which its total gives away. */
 #include "protocols/openai_chat/openai_chat.h"
 
-/* Where a count goes. Of several spellings of one count, the details win over the others. */
-struct place {
-	struct str key;
-	size_t at; /* offset in struct ir_usage */
+#include "protocols/glance.h"
+
+/* What of a usage object is read: our counts, and its total, which settles doubts. */
+struct counts {
+	struct ir_usage u;
+	int64_t total;
 };
 
-#define PLACE(name, member)                                       \
-	{                                                         \
-		STR_INIT(name), offsetof(struct ir_usage, member) \
+#define PLACE(object, name, member)                                               \
+	{                                                                         \
+		STR_INIT(object), STR_INIT(name), offsetof(struct counts, member) \
 	}
 
-static const struct place of_usage[] = {
-	PLACE("prompt_tokens", input),
-	PLACE("completion_tokens", output),
-	PLACE("num_cached_tokens", cache_read), /* Mistral, beside or instead of the details */
-	PLACE("cached_tokens", cache_read),     /* Moonshot */
-	PLACE("prompt_cache_hit_tokens", cache_read), /* DeepSeek, trap 117 */
-	PLACE("reasoning_tokens", reasoning),         /* Perplexity, Fireworks */
-};
-static const struct place of_prompt[] = {
-	PLACE("cached_tokens", cache_read),
-	PLACE("cache_write_tokens", cache_write),
-	PLACE("cache_creation_tokens", cache_write),
-	PLACE("audio_tokens", audio_input),
-};
-static const struct place of_completion[] = {
-	PLACE("reasoning_tokens", reasoning),
-	PLACE("audio_tokens", audio_output),
-	PLACE("accepted_prediction_tokens", accepted_prediction),
-	PLACE("rejected_prediction_tokens", rejected_prediction),
+static const struct glance_count places[] = {
+	PLACE("", "prompt_tokens", u.input),
+	PLACE("", "completion_tokens", u.output),
+	PLACE("", "total_tokens", total),
+	PLACE("", "num_cached_tokens",
+	      u.cache_read),                      /* Mistral, beside or instead of the details */
+	PLACE("", "cached_tokens", u.cache_read), /* Moonshot */
+	PLACE("", "prompt_cache_hit_tokens", u.cache_read), /* DeepSeek, trap 117 */
+	PLACE("", "reasoning_tokens", u.reasoning),         /* Perplexity, Fireworks */
+	PLACE("prompt_tokens_details", "cached_tokens", u.cache_read),
+	PLACE("prompt_tokens_details", "cache_write_tokens", u.cache_write),
+	PLACE("prompt_tokens_details", "cache_creation_tokens", u.cache_write),
+	PLACE("prompt_tokens_details", "audio_tokens", u.audio_input),
+	PLACE("completion_tokens_details", "reasoning_tokens", u.reasoning),
+	PLACE("completion_tokens_details", "audio_tokens", u.audio_output),
+	PLACE("completion_tokens_details", "accepted_prediction_tokens", u.accepted_prediction),
+	PLACE("completion_tokens_details", "rejected_prediction_tokens", u.rejected_prediction),
 };
 
-/* One walk over the members, whatever their order and number. */
-static void take_all(const json *obj, const struct place *places, unsigned n, struct ir_usage *io)
+enum { N_PLACES = sizeof(places) / sizeof(places[0]) };
+
+static void merge_counts(struct counts *c, struct ir_usage *io)
 {
-	struct json_iter it = json_iter(json_is_obj(obj) ? obj : NULL);
-	int64_t v;
+	struct ir_usage *u = &c->u;
 
-	while (json_next(&it))
-		for (unsigned i = 0; i < n; i++)
-			if (str_eq(it.key, places[i].key) && json_i64(it.val, &v) && v >= 0)
-				*(int64_t *)((char *)io + places[i].at) = v;
-}
-
-#define TAKE_ALL(obj, places, io) take_all(obj, places, sizeof(places) / sizeof((places)[0]), io)
-
-static int64_t total_of(const json *usage)
-{
-	int64_t n;
-
-	return json_i64(json_get(usage, STR("total_tokens")), &n) && n >= 0 ? n : -1;
+	if (u->reasoning > 0 && u->input >= 0 && u->output >= 0 && u->reasoning <= c->total &&
+	    c->total - u->reasoning == u->input + u->output)
+		u->output += u->reasoning;
+	if (u->output < 0 && u->input >= 0 && c->total >= u->input)
+		u->output = c->total - u->input;
+	/* A part is at most the whole, which one vendor (Grok at Azure) counts without it. */
+	if (u->input >= 0 && u->cache_read > u->input)
+		u->cache_read = u->input;
+	ir_usage_merge(io, u);
 }
 
 void oc_usage_read(const json *usage, struct ir_usage *io)
 {
-	struct ir_usage u = IR_USAGE_NONE;
-	int64_t total;
+	struct counts c = { .u = IR_USAGE_NONE, .total = -1 };
+	int64_t n;
 
 	if (!json_is_obj(usage))
 		return;
-	total = total_of(usage);
-	TAKE_ALL(usage, of_usage, &u);
-	TAKE_ALL(json_get(usage, STR("prompt_tokens_details")), of_prompt, &u);
-	TAKE_ALL(json_get(usage, STR("completion_tokens_details")), of_completion, &u);
-	if (u.reasoning > 0 && u.input >= 0 && u.output >= 0 && u.reasoning <= total &&
-	    total - u.reasoning == u.input + u.output)
-		u.output += u.reasoning;
-	if (u.output < 0 && u.input >= 0 && total >= u.input)
-		u.output = total - u.input;
-	/* A part is at most the whole, which one vendor (Grok at Azure) counts without it. */
-	if (u.input >= 0 && u.cache_read > u.input)
-		u.cache_read = u.input;
-	ir_usage_merge(io, &u);
+	for (unsigned i = 0; i < N_PLACES; i++) {
+		const json *object =
+			places[i].object.len ? json_get(usage, places[i].object) : usage;
+
+		if (json_i64(json_get(object, places[i].name), &n) && n >= 0)
+			*(int64_t *)((char *)&c + places[i].at) = n;
+	}
+	merge_counts(&c, io);
+}
+
+void oc_usage_glance(struct str text, struct ir_usage *io)
+{
+	struct counts c = { .u = IR_USAGE_NONE, .total = -1 };
+
+	if (glance_counts(text, places, N_PLACES, &c))
+		merge_counts(&c, io);
 }
 
 static int64_t known(int64_t n)

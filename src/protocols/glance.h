@@ -1,0 +1,32 @@
+/* protocols/glance.h - finding a member in JSON text without reading the text.
+ *
+ * For the taps of relayed answers, which pass bytes on that somebody else will parse and only want the usage out of them. What
+ * makes it sound: inside a JSON string every quote is escaped, so `"usage"` with its two quotes, followed by a colon, can only
+ * be a member's name. At which depth it stands is not known; callers take the last one, where vendors put it.
+ */
+#ifndef GW_PROTOCOLS_GLANCE_H
+#define GW_PROTOCOLS_GLANCE_H
+
+#include <stdbool.h>
+
+#include "base/str.h"
+
+/* From the first byte of the value of the last member named `quoted` ("\"usage\"") to the end of `text`; absent when there
+ * is none. */
+struct str glance_last(struct str text, struct str quoted);
+
+/* A whole number in an object, or in an object inside it. */
+struct glance_count {
+	struct str object; /* name of the inner object; "" for the outer one */
+	struct str name;
+	size_t at; /* where the count goes: offset of an int64_t in the caller's struct */
+};
+
+/* Reads the counts of the object that `text` begins with (more may follow it) into `into`. What stands twice counts
+ * once more; what is no whole number >= 0 is passed over. False when `text` begins with no object or it does not end. */
+bool glance_counts(struct str text, const struct glance_count *counts, unsigned n, void *into);
+
+/* True when `text` begins like an object and ends like one. */
+bool glance_is_object(struct str text);
+
+#endif

@@ -1,0 +1,90 @@
+/* tests/unit/protocols/test_glance.c - mirrors src/protocols/glance.c.
+ * Rule under test: a name is found only where it is a member's name, never inside a string; the last one counts. */
+#include "check.h"
+#include "protocols/glance.h"
+
+#define USAGE STR("\"usage\"")
+
+static void finds_the_last_member(void **state)
+{
+	CHECK_STR(glance_last(STR("{\"usage\":{\"a\":1},\"x\":{\"usage\" : {\"a\":2}}}"), USAGE),
+		  "{\"a\":2}}}");
+	CHECK_STR(glance_last(STR("{\"usage\":\n\t7}"), USAGE), "7}");
+	CHECK_STR_IS(glance_last(STR("{\"usages\":1}"), USAGE), STR_NONE);
+	CHECK_STR_IS(glance_last(STR("{\"usage\":"), USAGE), STR(""));
+}
+
+static void a_string_that_talks_of_it_is_not_it(void **state)
+{
+	struct str talk =
+		STR("{\"content\":\"say \\\"usage\\\": "
+		    "{\\\"a\\\":9}\",\"v\":\"usage\",\"usage\":{\"a\":1},\"w\":[\"usage\"]}");
+
+	CHECK_STR(glance_last(talk, USAGE), "{\"a\":1},\"w\":[\"usage\"]}");
+	CHECK_STR_IS(glance_last(STR("{\"content\":\"\\\"usage\\\":1\"}"), USAGE), STR_NONE);
+}
+
+struct counts {
+	int64_t a, b, inner;
+};
+
+static const struct glance_count places[] = {
+	{ STR_INIT(""), STR_INIT("a"), offsetof(struct counts, a) },
+	{ STR_INIT(""), STR_INIT("b"), offsetof(struct counts, b) },
+	{ STR_INIT("in"), STR_INIT("a"), offsetof(struct counts, inner) },
+};
+
+static struct counts count(const char *text, bool want)
+{
+	struct counts c = { -1, -1, -1 };
+
+	assert_int_equal(glance_counts(str_from(text), places, 3, &c), want);
+	return c;
+}
+
+static void counts_are_read_where_they_stand(void **state)
+{
+	struct counts c =
+		count("{\"a\":1,\"in\":{\"a\":2,\"deep\":{\"a\":9}},\"b\" : 3},\"a\":8}", true);
+
+	assert_int_equal(c.a, 1);
+	assert_int_equal(c.b, 3);
+	assert_int_equal(c.inner, 2);
+}
+
+static void what_is_no_count_is_passed_over(void **state)
+{
+	struct counts c = count(
+		"{\"a\":-5,\"b\":null,\"in\":null,\"s\":\"}\\\"{\",\"x\":99999999999999999999}",
+		true);
+
+	assert_int_equal(c.a, -1);
+	assert_int_equal(c.b, -1);
+	assert_int_equal(c.inner, -1);
+	(void)count("{\"a\":1", false);
+	(void)count("{\"a", false);
+	(void)count("{\"a\\", false);
+	(void)count("[1]", false);
+	(void)count("", false);
+}
+
+static void an_object_begins_and_ends_as_one(void **state)
+{
+	assert_true(glance_is_object(STR(" {\"a\":1}\n")));
+	assert_false(glance_is_object(STR("{\"a\":1")));
+	assert_false(glance_is_object(STR("<html>")));
+	assert_false(glance_is_object(STR("{")));
+	assert_false(glance_is_object(STR("")));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(finds_the_last_member),
+		cmocka_unit_test(a_string_that_talks_of_it_is_not_it),
+		cmocka_unit_test(counts_are_read_where_they_stand),
+		cmocka_unit_test(what_is_no_count_is_passed_over),
+		cmocka_unit_test(an_object_begins_and_ends_as_one),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
