@@ -375,6 +375,14 @@ static int check_choice(struct am_writer *w)
 	return RC_OK;
 }
 
+/* Another vendor's own tool: it has no name but its type, and never goes as a function (trap 94). */
+static void lose_server_tool(struct am_writer *w, const struct ir_tool *t)
+{
+	struct str type = json_str(JSON_GET(json_parse(w->arena, t->server_raw, NULL), "type"));
+
+	ir_loss(w->losses, type.len ? type : STR("tools"));
+}
+
 static int put_tools(struct am_writer *w)
 {
 	const struct ir_request *r = w->r;
@@ -384,12 +392,11 @@ static int put_tools(struct am_writer *w)
 	if (r->choice.allowed && (uint64_t)r->n_tools * r->choice.n_allowed > MAX_TOOL_PAIRS)
 		return err_param(w->reterr, RC_INVALID, "tools",
 				 "tools: too many tools and allowed_tools");
-	/* Another vendor's server tool never goes as a function without a name (trap 94). */
 	for (unsigned i = 0; i < r->n_tools; i++) {
 		if (tool_passes(w, &r->tools[i]))
 			w->n_tools++;
 		else if (str_present(r->tools[i].server_raw))
-			loss(w, "tools");
+			lose_server_tool(w, &r->tools[i]);
 	}
 	rc = check_choice(w);
 	if (rc)

@@ -273,7 +273,7 @@ static void note_losses(struct am_writer *w)
 		for (unsigned k = 0; k < m->n_parts; k++) {
 			if (m->parts[k].kind == IR_PART_REASONING &&
 			    am_part_vanishes(w, &m->parts[k]))
-				ir_loss(w->losses, STR("reasoning"));
+				ir_loss(w->losses, STR("reasoning_content"));
 		}
 	}
 }

@@ -397,7 +397,7 @@ static void trap_046_and_trap_047_unsigned_thinking_before_a_call_turns_thinking
 	       "{\"model\":\"claude-x\",\"max_tokens\":2000,\"messages\":[" U
 	       ",{\"role\":\"assistant\",\"content\":[" CALL(
 		       "a") "]},{\"role\":\"user\",\"content\":[" RESULT("a", "1") "]}]" TOOLS "}",
-	       "reasoning_effort, reasoning");
+	       "reasoning_effort, reasoning_content");
 }
 
 static void trap_047_servers_that_want_unsigned_thinking_get_it(void **state)
@@ -789,7 +789,7 @@ static void trap_094_foreign_server_tools_are_disclosed_never_sent(void **state)
 
 	r->tools[0] = (struct ir_tool){ .server_raw = STR("{\"type\":\"web_search\"}"),
 					.origin = "openai-responses" };
-	expect(r, NULL, OUT(""), "tools");
+	expect(r, NULL, OUT(""), "web_search");
 }
 
 /* --- parameters --- */
