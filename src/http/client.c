@@ -51,7 +51,7 @@ static void client_free(struct loop_dead *dead)
 	void (*closed)(void *user) = c->closed;
 	void *user = c->closed_user;
 
-	LIST_EACH_SAFE(&c->free_calls, it, tmp)
+	LIST_EACH_SAFE (&c->free_calls, it, tmp)
 		free(LIST_ENTRY(it, struct http_call, node));
 	pool_drop_all(c);
 	trust_drop_all(c);

@@ -39,17 +39,17 @@ struct http_deadlines {
 
 enum http_failure {
 	HTTP_FAIL_DNS,
-	HTTP_FAIL_CONNECT,         /* refused, unreachable */
+	HTTP_FAIL_CONNECT, /* refused, unreachable */
 	HTTP_FAIL_CONNECT_TIMEOUT,
-	HTTP_FAIL_TLS,             /* handshake or verification */
+	HTTP_FAIL_TLS, /* handshake or verification */
 	HTTP_FAIL_TLS_TIMEOUT,
 	HTTP_FAIL_WRITE,
 	HTTP_FAIL_FIRST_BYTE_TIMEOUT,
 	HTTP_FAIL_IDLE_TIMEOUT,
-	HTTP_FAIL_RESET,           /* RST */
-	HTTP_FAIL_EOF,             /* closed inside a message or before one */
-	HTTP_FAIL_PROTOCOL,        /* not HTTP/1.1 as we accept it */
-	HTTP_FAIL_ENCODING,        /* a Content-Encoding that cannot be decoded, or expands past the cap */
+	HTTP_FAIL_RESET,    /* RST */
+	HTTP_FAIL_EOF,      /* closed inside a message or before one */
+	HTTP_FAIL_PROTOCOL, /* not HTTP/1.1 as we accept it */
+	HTTP_FAIL_ENCODING, /* a Content-Encoding that cannot be decoded, or expands past the cap */
 	HTTP_FAIL_NOMEM,
 };
 const char *http_failure_name(enum http_failure f); /* "connect_timeout": for logs and records */
@@ -68,20 +68,20 @@ struct http_call_events {
 };
 
 struct http_call_options {
-	const struct origin *origin;   /* borrowed until the call ends */
+	const struct origin *origin; /* borrowed until the call ends */
 	enum http_method method;
-	struct str path;               /* with the query; starts with '/' */
+	struct str path;                 /* with the query; starts with '/' */
 	const struct http_field *fields; /* borrowed until the call ends */
 	unsigned n_fields;
-	struct str body;               /* borrowed until the call ends */
+	struct str body; /* borrowed until the call ends */
 	struct http_deadlines deadlines;
 	bool no_replay;
 };
 
 struct http_call_stats {
-	bool reused;        /* on a pooled connection */
+	bool reused; /* on a pooled connection */
 	bool replayed;
-	uint64_t connect_ms; /* DNS, connect and TLS; 0 when reused */
+	uint64_t connect_ms;    /* DNS, connect and TLS; 0 when reused */
 	uint64_t first_byte_ms; /* from start to the first byte of the answer */
 };
 

@@ -101,7 +101,8 @@ void call_failed(struct http_call *call, enum http_failure f, struct str detail)
 		f = HTTP_FAIL_NOMEM;
 	}
 	call_over(call);
-	call->ev.on_error(call->user, f, str_present(detail) ? detail : str_from(http_failure_name(f)));
+	call->ev.on_error(call->user, f,
+			  str_present(detail) ? detail : str_from(http_failure_name(f)));
 }
 
 void call_whole(struct http_call *call, bool reusable)
@@ -149,7 +150,8 @@ static void show_decoded(struct http_call *call, const struct http_head *head)
 	shown.fields = call->client->shown;
 	shown.n_fields = 0;
 	shown.content_length = -1;
-	for (unsigned i = 0; i < head->n_fields && shown.n_fields < call->client->limits.max_fields; i++) {
+	for (unsigned i = 0; i < head->n_fields && shown.n_fields < call->client->limits.max_fields;
+	     i++) {
 		if (!is_hidden(head->fields[i].name))
 			shown.fields[shown.n_fields++] = head->fields[i];
 	}
@@ -158,7 +160,8 @@ static void show_decoded(struct http_call *call, const struct http_head *head)
 
 static bool has_body(const struct http_call *call, const struct http_head *head)
 {
-	return call->o.method != HTTP_HEAD && head->status != 204 && head->status != 304 && head->content_length != 0;
+	return call->o.method != HTTP_HEAD && head->status != 204 && head->status != 304 &&
+	       head->content_length != 0;
 }
 
 static enum http1_next on_head(void *user, const struct http_head *head)
@@ -171,7 +174,8 @@ static enum http1_next on_head(void *user, const struct http_head *head)
 		return HTTP1_GO;
 	call->head_done = true;
 	call->keep_alive = head->keep_alive;
-	coding = has_body(call, head) ? coding_of(http_field_get(head, STR("content-encoding"))) : CODING_IDENTITY;
+	coding = has_body(call, head) ? coding_of(http_field_get(head, STR("content-encoding")))
+				      : CODING_IDENTITY;
 	if (coding == CODING_UNKNOWN)
 		return doom(call, HTTP_FAIL_ENCODING);
 	if (coding == CODING_IDENTITY) {
@@ -226,7 +230,9 @@ static void on_message_end(void *user)
 }
 
 const struct http1_callbacks call_parser_callbacks = {
-	.on_head = on_head, .on_body = on_body, .on_end = on_message_end,
+	.on_head = on_head,
+	.on_body = on_body,
+	.on_end = on_message_end,
 };
 
 /* --- the interface --- */

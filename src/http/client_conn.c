@@ -55,8 +55,8 @@ void conn_arm(struct conn *conn)
 		deadline_clear(&conn->deadline);
 	else if (call->state == CALL_WAITING)
 		set(conn, d->first_byte_ms);
-	else
-		set(conn, d->idle_ms); /* between two reads, or between two signs of progress of a slow write */
+	else /* between two reads, or between two signs of progress of a slow write */
+		set(conn, d->idle_ms);
 }
 
 static void on_busy_deadline(struct conn *conn)
@@ -72,12 +72,15 @@ static void on_busy_deadline(struct conn *conn)
 			call->unsent = unsent;
 			conn_arm(conn);
 		} else {
-			call_failed(call, HTTP_FAIL_WRITE, STR("the upstream stopped reading the request"));
+			call_failed(call, HTTP_FAIL_WRITE,
+				    STR("the upstream stopped reading the request"));
 		}
 	} else if (call->state == CALL_WAITING) {
-		call_failed(call, HTTP_FAIL_FIRST_BYTE_TIMEOUT, STR("no byte of an answer in time"));
+		call_failed(call, HTTP_FAIL_FIRST_BYTE_TIMEOUT,
+			    STR("no byte of an answer in time"));
 	} else {
-		call_failed(call, HTTP_FAIL_IDLE_TIMEOUT, STR("the upstream fell silent inside its answer"));
+		call_failed(call, HTTP_FAIL_IDLE_TIMEOUT,
+			    STR("the upstream fell silent inside its answer"));
 	}
 }
 
@@ -87,7 +90,8 @@ static void on_deadline(struct deadline *d)
 
 	switch (conn->state) {
 	case CONN_SHAKING:
-		call_failed(conn->call, HTTP_FAIL_TLS_TIMEOUT, STR("the TLS handshake did not end in time"));
+		call_failed(conn->call, HTTP_FAIL_TLS_TIMEOUT,
+			    STR("the TLS handshake did not end in time"));
 		break;
 	case CONN_BUSY:
 		on_busy_deadline(conn);
@@ -112,7 +116,8 @@ static void put_head(struct buf *b, const struct http_call_options *o)
 	http1_put_field(b, STR("Host"), o->origin->host_header);
 	for (unsigned i = 0; i < o->n_fields; i++)
 		http1_put_field(b, o->fields[i].name, o->fields[i].value);
-	if (o->body.len || o->method == HTTP_POST || o->method == HTTP_PUT || o->method == HTTP_PATCH) {
+	if (o->body.len || o->method == HTTP_POST || o->method == HTTP_PUT ||
+	    o->method == HTTP_PATCH) {
 		buf_put(b, STR("Content-Length: "));
 		buf_put_u64(b, o->body.len);
 		buf_put(b, STR("\r\n"));
@@ -270,7 +275,8 @@ static void on_end(void *user, int status)
 	if (call->write_failed && !call->answered)
 		call_failed(call, HTTP_FAIL_WRITE, str_from(uv_strerror(status)));
 	else
-		call_failed(call, status == UV_EOF ? HTTP_FAIL_EOF : HTTP_FAIL_RESET, str_from(uv_strerror(status)));
+		call_failed(call, status == UV_EOF ? HTTP_FAIL_EOF : HTTP_FAIL_RESET,
+			    str_from(uv_strerror(status)));
 }
 
 /* --- opening --- */
@@ -363,8 +369,8 @@ struct conn *conn_open(struct http_call *call, struct pool *p)
 		return NULL;
 	conn->parser = http1_new(HTTP1_RESPONSES, &c->h1, &call_parser_callbacks, conn);
 	if (conn->parser)
-		conn->dial = dial_start(c->loop, c->dns, call->o.origin, call->o.deadlines.connect_ms, &dial_events,
-					conn);
+		conn->dial = dial_start(c->loop, c->dns, call->o.origin,
+					call->o.deadlines.connect_ms, &dial_events, conn);
 	if (!conn->dial) {
 		http1_free(conn->parser);
 		free(conn);
@@ -415,5 +421,6 @@ void conn_close(struct conn *conn)
 	if (conn->stream)
 		stream_close(conn->stream);
 	conn->stream = NULL;
-	deadline_close(&conn->deadline, conn_free); /* after this turn: a parser may be on the stack */
+	/* after this turn: a parser may be on the stack */
+	deadline_close(&conn->deadline, conn_free);
 }

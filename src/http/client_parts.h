@@ -46,8 +46,8 @@ struct http_client {
 	struct list free_calls; /* to be used again */
 	unsigned n_free_calls;
 	struct list conns;
-	unsigned n_conns; /* with those that libuv is still closing */
-	struct buf head;  /* of the request being written */
+	unsigned n_conns;         /* with those that libuv is still closing */
+	struct buf head;          /* of the request being written */
 	struct http_field *shown; /* limits.max_fields of them: a head with the coding hidden */
 	bool closing;
 	void (*closed)(void *user);
@@ -68,7 +68,7 @@ struct conn {
 	struct stream *stream;
 	struct http1_parser *parser;
 	struct deadline deadline; /* the one that its state asks for */
-	struct buf rest; /* of a request head that the kernel did not take at once */
+	struct buf rest;          /* of a request head that the kernel did not take at once */
 };
 
 enum call_state {
@@ -88,15 +88,15 @@ struct http_call {
 	struct conn *conn;
 	enum call_state state;
 	bool paused;
-	bool answered;     /* a byte of the answer has come: no replay any more */
-	bool head_done;    /* the final head was delivered */
-	bool whole;        /* the parser saw the end of the message */
+	bool answered;  /* a byte of the answer has come: no replay any more */
+	bool head_done; /* the final head was delivered */
+	bool whole;     /* the parser saw the end of the message */
 	bool keep_alive;
 	bool writing;      /* bytes of the request have still to leave */
 	bool write_failed; /* they never will; the answer may have come first */
 	bool doomed;       /* `doom` happened inside a parser callback */
 	enum http_failure doom;
-	size_t unsent;     /* at the last look at a slow write */
+	size_t unsent; /* at the last look at a slow write */
 	struct decoder *decoder;
 	struct http_call_stats stats;
 	uint64_t started_at_ms;
@@ -104,8 +104,9 @@ struct http_call {
 };
 
 /* --- client_pool.c --- */
-struct pool *pool_find(struct http_client *c, const struct origin *o); /* made when missing; NULL: memory */
-struct conn *pool_take(struct pool *p); /* an idle connection, or NULL */
+struct pool *pool_find(struct http_client *c,
+		       const struct origin *o); /* made when missing; NULL: memory */
+struct conn *pool_take(struct pool *p);         /* an idle connection, or NULL */
 void pool_put(struct conn *conn);
 void pool_drop_all(struct http_client *c);
 /* NULL with *reterr. */

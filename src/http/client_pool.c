@@ -35,7 +35,7 @@ struct pool *pool_find(struct http_client *c, const struct origin *o)
 	uint64_t hash = hash_fnv(o->pool_key);
 	struct pool *p;
 
-	LIST_EACH(&c->pools, it) {
+	LIST_EACH (&c->pools, it) {
 		p = LIST_ENTRY(it, struct pool, node);
 		if (p->hash != hash || !str_eq(o->pool_key, (struct str){ p->key, p->key_len }))
 			continue;
@@ -85,7 +85,7 @@ void pool_put(struct conn *conn)
 
 void pool_drop_all(struct http_client *c)
 {
-	LIST_EACH_SAFE(&c->pools, it, tmp)
+	LIST_EACH_SAFE (&c->pools, it, tmp)
 		pool_free(c, LIST_ENTRY(it, struct pool, node));
 }
 
@@ -93,7 +93,7 @@ struct tls_ctx *trust_find(struct http_client *c, const struct origin *o, struct
 {
 	struct trust *t;
 
-	LIST_EACH(&c->trusts, it) {
+	LIST_EACH (&c->trusts, it) {
 		t = LIST_ENTRY(it, struct trust, node);
 		if (t->verify == o->tls_verify && t->has_ca == str_present(o->ca_file) &&
 		    str_eq(o->ca_file, (struct str){ t->ca_file, t->ca_len }))
@@ -120,7 +120,7 @@ struct tls_ctx *trust_find(struct http_client *c, const struct origin *o, struct
 
 void trust_drop_all(struct http_client *c)
 {
-	LIST_EACH_SAFE(&c->trusts, it, tmp) {
+	LIST_EACH_SAFE (&c->trusts, it, tmp) {
 		struct trust *t = LIST_ENTRY(it, struct trust, node);
 
 		list_remove(it);

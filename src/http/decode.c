@@ -61,8 +61,8 @@ static bool is_bomb(const struct decoder *d)
 	return d->out > (uint64_t)DECODE_FREE_MIB * MIB && d->out > d->in * DECODE_MAX_RATIO;
 }
 
-enum decode_result decoder_feed(struct decoder *d, struct str bytes, bool (*sink)(void *user, struct str bytes),
-				void *user)
+enum decode_result decoder_feed(struct decoder *d, struct str bytes,
+				bool (*sink)(void *user, struct str bytes), void *user)
 {
 	unsigned char out[PIECE];
 	int rc = Z_OK;

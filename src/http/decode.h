@@ -16,8 +16,8 @@ enum coding { CODING_IDENTITY, CODING_GZIP, CODING_DEFLATE, CODING_UNKNOWN };
 enum decode_result { DECODE_OK, DECODE_STOPPED, DECODE_BROKEN, DECODE_BOMB };
 
 enum {
-	DECODE_MAX_MIB = 256,     /* all of one answer */
-	DECODE_FREE_MIB = 8,      /* below it the ratio does not matter */
+	DECODE_MAX_MIB = 256, /* all of one answer */
+	DECODE_FREE_MIB = 8,  /* below it the ratio does not matter */
 	DECODE_MAX_RATIO = 200,
 };
 
@@ -27,8 +27,8 @@ enum coding coding_of(struct str value);
 struct decoder *decoder_new(enum coding c);
 struct decoder *decoder_free(struct decoder *d); /* NULL is a no-op; returns NULL */
 /* Hands what can be decoded to `sink` in pieces of its own memory. A sink that returns false stops it. */
-enum decode_result decoder_feed(struct decoder *d, struct str bytes, bool (*sink)(void *user, struct str bytes),
-				void *user);
+enum decode_result decoder_feed(struct decoder *d, struct str bytes,
+				bool (*sink)(void *user, struct str bytes), void *user);
 /* True when the coded stream has come to its end (or nothing of it ever came). */
 bool decoder_complete(const struct decoder *d);
 

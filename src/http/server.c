@@ -100,7 +100,8 @@ void server_conn_freed(struct http_server *s)
 	free_when_nothing_left(s);
 }
 
-static void accept_conn(struct http_server *s, struct stream *stream, struct tls_ctx *tls, const char *peer)
+static void accept_conn(struct http_server *s, struct stream *stream, struct tls_ctx *tls,
+			const char *peer)
 {
 	if (!server_conn_new(s, stream, tls, peer))
 		return; /* no memory: the stream is closed */
@@ -123,7 +124,8 @@ static void on_exhausted(void *user, bool exhausted)
 		end_idle(l->server, ROOM_AT_ONCE);
 }
 
-static const struct listener_events listener_events = { .on_accept = on_accept, .on_exhausted = on_exhausted };
+static const struct listener_events listener_events = { .on_accept = on_accept,
+							.on_exhausted = on_exhausted };
 
 void server_adopt(struct http_server *s, struct stream *stream, const char *peer)
 {
@@ -203,10 +205,14 @@ struct http_server *http_server_new(struct loop *l, const struct http_server_lim
 	return s;
 }
 
-int http_server_listen(struct http_server *s, const struct http_listener_options *o, struct err *reterr)
+int http_server_listen(struct http_server *s, const struct http_listener_options *o,
+		       struct err *reterr)
 {
 	struct listener_options lo = {
-		.host = o->host, .port = o->port, .unix_path = o->unix_path, .reuse_port = o->reuse_port,
+		.host = o->host,
+		.port = o->port,
+		.unix_path = o->unix_path,
+		.reuse_port = o->reuse_port,
 	};
 	struct server_listener *l = &s->listeners[s->n_listeners];
 
@@ -248,7 +254,7 @@ void http_server_drain(struct http_server *s)
 {
 	s->draining = true;
 	close_listeners(s);
-	LIST_EACH_SAFE(&s->idle, it, tmp)
+	LIST_EACH_SAFE (&s->idle, it, tmp)
 		server_conn_close(LIST_ENTRY(it, struct server_conn, node), false);
 }
 
@@ -272,7 +278,8 @@ void http_server_close(struct http_server *s, void (*done)(void *user), void *us
 	s->closed_user = user;
 	http_server_drain(s);
 	while (!list_empty(&s->busy))
-		server_conn_gone(LIST_ENTRY(s->busy.next, struct server_conn, node), "the server closes");
+		server_conn_gone(LIST_ENTRY(s->busy.next, struct server_conn, node),
+				 "the server closes");
 	s->closing = true;
 	deadline_close(&s->room, on_room_closed);
 }

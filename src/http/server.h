@@ -32,7 +32,8 @@ struct http_request; /* one exchange with a client */
 struct http_server_limits {
 	size_t max_target, max_head;
 	unsigned max_fields;
-	uint64_t head_timeout_ms;  /* from the first byte of a head to its end (slowloris), also from accept: 408 or close */
+	uint64_t
+		head_timeout_ms; /* from the first byte of a head to its end (slowloris), also from accept: 408 or close */
 	uint64_t body_timeout_ms;  /* between two reads of a body: 408 */
 	uint64_t idle_timeout_ms;  /* keep-alive connection without a request: closed silently */
 	uint64_t write_timeout_ms; /* the client takes nothing for so long: aborted */
@@ -46,8 +47,8 @@ struct http_handler {
 	void (*on_request)(struct http_request *r, void *user);
 	/* Bytes refused by HTTP itself (bad framing, too long a head, ...): write the body of the error in whatever dialect
 	 * `head` (NULL when there is none) suggests. The server sends status and body, closes. */
-	void (*refuse)(const struct http_head *head, int status, struct str message, struct arena *a,
-		       struct buf *body, struct str *ret_content_type, void *user);
+	void (*refuse)(const struct http_head *head, int status, struct str message,
+		       struct arena *a, struct buf *body, struct str *ret_content_type, void *user);
 	void *user; /* the worker */
 };
 
@@ -61,7 +62,8 @@ struct http_listener_options {
 
 struct http_server *http_server_new(struct loop *l, const struct http_server_limits *limits,
 				    const struct http_handler *handler);
-int http_server_listen(struct http_server *s, const struct http_listener_options *o, struct err *reterr) MUST_CHECK;
+int http_server_listen(struct http_server *s, const struct http_listener_options *o,
+		       struct err *reterr) MUST_CHECK;
 uint16_t http_server_port(const struct http_server *s);
 /* Reload: for heads that come from now on. Copied. */
 void http_server_set_limits(struct http_server *s, const struct http_server_limits *limits);
@@ -75,9 +77,9 @@ void http_server_close(struct http_server *s, void (*done)(void *user), void *us
 /* --- a request --- */
 
 const struct http_head *http_request_head(const struct http_request *r);
-struct arena *http_request_arena(struct http_request *r); /* dies with the request, after on_gone or the end */
+/* Dies with the request, after on_gone or the end. */
+struct arena *http_request_arena(struct http_request *r);
 struct str http_request_peer(const struct http_request *r); /* "127.0.0.1:5123" or "unix" */
-
 
 struct http_request_events {
 	/* The body is whole (decoded from chunks); lives as long as the request. */
@@ -91,7 +93,8 @@ struct http_request_events {
 };
 
 /* Whom to tell from now on. Call it in on_request. */
-void http_request_set_user(struct http_request *r, void *user, const struct http_request_events *ev);
+void http_request_set_user(struct http_request *r, void *user,
+			   const struct http_request_events *ev);
 
 /* Starts reading the body, at most `max` bytes; says 100 Continue when that was expected. on_body may come inside this call.
  * Without a body on_body comes with an empty one. */
@@ -99,14 +102,16 @@ void http_request_read_body(struct http_request *r, size_t max);
 
 /* A whole answer in one write. `fields` are checked already; Content-Length, Date and Connection are added. When the
  * request's body was not read, the connection is closed after the answer. HEAD: no body goes out. */
-void http_respond(struct http_request *r, int status, const struct http_field *fields, unsigned n, struct str body);
+void http_respond(struct http_request *r, int status, const struct http_field *fields, unsigned n,
+		  struct str body);
 
 /* A streamed answer: head (chunked, or close-delimited for HTTP/1.0), then writes, then the end. Nothing leaves before a flush. */
-void http_respond_head(struct http_request *r, int status, const struct http_field *fields, unsigned n);
+void http_respond_head(struct http_request *r, int status, const struct http_field *fields,
+		       unsigned n);
 void http_respond_write(struct http_request *r, struct str bytes); /* copied */
 /* The buffer that the next flush sends, to append to directly instead of http_respond_write(). */
 struct buf *http_respond_buf(struct http_request *r);
-void http_respond_flush(struct http_request *r); /* one writev: head, chunk frame, data */
+void http_respond_flush(struct http_request *r);           /* one writev: head, chunk frame, data */
 size_t http_respond_pending(const struct http_request *r); /* bytes not yet taken by the kernel */
 /* Flushes, ends the body properly; the connection may be reused. */
 void http_respond_end(struct http_request *r);

@@ -84,7 +84,8 @@ void server_conn_close(struct server_conn *c, bool reset)
 	else
 		stream_close(c->stream);
 	deadline_clear(&c->write_deadline);
-	deadline_close(&c->read_deadline, on_read_deadline_closed); /* after this turn: the parser may be on the stack */
+	/* after this turn: the parser may be on the stack */
+	deadline_close(&c->read_deadline, on_read_deadline_closed);
 	server_conn_closed(c->server);
 }
 
@@ -277,7 +278,8 @@ static void settle(struct server_conn *c)
 
 static bool is_dropping(const struct server_conn *c)
 {
-	return (c->state == CONN_FLUSH && c->last) || (c->state == CONN_REQUEST && c->req->body_failed);
+	return (c->state == CONN_FLUSH && c->last) ||
+	       (c->state == CONN_REQUEST && c->req->body_failed);
 }
 
 static void keep(struct server_conn *c, struct str bytes)
@@ -346,7 +348,8 @@ static void on_end(void *user, int status)
 	if (c->state == CONN_FLUSH && status == UV_EOF)
 		c->last = true; /* it may have closed one side only, and still read the answer */
 	else if (c->req)
-		server_conn_gone(c, status == UV_EOF ? "the client closed the connection" : uv_strerror(status));
+		server_conn_gone(c, status == UV_EOF ? "the client closed the connection"
+						     : uv_strerror(status));
 	else
 		server_conn_close(c, false);
 }
@@ -370,7 +373,10 @@ static void on_open(void *user, int status, struct str detail)
 }
 
 static const struct stream_events conn_events = {
-	.on_read = on_read, .on_end = on_end, .on_written = on_written, .on_open = on_open,
+	.on_read = on_read,
+	.on_end = on_end,
+	.on_written = on_written,
+	.on_open = on_open,
 };
 
 static void on_read_deadline(struct deadline *d)
@@ -394,7 +400,8 @@ static void on_write_deadline(struct deadline *d)
 
 /* --- birth --- */
 
-struct server_conn *server_conn_new(struct http_server *s, struct stream *stream, struct tls_ctx *tls, const char *peer)
+struct server_conn *server_conn_new(struct http_server *s, struct stream *stream,
+				    struct tls_ctx *tls, const char *peer)
 {
 	struct server_conn *c = calloc(1, sizeof(*c));
 

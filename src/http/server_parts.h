@@ -18,13 +18,14 @@
 
 enum {
 	LISTENERS_MAX = 8,
-	KEPT_STOP = 64 * 1024,      /* bytes not yet wanted, above which reading stops */
-	KEPT_MAX = 1024 * 1024,     /* never reached: one read or TLS record beyond KEPT_STOP */
-	DRAIN_MAX = 64 * 1024,      /* rest of a body worth reading to keep the connection */
+	KEPT_STOP = 64 * 1024,  /* bytes not yet wanted, above which reading stops */
+	KEPT_MAX = 1024 * 1024, /* never reached: one read or TLS record beyond KEPT_STOP */
+	DRAIN_MAX = 64 * 1024,  /* rest of a body worth reading to keep the connection */
 	LINGER_MAX = 128 * 1024 * 1024,
 	LINGER_MS = 5000,
 	ANSWER_HEAD_MAX = 256 * 1024,
-	ANSWER_DATA_MAX = 1024 * 1024 * 1024, /* the marks above bound it; this is for our own mistakes */
+	ANSWER_DATA_MAX =
+		1024 * 1024 * 1024, /* the marks above bound it; this is for our own mistakes */
 	SPARE_BUFS = 64,
 	SPARE_BUF_MAX = 64 * 1024,
 };
@@ -42,10 +43,10 @@ struct http_server {
 	struct http_handler handler;
 	struct server_listener listeners[LISTENERS_MAX];
 	unsigned n_listeners;
-	struct list idle;     /* connections without a request, idle longest first */
-	struct list busy;     /* all others */
-	unsigned n_conns;     /* open */
-	unsigned n_closing;   /* closed, still known to libuv */
+	struct list idle;   /* connections without a request, idle longest first */
+	struct list busy;   /* all others */
+	unsigned n_conns;   /* open */
+	unsigned n_closing; /* closed, still known to libuv */
 	bool paused, draining, closing;
 	struct deadline room; /* when accepting is paused: look for idle connections to end */
 	unsigned n_own;       /* handles of our own that libuv still knows */
@@ -85,15 +86,15 @@ struct server_conn {
 	size_t lingered;
 	uint64_t idle_at_ms;
 	bool flying;
-	bool feeding;    /* the parse loop is on the stack */
-	bool in_call;    /* of a request's owner, which no further request may be started inside of */
-	bool message_ended; /* the parser has seen the end of the last request */
-	bool held;       /* reading is stopped: too much is kept */
-	bool last;       /* to be closed after the answer */
-	bool reset;      /* and so that the client sees a cut */
-	bool linger;     /* gently: the client may still be sending */
-	bool no_memory;  /* for a request's head */
-	const char *broken; /* writing failed: why; on_gone is owed */
+	bool feeding; /* the parse loop is on the stack */
+	bool in_call; /* of a request's owner, which no further request may be started inside of */
+	bool message_ended;    /* the parser has seen the end of the last request */
+	bool held;             /* reading is stopped: too much is kept */
+	bool last;             /* to be closed after the answer */
+	bool reset;            /* and so that the client sees a cut */
+	bool linger;           /* gently: the client may still be sending */
+	bool no_memory;        /* for a request's head */
+	const char *broken;    /* writing failed: why; on_gone is owed */
 	struct loop_dead kick; /* what must wait for an empty stack */
 	bool kicked;
 	char peer[LISTENER_PEER_MAX];
@@ -131,7 +132,8 @@ void server_keep_buf(struct http_server *s, struct buf *b);
 
 /* --- server_conn.c --- */
 /* Takes the stream, in failure too (NULL: no memory). */
-struct server_conn *server_conn_new(struct http_server *s, struct stream *stream, struct tls_ctx *tls, const char *peer);
+struct server_conn *server_conn_new(struct http_server *s, struct stream *stream,
+				    struct tls_ctx *tls, const char *peer);
 void server_conn_close(struct server_conn *c, bool reset);
 /* Tells the handler that its client is gone, and closes. */
 void server_conn_gone(struct server_conn *c, const char *why);

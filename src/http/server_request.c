@@ -120,7 +120,8 @@ static enum http1_next on_head(void *user, const struct http_head *head)
 
 static bool put_body(struct http_request *r, struct str bytes)
 {
-	if (r->body_got == 0 && bytes.len <= SMALL_BODY && r->head.content_length == (int64_t)bytes.len) {
+	if (r->body_got == 0 && bytes.len <= SMALL_BODY &&
+	    r->head.content_length == (int64_t)bytes.len) {
 		r->whole = arena_dup(r->arena, bytes);
 		if (r->whole.ptr)
 			return true;
@@ -155,7 +156,9 @@ static void on_message_end(void *user)
 	((struct server_conn *)user)->message_ended = true;
 }
 
-const struct http1_callbacks server_parser_callbacks = { .on_head = on_head, .on_body = on_body, .on_end = on_message_end };
+const struct http1_callbacks server_parser_callbacks = { .on_head = on_head,
+							 .on_body = on_body,
+							 .on_end = on_message_end };
 
 /* --- on to the handler --- */
 
@@ -166,7 +169,8 @@ void request_begin(struct server_conn *c)
 	if (!r->head.chunked && r->head.content_length <= 0)
 		http1_feed(c->parser, STR("")); /* nothing follows: the end is due */
 	if (r->head.expect_unknown)
-		request_refuse(c, 417, STR("The only expectation that can be met is 100-continue."));
+		request_refuse(c, 417,
+			       STR("The only expectation that can be met is 100-continue."));
 	else
 		c->server->handler.on_request(r, c->server->handler.user);
 }
@@ -184,7 +188,8 @@ void request_refuse(struct server_conn *c, int status, struct str message)
 		return;
 	}
 	buf_init(&body, REFUSAL_MAX);
-	h->refuse(r->no_head ? NULL : &r->head, status, message, r->arena, &body, &type.value, h->user);
+	h->refuse(r->no_head ? NULL : &r->head, status, message, r->arena, &body, &type.value,
+		  h->user);
 	http_respond(r, status, &type, 1, buf_str(&body));
 	buf_done(&body);
 }
@@ -213,9 +218,11 @@ void request_body_fail(struct http_request *r, int status, struct str message)
 void request_body_progress(struct http_request *r)
 {
 	if (r->body_too_large)
-		request_body_fail(r, 413, STR("The request's body is larger than what is accepted here."));
+		request_body_fail(r, 413,
+				  STR("The request's body is larger than what is accepted here."));
 	else if (r->body_no_memory)
-		request_body_fail(r, 503, STR("There is no memory for the request's body; try again later."));
+		request_body_fail(
+			r, 503, STR("There is no memory for the request's body; try again later."));
 	else if (r->conn->message_ended)
 		tell_body(r);
 }

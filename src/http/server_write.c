@@ -119,7 +119,8 @@ static bool may_keep(const struct http_request *r)
 	if (c->message_ended)
 		return true;
 	/* A short rest of the body is read and dropped; unless the client still waits to be told to send it. */
-	return r->head.content_length >= 0 && r->head.content_length - (int64_t)r->body_got <= DRAIN_MAX &&
+	return r->head.content_length >= 0 &&
+	       r->head.content_length - (int64_t)r->body_got <= DRAIN_MAX &&
 	       (!r->head.expect_continue || r->continued);
 }
 
@@ -129,7 +130,8 @@ static bool status_without_body(int status)
 }
 
 /* Everything but the framing and the empty line. */
-static struct buf *begin_head(struct http_request *r, int status, const struct http_field *fields, unsigned n)
+static struct buf *begin_head(struct http_request *r, int status, const struct http_field *fields,
+			      unsigned n)
 {
 	struct server_conn *c = r->conn;
 	struct buf *b = &c->server->head;
@@ -161,7 +163,8 @@ static void over(struct http_request *r)
 
 /* --- whole answers --- */
 
-void http_respond(struct http_request *r, int status, const struct http_field *fields, unsigned n, struct str body)
+void http_respond(struct http_request *r, int status, const struct http_field *fields, unsigned n,
+		  struct str body)
 {
 	if (!r->conn)
 		return;
@@ -187,7 +190,8 @@ void http_respond(struct http_request *r, int status, const struct http_field *f
 
 /* --- streamed answers --- */
 
-void http_respond_head(struct http_request *r, int status, const struct http_field *fields, unsigned n)
+void http_respond_head(struct http_request *r, int status, const struct http_field *fields,
+		       unsigned n)
 {
 	if (!r->conn)
 		return;
@@ -287,6 +291,7 @@ void http_respond_abort(struct http_request *r)
 		put_out(r, false);
 	c->last = true;
 	c->linger = false;
-	c->reset = r->head_out && !r->chunked && !r->no_content; /* or the end would look like the body's */
+	c->reset = r->head_out && !r->chunked &&
+		   !r->no_content; /* or the end would look like the body's */
 	over(r);
 }

@@ -59,9 +59,11 @@ static void on_turn(uv_prepare_t *turn)
 
 int loop_init(struct loop *l, struct err *reterr)
 {
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
 	int rc;
 
-	signal(SIGPIPE, SIG_IGN); /* of the whole process: a peer that left is a return value */
+	sigaction(SIGPIPE, &ignore,
+		  NULL); /* of the whole process: a peer that left is a return value */
 	*l = (struct loop){ 0 };
 	list_init(&l->posted_);
 	list_init(&l->dead_);

@@ -56,7 +56,7 @@ void loop_free_later(struct loop *l, struct loop_dead *dead, void (*fn)(struct l
 struct deadline {
 	uv_timer_t timer;
 	struct loop *loop;
-	uint64_t at_ms; /* loop_now_ms() based; 0: not set */
+	uint64_t at_ms;   /* loop_now_ms() based; 0: not set */
 	uint64_t due_ms_; /* when the timer underneath fires: at_ms or before; 0: it does not run */
 	void (*fn)(struct deadline *self);
 	void (*closed_)(struct deadline *self);

@@ -79,10 +79,11 @@ static void attempt_failed(struct dial *d, unsigned which, int status)
 		char ip[INET6_ADDRSTRLEN] = "?";
 
 		uv_inet_ntop(a->any.sa_family,
-			     a->any.sa_family == AF_INET6 ? (const void *)&a->v6.sin6_addr : (const void *)&a->v4.sin_addr,
+			     a->any.sa_family == AF_INET6 ? (const void *)&a->v6.sin6_addr
+							  : (const void *)&a->v4.sin_addr,
 			     ip, sizeof(ip));
-		snprintf(d->detail, sizeof(d->detail), "%s port %u: %s", ip, (unsigned)d->origin->port,
-			 uv_strerror(status));
+		snprintf(d->detail, sizeof(d->detail), "%s port %u: %s", ip,
+			 (unsigned)d->origin->port, uv_strerror(status));
 	} else {
 		snprintf(d->detail, sizeof(d->detail), "%s", uv_strerror(status));
 	}
@@ -125,7 +126,10 @@ static void ignore_status(void *user, int status)
 }
 
 static const struct stream_events attempt_events = {
-	.on_read = ignore_read, .on_end = ignore_status, .on_written = ignore_status, .on_open = on_open,
+	.on_read = ignore_read,
+	.on_end = ignore_status,
+	.on_written = ignore_status,
+	.on_open = on_open,
 };
 
 static void start_next(struct dial *d)
@@ -166,7 +170,8 @@ static void on_whole(struct deadline *t)
 
 	if (!d->detail[0])
 		snprintf(d->detail, sizeof(d->detail), "%s",
-			 d->asked && !d->n_started ? "the name was not resolved in time" : "no answer in time");
+			 d->asked && !d->n_started ? "the name was not resolved in time"
+						   : "no answer in time");
 	fail(d, DIAL_TIMEOUT, str_from(d->detail));
 }
 
@@ -217,8 +222,8 @@ static void first_step(struct loop_dead *first)
 		fail(d, DIAL_DNS, STR("the look-up could not be started"));
 }
 
-struct dial *dial_start(struct loop *l, struct dns *dns, const struct origin *o, uint64_t timeout_ms,
-			const struct dial_events *ev, void *user)
+struct dial *dial_start(struct loop *l, struct dns *dns, const struct origin *o,
+			uint64_t timeout_ms, const struct dial_events *ev, void *user)
 {
 	struct dial *d = calloc(1, sizeof(*d));
 

@@ -26,8 +26,8 @@ struct dial_events {
 
 /* No callback runs inside. `o` and `ev` are borrowed until the end. `timeout_ms` 0: none. NULL when memory is
  * out. */
-struct dial *dial_start(struct loop *l, struct dns *dns, const struct origin *o, uint64_t timeout_ms,
-			const struct dial_events *ev, void *user);
+struct dial *dial_start(struct loop *l, struct dns *dns, const struct origin *o,
+			uint64_t timeout_ms, const struct dial_events *ev, void *user);
 /* Ends it without callback; everything is closed when it returns. NULL is a no-op. */
 void dial_cancel(struct dial *d);
 

@@ -59,7 +59,7 @@ static void dns_free(struct loop_dead *dead)
 {
 	struct dns *d = LIST_ENTRY(dead, struct dns, dead);
 
-	LIST_EACH_SAFE(&d->entries, it, tmp)
+	LIST_EACH_SAFE (&d->entries, it, tmp)
 		entry_free(LIST_ENTRY(it, struct dns_entry, node));
 	free(d);
 }
@@ -69,11 +69,12 @@ void dns_close(struct dns *d)
 	if (!d || d->closed)
 		return;
 	d->closed = true;
-	LIST_EACH(&d->entries, it) {
+	LIST_EACH (&d->entries, it) {
 		struct dns_entry *e = LIST_ENTRY(it, struct dns_entry, node);
 
+		/* fails when a thread has it already; then we wait */
 		if (e->asking)
-			uv_cancel((uv_req_t *)&e->req); /* fails when a thread has it already; then we wait */
+			uv_cancel((uv_req_t *)&e->req);
 	}
 	if (!d->n_asking)
 		loop_free_later(d->loop, &d->dead, dns_free);
@@ -89,12 +90,13 @@ static bool parse_literal(struct str host, struct dns_addrs *ret)
 	text[host.len] = '\0';
 	memset(ret, 0, sizeof(*ret));
 	ret->n = 1;
-	return uv_ip4_addr(text, 0, &ret->addr[0].v4) == 0 || uv_ip6_addr(text, 0, &ret->addr[0].v6) == 0;
+	return uv_ip4_addr(text, 0, &ret->addr[0].v4) == 0 ||
+	       uv_ip6_addr(text, 0, &ret->addr[0].v6) == 0;
 }
 
 static struct dns_entry *find(struct dns *d, struct str host)
 {
-	LIST_EACH(&d->entries, it) {
+	LIST_EACH (&d->entries, it) {
 		struct dns_entry *e = LIST_ENTRY(it, struct dns_entry, node);
 
 		if (str_eq(host, (struct str){ e->name, e->name_len })) {
@@ -163,7 +165,8 @@ static void take_addrs(const struct addrinfo *found, struct dns_addrs *ret)
 			second = second->ai_next;
 		if (!first && !second)
 			return;
-		const struct addrinfo **next = (ret->n % 2 == 0 && first) || !second ? &first : &second;
+		const struct addrinfo **next =
+			(ret->n % 2 == 0 && first) || !second ? &first : &second;
 
 		if ((*next)->ai_addrlen <= sizeof(ret->addr[0]))
 			memcpy(&ret->addr[ret->n++], (*next)->ai_addr, (*next)->ai_addrlen);
@@ -173,7 +176,8 @@ static void take_addrs(const struct addrinfo *found, struct dns_addrs *ret)
 
 static void tell(struct dns_entry *e, const struct dns_addrs *addrs, struct str detail)
 {
-	struct dns_addrs copy; /* a waiter may ask again at once, and so change the entry and its list */
+	struct dns_addrs
+		copy; /* a waiter may ask again at once, and so change the entry and its list */
 	struct list told;
 
 	if (addrs)
@@ -214,12 +218,14 @@ static void on_answer(uv_getaddrinfo_t *req, int status, struct addrinfo *found)
 	if (e->addrs.n)
 		tell(e, &e->addrs, STR_NONE);
 	else
-		tell(e, NULL, status ? str_from(uv_strerror(status)) : STR("the name has no address"));
+		tell(e, NULL,
+		     status ? str_from(uv_strerror(status)) : STR("the name has no address"));
 }
 
 bool dns_ask(struct dns *d, struct str host, struct dns_query *q)
 {
-	static const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG };
+	static const struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
+					       .ai_flags = AI_ADDRCONFIG };
 	struct dns_entry *e = find_or_add(d, host);
 
 	if (!e || d->closed)

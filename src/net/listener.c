@@ -39,7 +39,8 @@ struct listener {
 	const struct listener_events *ev;
 	void *user;
 	struct listen_socket sockets[SOCKETS_MAX];
-	unsigned n_sockets, n_open; /* n_open: handles that libuv still knows, the deadline's included */
+	unsigned n_sockets,
+		n_open; /* n_open: handles that libuv still knows, the deadline's included */
 	struct deadline retry;
 	int reserve[RESERVE];
 	bool is_unix, paused, exhausted, closed;
@@ -93,7 +94,8 @@ static void print_peer(const union address *from, char out[LISTENER_PEER_MAX])
 		snprintf(out, LISTENER_PEER_MAX, "%s:%u", ip, (unsigned)ntohs(from->v4.sin_port));
 	} else if (from->any.sa_family == AF_INET6) {
 		inet_ntop(AF_INET6, &from->v6.sin6_addr, ip, sizeof(ip));
-		snprintf(out, LISTENER_PEER_MAX, "[%s]:%u", ip, (unsigned)ntohs(from->v6.sin6_port));
+		snprintf(out, LISTENER_PEER_MAX, "[%s]:%u", ip,
+			 (unsigned)ntohs(from->v6.sin6_port));
 	} else {
 		snprintf(out, LISTENER_PEER_MAX, "unix");
 	}
@@ -136,7 +138,8 @@ static void poll_all(struct listener *l)
 static void run_out(struct listener *l, int error)
 {
 	if (!l->exhausted)
-		log_event(LOG_WARN, "listener.exhausted", "accepting pauses: the process has no descriptor or memory left",
+		log_event(LOG_WARN, "listener.exhausted",
+			  "accepting pauses: the process has no descriptor or memory left",
 			  LF_CSTR("error", uv_strerror(error)));
 	l->exhausted = true;
 	reserve_drop(l);
@@ -249,7 +252,8 @@ static void set_port(union address *a, uint16_t port)
 
 static int open_inet(struct listener *l, const struct listener_options *o, struct err *reterr)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE }, *found = NULL;
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE },
+			*found = NULL;
 	char host[256];
 	int rc, last = 0;
 
@@ -257,7 +261,8 @@ static int open_inet(struct listener *l, const struct listener_options *o, struc
 	/* allowed here: at start-up no loop waits for it */
 	rc = getaddrinfo(host[0] ? host : NULL, "0", &hints, &found);
 	if (rc != 0)
-		return err_set(reterr, RC_IO, "cannot listen on \"%s\": %s", host, gai_strerror(rc));
+		return err_set(reterr, RC_IO, "cannot listen on \"%s\": %s", host,
+			       gai_strerror(rc));
 	l->port = o->port;
 	for (struct addrinfo *ai = found; ai && l->n_sockets < SOCKETS_MAX; ai = ai->ai_next) {
 		union address a;
@@ -276,8 +281,8 @@ static int open_inet(struct listener *l, const struct listener_options *o, struc
 	}
 	freeaddrinfo(found);
 	if (l->n_sockets == 0 || last == -EADDRINUSE || last == -EACCES)
-		return err_set(reterr, RC_IO, "cannot listen on %s port %u: %s", host, (unsigned)o->port,
-			       uv_strerror(last));
+		return err_set(reterr, RC_IO, "cannot listen on %s port %u: %s", host,
+			       (unsigned)o->port, uv_strerror(last));
 	return RC_OK;
 }
 
@@ -303,19 +308,21 @@ static int open_unix(struct listener *l, const struct listener_options *o, struc
 	int rc;
 
 	if (o->unix_path.len >= sizeof(a.un.sun_path))
-		return err_set(reterr, RC_INVALID, "the path of the socket is too long: %.*s", STR_ARG(o->unix_path));
+		return err_set(reterr, RC_INVALID, "the path of the socket is too long: %.*s",
+			       STR_ARG(o->unix_path));
 	memcpy(a.un.sun_path, o->unix_path.ptr, o->unix_path.len);
 	if (is_dead_socket(&a, sizeof(a.un)))
 		unlink(a.un.sun_path);
 	rc = add_socket(l, &a, sizeof(a.un), false);
 	if (rc < 0)
-		return err_set(reterr, RC_IO, "cannot listen on %.*s: %s", STR_ARG(o->unix_path), uv_strerror(rc));
+		return err_set(reterr, RC_IO, "cannot listen on %.*s: %s", STR_ARG(o->unix_path),
+			       uv_strerror(rc));
 	memcpy(l->unix_path, a.un.sun_path, sizeof(l->unix_path));
 	return RC_OK;
 }
 
-struct listener *listener_open(struct loop *loop, const struct listener_options *o, const struct listener_events *ev,
-			       void *user, struct err *reterr)
+struct listener *listener_open(struct loop *loop, const struct listener_options *o,
+			       const struct listener_events *ev, void *user, struct err *reterr)
 {
 	struct listener *l = calloc(1, sizeof(*l));
 	int rc;
@@ -385,7 +392,8 @@ void listener_close(struct listener *l)
 	for (unsigned i = 0; i < l->n_sockets; i++) {
 		uv_poll_stop(&l->sockets[i].poll);
 		uv_close((uv_handle_t *)&l->sockets[i].poll, on_poll_closed);
-		close(l->sockets[i].fd); /* after uv_close(): a descriptor in epoll must not be reused under it */
+		/* after uv_close(): a descriptor in epoll must not be reused under it */
+		close(l->sockets[i].fd);
 	}
 	if (l->unix_path[0])
 		unlink(l->unix_path);

@@ -22,7 +22,8 @@ enum { LISTENER_BACKLOG = 1024, LISTENER_PEER_MAX = 56 };
 struct listener_options {
 	struct str host; /* address literal or name; every address of it is listened on */
 	uint16_t port;   /* 0: any; the same for all addresses */
-	struct str unix_path; /* instead of host and port, when present; a dead socket in its place is replaced */
+	struct str
+		unix_path; /* instead of host and port, when present; a dead socket in its place is replaced */
 	bool reuse_port; /* several loops share the port (SO_REUSEPORT) */
 };
 
@@ -34,8 +35,8 @@ struct listener_events {
 };
 
 /* Blocks for the name's look-up: for start-up only. NULL with *reterr on failure. `ev` is borrowed. */
-struct listener *listener_open(struct loop *l, const struct listener_options *o, const struct listener_events *ev,
-			       void *user, struct err *reterr);
+struct listener *listener_open(struct loop *l, const struct listener_options *o,
+			       const struct listener_events *ev, void *user, struct err *reterr);
 uint16_t listener_port(const struct listener *l);
 /* New connections stay in the kernel's queue. */
 void listener_pause(struct listener *l);

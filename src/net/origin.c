@@ -32,14 +32,15 @@ static int parse_port(struct str text, uint16_t *ret, struct err *reterr)
 	uint64_t v;
 
 	if (!str_to_u64(text, &v) || v < 1 || v > 65535)
-		return err_set(reterr, RC_INVALID, "the port \"%.*s\" is not a number from 1 to 65535",
-			       STR_ARG(text));
+		return err_set(reterr, RC_INVALID,
+			       "the port \"%.*s\" is not a number from 1 to 65535", STR_ARG(text));
 	*ret = (uint16_t)v;
 	return RC_OK;
 }
 
 /* "[::1]" or "[::1]:80"; `*ret_rest` is what follows the bracket. */
-static int parse_ipv6(struct arena *a, struct str auth, struct origin *ret, struct str *ret_rest, struct err *reterr)
+static int parse_ipv6(struct arena *a, struct str auth, struct origin *ret, struct str *ret_rest,
+		      struct err *reterr)
 {
 	ptrdiff_t end = str_chr(auth, ']');
 	struct in6_addr bin;
@@ -50,12 +51,14 @@ static int parse_ipv6(struct arena *a, struct str auth, struct origin *ret, stru
 	if (!ret->host.ptr)
 		return err_set(reterr, RC_NOMEM, "out of memory");
 	if (inet_pton(AF_INET6, ret->host.ptr, &bin) != 1)
-		return err_set(reterr, RC_INVALID, "\"%.*s\" is not an IPv6 address", STR_ARG(ret->host));
+		return err_set(reterr, RC_INVALID, "\"%.*s\" is not an IPv6 address",
+			       STR_ARG(ret->host));
 	*ret_rest = str_from_offset(auth, (size_t)end + 1);
 	return RC_OK;
 }
 
-static int parse_name(struct arena *a, struct str auth, struct origin *ret, struct str *ret_rest, struct err *reterr)
+static int parse_name(struct arena *a, struct str auth, struct origin *ret, struct str *ret_rest,
+		      struct err *reterr)
 {
 	ptrdiff_t colon = str_chr(auth, ':');
 	struct str name = colon < 0 ? auth : (struct str){ auth.ptr, (size_t)colon };
@@ -68,7 +71,8 @@ static int parse_name(struct arena *a, struct str auth, struct origin *ret, stru
 		return err_set(reterr, RC_NOMEM, "out of memory");
 	for (size_t i = 0; i < name.len; i++) {
 		if (!host_char(ret->host.ptr[i]))
-			return err_set(reterr, RC_INVALID, "the host name holds a character that names do not have");
+			return err_set(reterr, RC_INVALID,
+				       "the host name holds a character that names do not have");
 	}
 	return RC_OK;
 }
@@ -81,8 +85,9 @@ static int parse_authority(struct arena *a, struct str auth, struct origin *ret,
 	int rc;
 
 	if (str_chr(auth, '@') >= 0)
-		return err_set(reterr, RC_INVALID,
-			       "a URL with user information is not accepted: give the key as api_key");
+		return err_set(
+			reterr, RC_INVALID,
+			"a URL with user information is not accepted: give the key as api_key");
 	rc = v6 ? parse_ipv6(a, auth, ret, &rest, reterr) : parse_name(a, auth, ret, &rest, reterr);
 	if (rc < 0)
 		return rc;
@@ -110,9 +115,11 @@ static int parse_base(struct arena *a, struct str path, struct origin *ret, stru
 		unsigned char c = (unsigned char)path.ptr[i];
 
 		if (c == '?' || c == '#')
-			return err_set(reterr, RC_INVALID, "a base URL has no query and no fragment");
+			return err_set(reterr, RC_INVALID,
+				       "a base URL has no query and no fragment");
 		if (c <= ' ' || c >= 0x7f)
-			return err_set(reterr, RC_INVALID, "the path of the URL holds a blank or a byte beyond ASCII");
+			return err_set(reterr, RC_INVALID,
+				       "the path of the URL holds a blank or a byte beyond ASCII");
 	}
 	while (path.len > 0 && path.ptr[path.len - 1] == '/')
 		path.len--;
@@ -128,7 +135,8 @@ static int parse_unix(struct arena *a, struct str rest, struct origin *ret, stru
 	if (path.len == 0 || path.ptr[0] != '/')
 		return err_set(reterr, RC_INVALID, "unix: wants the absolute path of a socket");
 	if (path.len >= sizeof(((struct sockaddr_un *)0)->sun_path))
-		return err_set(reterr, RC_INVALID, "the path of a Unix socket has at most %zu bytes",
+		return err_set(reterr, RC_INVALID,
+			       "the path of a Unix socket has at most %zu bytes",
 			       sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
 	if (memchr(path.ptr, '\0', path.len))
 		return err_set(reterr, RC_INVALID, "the path of the socket holds a NUL");
@@ -136,11 +144,13 @@ static int parse_unix(struct arena *a, struct str rest, struct origin *ret, stru
 	ret->host = ret->host_header = STR("localhost");
 	if (!ret->unix_path.ptr)
 		return err_set(reterr, RC_NOMEM, "out of memory");
-	return parse_base(a, colon < 0 ? STR("") : str_from_offset(rest, (size_t)colon + 1), ret, reterr);
+	return parse_base(a, colon < 0 ? STR("") : str_from_offset(rest, (size_t)colon + 1), ret,
+			  reterr);
 }
 
 /* Free text stands last, so that no two different origins print alike. */
-static int make_pool_key(struct arena *a, struct str credential, struct origin *o, struct err *reterr)
+static int make_pool_key(struct arena *a, struct str credential, struct origin *o,
+			 struct err *reterr)
 {
 	uint8_t digest[SHA256_LEN];
 	char hex[2 * SHA256_LEN + 1] = "-";
@@ -152,15 +162,17 @@ static int make_pool_key(struct arena *a, struct str credential, struct origin *
 	if (str_present(o->unix_path))
 		o->pool_key = arena_printf(a, "unix %s %.*s", hex, STR_ARG(o->unix_path));
 	else if (o->tls)
-		o->pool_key = arena_printf(a, "https %.*s %u %s %s %.*s", STR_ARG(o->host), (unsigned)o->port, hex,
+		o->pool_key = arena_printf(a, "https %.*s %u %s %s %.*s", STR_ARG(o->host),
+					   (unsigned)o->port, hex,
 					   o->tls_verify ? "verify" : "trust", STR_ARG(o->ca_file));
 	else
-		o->pool_key = arena_printf(a, "http %.*s %u %s", STR_ARG(o->host), (unsigned)o->port, hex);
+		o->pool_key = arena_printf(a, "http %.*s %u %s", STR_ARG(o->host),
+					   (unsigned)o->port, hex);
 	return o->pool_key.ptr ? RC_OK : err_set(reterr, RC_NOMEM, "out of memory");
 }
 
-int origin_parse(struct arena *a, struct str url, struct str ca_file, bool tls_verify, struct str credential,
-		 struct origin *ret, struct err *reterr)
+int origin_parse(struct arena *a, struct str url, struct str ca_file, bool tls_verify,
+		 struct str credential, struct origin *ret, struct err *reterr)
 {
 	struct origin o = { .tls_verify = tls_verify };
 	int rc;
@@ -175,10 +187,12 @@ int origin_parse(struct arena *a, struct str url, struct str ca_file, bool tls_v
 		else if (str_istarts(url, STR("http://")))
 			rest = str_from_offset(url, 7);
 		else
-			return err_set(reterr, RC_INVALID, "the URL must begin with https://, http:// or unix:");
+			return err_set(reterr, RC_INVALID,
+				       "the URL must begin with https://, http:// or unix:");
 		size_t n = 0;
 
-		while (n < rest.len && rest.ptr[n] != '/' && rest.ptr[n] != '?' && rest.ptr[n] != '#')
+		while (n < rest.len && rest.ptr[n] != '/' && rest.ptr[n] != '?' &&
+		       rest.ptr[n] != '#')
 			n++;
 		rc = parse_authority(a, (struct str){ rest.ptr, n }, &o, reterr);
 		if (rc == RC_OK)

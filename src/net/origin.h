@@ -13,14 +13,14 @@
  * .pool_key is equal. Lives as long as the snapshot that holds it; the pool copies. */
 struct origin {
 	bool tls;
-	struct str host;        /* without brackets; for unix sockets the name for Host */
+	struct str host; /* without brackets; for unix sockets the name for Host */
 	uint16_t port;
 	struct str unix_path;   /* absent for TCP */
 	struct str host_header; /* "api.openai.com" or "127.0.0.1:8000" */
 	struct str base_path;   /* "" or "/v1": no trailing slash */
 	struct str ca_file;     /* absent: the system's store */
 	bool tls_verify;
-	struct str pool_key;    /* scheme, host, port or path, TLS settings, hash of the credential */
+	struct str pool_key; /* scheme, host, port or path, TLS settings, hash of the credential */
 };
 
 /* Parses "https://host[:port][/path]", "http://...", "unix:/path.sock[:/base]" . No user info, query or fragment.

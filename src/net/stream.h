@@ -38,10 +38,10 @@ struct stream_vt {
 	int (*read_start)(struct stream *s); /* MUST; 0 or a negative UV error */
 	void (*read_stop)(struct stream *s); /* MUST */
 	ssize_t (*try_write)(struct stream *s, const struct str *v, unsigned n); /* MUST */
-	int (*write)(struct stream *s, const struct str *v, unsigned n); /* MUST */
-	size_t (*pending)(const struct stream *s); /* MUST */
-	void (*shutdown)(struct stream *s); /* MUST */
-	void (*close)(struct stream *s, bool reset); /* MUST */
+	int (*write)(struct stream *s, const struct str *v, unsigned n);         /* MUST */
+	size_t (*pending)(const struct stream *s);                               /* MUST */
+	void (*shutdown)(struct stream *s);                                      /* MUST */
+	void (*close)(struct stream *s, bool reset);                             /* MUST */
 };
 
 /* The head of every kind of stream; only net/ looks inside. */
@@ -109,10 +109,10 @@ static inline void stream_reset(struct stream *s)
 /* An accepted socket (non-blocking). Takes the descriptor, closing it on failure too. NULL when that fails. */
 struct stream *stream_from_fd(struct loop *l, int fd, bool is_unix);
 /* Connects to an address; on_open tells. NULL on failure, with the negative UV error in *ret_status. */
-struct stream *stream_connect(struct loop *l, const struct sockaddr *addr, const struct stream_events *ev, void *user,
-			      int *ret_status);
-struct stream *stream_connect_unix(struct loop *l, const char *path, const struct stream_events *ev, void *user,
-				   int *ret_status);
+struct stream *stream_connect(struct loop *l, const struct sockaddr *addr,
+			      const struct stream_events *ev, void *user, int *ret_status);
+struct stream *stream_connect_unix(struct loop *l, const char *path, const struct stream_events *ev,
+				   void *user, int *ret_status);
 
 /* Two ends of a pipe in memory. At most `window` bytes are under way in each direction, and a reader gets at most
  * `piece` at a time (0: all). False when memory is out. */

@@ -15,7 +15,7 @@ struct mem_end {
 	struct stream base;
 	struct mem_pipe *pipe;
 	struct mem_end *peer;
-	struct buf in; /* written by the peer, not read yet */
+	struct buf in;                   /* written by the peer, not read yet */
 	struct str left[STREAM_IOV_MAX]; /* of a write under way */
 	unsigned n_left;
 	bool reading, shut, closed, reset, end_told;
@@ -192,7 +192,8 @@ static void run(struct loop_dead *kick)
 
 		if (!e->closed && e->reading && !e->end_told && (buf_len(&e->in) || ended))
 			wake(p);
-		if (!e->closed && e->n_left && (e->peer->closed || buf_len(&e->peer->in) < p->window))
+		if (!e->closed && e->n_left &&
+		    (e->peer->closed || buf_len(&e->peer->in) < p->window))
 			wake(p);
 	}
 }

@@ -42,7 +42,9 @@ static int end_status(struct uv_carrier *c, int status)
 
 	if (status != UV_EOF || uv_fileno(&c->h.handle, &fd) < 0)
 		return status;
-	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 && error ? uv_translate_sys_error(error) : status;
+	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 && error
+		       ? uv_translate_sys_error(error)
+		       : status;
 }
 
 static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *b)
@@ -203,11 +205,12 @@ static void on_connected(uv_connect_t *req, int status)
 		return;
 	if (status == 0 && c->h.handle.type == UV_TCP)
 		uv_tcp_nodelay(&c->h.tcp, 1);
-	c->base.ev->on_open(c->base.user, status, status < 0 ? str_from(uv_strerror(status)) : STR_NONE);
+	c->base.ev->on_open(c->base.user, status,
+			    status < 0 ? str_from(uv_strerror(status)) : STR_NONE);
 }
 
-struct stream *stream_connect(struct loop *l, const struct sockaddr *addr, const struct stream_events *ev, void *user,
-			      int *ret_status)
+struct stream *stream_connect(struct loop *l, const struct sockaddr *addr,
+			      const struct stream_events *ev, void *user, int *ret_status)
 {
 	struct uv_carrier *c = carrier_new(l, false);
 	int rc;
@@ -226,8 +229,8 @@ struct stream *stream_connect(struct loop *l, const struct sockaddr *addr, const
 	return &c->base;
 }
 
-struct stream *stream_connect_unix(struct loop *l, const char *path, const struct stream_events *ev, void *user,
-				   int *ret_status)
+struct stream *stream_connect_unix(struct loop *l, const char *path, const struct stream_events *ev,
+				   void *user, int *ret_status)
 {
 	struct uv_carrier *c = carrier_new(l, true);
 
@@ -236,6 +239,7 @@ struct stream *stream_connect_unix(struct loop *l, const char *path, const struc
 		return NULL;
 	}
 	stream_own(&c->base, ev, user);
-	uv_pipe_connect(&c->req.connect, &c->h.pipe, path, on_connected); /* failures come to on_connected */
+	uv_pipe_connect(&c->req.connect, &c->h.pipe, path,
+			on_connected); /* failures come to on_connected */
 	return &c->base;
 }

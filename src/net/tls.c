@@ -55,7 +55,8 @@ struct tls_stream {
 	char host[256];
 };
 
-static int ctx_index = -1; /* where an SSL keeps its tls_stream; made once, before any thread uses it */
+static int ctx_index =
+	-1; /* where an SSL keeps its tls_stream; made once, before any thread uses it */
 static BIO_METHOD *bio_slice;
 
 /* --- the BIO --- */
@@ -180,15 +181,15 @@ struct tls_ctx *tls_client_ctx(struct str ca_file, bool verify, struct err *rete
 	return c;
 }
 
-static int select_alpn(SSL *ssl, const unsigned char **ret, unsigned char *ret_len, const unsigned char *in,
-		       unsigned in_len, void *arg)
+static int select_alpn(SSL *ssl, const unsigned char **ret, unsigned char *ret_len,
+		       const unsigned char *in, unsigned in_len, void *arg)
 {
 	static const unsigned char ours[] = "\x08http/1.1";
 
 	(void)ssl;
 	(void)arg;
-	return SSL_select_next_proto((unsigned char **)ret, ret_len, ours, sizeof(ours) - 1, in, in_len) ==
-			       OPENSSL_NPN_NEGOTIATED
+	return SSL_select_next_proto((unsigned char **)ret, ret_len, ours, sizeof(ours) - 1, in,
+				     in_len) == OPENSSL_NPN_NEGOTIATED
 		       ? SSL_TLSEXT_ERR_OK
 		       : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
@@ -202,12 +203,14 @@ struct tls_ctx *tls_server_ctx(struct str certificate, struct str key, struct er
 		return NULL;
 	ERR_clear_error();
 	if (SSL_CTX_use_certificate_chain_file(c->ssl, c_path(certificate, path)) != 1) {
-		(void)err_set(reterr, RC_INVALID, "cannot load the certificate %s: %s", path, why(text));
+		(void)err_set(reterr, RC_INVALID, "cannot load the certificate %s: %s", path,
+			      why(text));
 		goto fail;
 	}
 	if (SSL_CTX_use_PrivateKey_file(c->ssl, c_path(key, path), SSL_FILETYPE_PEM) != 1 ||
 	    SSL_CTX_check_private_key(c->ssl) != 1) {
-		(void)err_set(reterr, RC_INVALID, "cannot load the key %s, or it is not the certificate's: %s", path,
+		(void)err_set(reterr, RC_INVALID,
+			      "cannot load the key %s, or it is not the certificate's: %s", path,
 			      why(text));
 		goto fail;
 	}
@@ -435,7 +438,8 @@ static void end(struct tls_stream *t, int status, struct str detail)
 		return;
 	t->ended = true;
 	if (!t->open)
-		t->base.ev->on_open(t->base.user, status == UV_EOF ? UV_ECONNRESET : status, detail);
+		t->base.ev->on_open(t->base.user, status == UV_EOF ? UV_ECONNRESET : status,
+				    detail);
 	else
 		t->base.ev->on_end(t->base.user, status);
 }
@@ -572,7 +576,8 @@ static const struct stream_vt vt_tls = {
 	.close = tls_close,
 };
 
-static struct tls_stream *tls_new(struct stream *inner, struct tls_ctx *ctx, const struct stream_events *ev, void *user)
+static struct tls_stream *tls_new(struct stream *inner, struct tls_ctx *ctx,
+				  const struct stream_events *ev, void *user)
 {
 	struct tls_stream *t = calloc(1, sizeof(*t));
 	BIO *bio = BIO_new(bio_slice);
@@ -618,8 +623,8 @@ static void start_client(struct loop_dead *dead)
 		handshake(t);
 }
 
-struct stream *tls_client(struct stream *inner, struct tls_ctx *ctx, struct str host, const struct stream_events *ev,
-			  void *user)
+struct stream *tls_client(struct stream *inner, struct tls_ctx *ctx, struct str host,
+			  const struct stream_events *ev, void *user)
 {
 	struct tls_stream *t = tls_new(inner, ctx, ev, user);
 	struct tls_session *known;
@@ -646,7 +651,8 @@ struct stream *tls_client(struct stream *inner, struct tls_ctx *ctx, struct str 
 	return &t->base;
 }
 
-struct stream *tls_server(struct stream *inner, struct tls_ctx *ctx, const struct stream_events *ev, void *user)
+struct stream *tls_server(struct stream *inner, struct tls_ctx *ctx, const struct stream_events *ev,
+			  void *user)
 {
 	struct tls_stream *t = tls_new(inner, ctx, ev, user);
 

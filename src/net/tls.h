@@ -23,9 +23,10 @@ void tls_ctx_free(struct tls_ctx *c);
 
 /* Takes `inner` (open, not reading), in failure too. on_open tells when hands are shaken; until then nothing may be written.
  * NULL when memory is out. `host` is verified against and sent as SNI when it is a name. */
-struct stream *tls_client(struct stream *inner, struct tls_ctx *ctx, struct str host, const struct stream_events *ev,
+struct stream *tls_client(struct stream *inner, struct tls_ctx *ctx, struct str host,
+			  const struct stream_events *ev, void *user);
+struct stream *tls_server(struct stream *inner, struct tls_ctx *ctx, const struct stream_events *ev,
 			  void *user);
-struct stream *tls_server(struct stream *inner, struct tls_ctx *ctx, const struct stream_events *ev, void *user);
 /* True when the handshake resumed an earlier session. */
 bool tls_resumed(const struct stream *s);
 

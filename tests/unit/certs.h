@@ -28,7 +28,8 @@ static inline void certs_extend(X509 *x, X509 *issuer, int nid, const char *valu
 	X509_EXTENSION_free(e);
 }
 
-static inline X509 *certs_make(EVP_PKEY *key, const char *name, X509 *issuer, EVP_PKEY *issuer_key, const char *alt)
+static inline X509 *certs_make(EVP_PKEY *key, const char *name, X509 *issuer, EVP_PKEY *issuer_key,
+			       const char *alt)
 {
 	X509 *x = X509_new();
 
@@ -38,7 +39,8 @@ static inline X509 *certs_make(EVP_PKEY *key, const char *name, X509 *issuer, EV
 	X509_gmtime_adj(X509_getm_notBefore(x), -3600);
 	X509_gmtime_adj(X509_getm_notAfter(x), 3600);
 	X509_set_pubkey(x, key);
-	X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0);
+	X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC,
+				   (const unsigned char *)name, -1, -1, 0);
 	X509_set_issuer_name(x, X509_get_subject_name(issuer ? issuer : x));
 	if (alt)
 		certs_extend(x, issuer, NID_subject_alt_name, alt);

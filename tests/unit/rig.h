@@ -47,17 +47,17 @@ static inline void rig_done(struct rig *r)
 	loop_done(&r->loop);
 }
 
-#define RUN_UNTIL(rig, condition)                                                   \
-	do {                                                                        \
-		(rig)->until_ms = now_ms() + GUARD_MS;                              \
-		uv_update_time(&(rig)->loop.uv);                                    \
-		uv_timer_start(&(rig)->tick, rig_tick, 5, 5);                       \
-		while (!(condition)) {                                              \
-			if (now_ms() > (rig)->until_ms)                             \
-				fail_msg("never: %s", #condition);                  \
-			uv_run(&(rig)->loop.uv, UV_RUN_ONCE);                       \
-		}                                                                   \
-		uv_timer_stop(&(rig)->tick);                                        \
+#define RUN_UNTIL(rig, condition)                                  \
+	do {                                                       \
+		(rig)->until_ms = now_ms() + GUARD_MS;             \
+		uv_update_time(&(rig)->loop.uv);                   \
+		uv_timer_start(&(rig)->tick, rig_tick, 5, 5);      \
+		while (!(condition)) {                             \
+			if (now_ms() > (rig)->until_ms)            \
+				fail_msg("never: %s", #condition); \
+			uv_run(&(rig)->loop.uv, UV_RUN_ONCE);      \
+		}                                                  \
+		uv_timer_stop(&(rig)->tick);                       \
 	} while (0)
 
 /* Turns the loop while something is ready, `n` times over: for "and nothing else happens". */
@@ -110,7 +110,10 @@ static inline void peer_open(void *user, int status, struct str detail)
 }
 
 static const struct stream_events peer_events = {
-	.on_read = peer_read, .on_end = peer_end, .on_written = peer_written, .on_open = peer_open,
+	.on_read = peer_read,
+	.on_end = peer_end,
+	.on_written = peer_written,
+	.on_open = peer_open,
 };
 
 static inline struct peer *peer_new(struct rig *r, struct stream *s)
@@ -228,7 +231,9 @@ static const struct listener_events host_events = { .on_accept = host_accept };
 static inline void host_init(struct host *h, struct rig *r)
 {
 	*h = (struct host){ .rig = r };
-	h->listener = listener_open(&r->loop, &(struct listener_options){ .host = STR("127.0.0.1") }, &host_events, h, NULL);
+	h->listener =
+		listener_open(&r->loop, &(struct listener_options){ .host = STR("127.0.0.1") },
+			      &host_events, h, NULL);
 	assert_non_null(h->listener);
 }
 

@@ -65,8 +65,8 @@ static void on_request(struct http_request *r, void *user)
 	http_request_read_body(r, 64 * 1024 * 1024);
 }
 
-static void refuse(const struct http_head *head, int status, struct str message, struct arena *a, struct buf *body,
-		   struct str *ret_content_type, void *user)
+static void refuse(const struct http_head *head, int status, struct str message, struct arena *a,
+		   struct buf *body, struct str *ret_content_type, void *user)
 {
 	buf_put(body, message);
 }
@@ -112,17 +112,31 @@ static void on_error(void *user, enum http_failure f, struct str detail)
 }
 
 static const struct http_call_events call_events = {
-	.on_head = on_head, .on_body = on_body, .on_end = on_end, .on_error = on_error,
+	.on_head = on_head,
+	.on_body = on_body,
+	.on_end = on_end,
+	.on_error = on_error,
 };
 
 static void up(struct fixture *f, bool tls, bool is_unix)
 {
 	static const struct http_server_limits sl = {
-		.max_target = 1024, .max_head = 16384, .max_fields = 50, .head_timeout_ms = 5000, .body_timeout_ms = 5000,
-		.idle_timeout_ms = 5000, .write_timeout_ms = 5000, .write_low = 65536, .arena_max = 1048576,
+		.max_target = 1024,
+		.max_head = 16384,
+		.max_fields = 50,
+		.head_timeout_ms = 5000,
+		.body_timeout_ms = 5000,
+		.idle_timeout_ms = 5000,
+		.write_timeout_ms = 5000,
+		.write_low = 65536,
+		.arena_max = 1048576,
 	};
 	static const struct http_client_limits cl = {
-		.max_idle_per_origin = 8, .idle_timeout_ms = 5000, .max_head = 16384, .max_fields = 50, .dns_ttl_ms = 30000,
+		.max_idle_per_origin = 8,
+		.idle_timeout_ms = 5000,
+		.max_head = 16384,
+		.max_fields = 50,
+		.dns_ttl_ms = 30000,
 	};
 	struct http_handler h = { .on_request = on_request, .refuse = refuse, .user = f };
 	struct http_listener_options o = { .host = STR("127.0.0.1") };
@@ -150,7 +164,8 @@ static void aim(struct fixture *f, struct str url, bool with_ca)
 {
 	struct err err = { .msg = "" };
 
-	if (origin_parse(f->arena, url, with_ca ? str_from(f->certs.ca) : STR_NONE, true, STR("k"), &f->origin, &err) < 0)
+	if (origin_parse(f->arena, url, with_ca ? str_from(f->certs.ca) : STR_NONE, true, STR("k"),
+			 &f->origin, &err) < 0)
 		fail_msg("%s", err.msg);
 }
 
@@ -173,7 +188,10 @@ static void down(struct fixture *f)
 static void call(struct fixture *f, struct result *r, const char *path, struct str body)
 {
 	struct http_call_options o = {
-		.origin = &f->origin, .method = HTTP_POST, .path = str_from(path), .body = body,
+		.origin = &f->origin,
+		.method = HTTP_POST,
+		.path = str_from(path),
+		.body = body,
 		.deadlines = { 5000, 300, 5000, 5000 },
 	};
 
@@ -216,7 +234,8 @@ static void calls_over_tcp(void **state)
 	struct fixture f;
 
 	up(&f, false, false);
-	aim(&f, arena_printf(f.arena, "http://127.0.0.1:%u", (unsigned)http_server_port(f.server)), false);
+	aim(&f, arena_printf(f.arena, "http://127.0.0.1:%u", (unsigned)http_server_port(f.server)),
+	    false);
 	check_echoes(&f);
 	down(&f);
 }
@@ -236,7 +255,8 @@ static void calls_over_tls(void **state)
 	struct fixture f;
 
 	up(&f, true, false);
-	aim(&f, arena_printf(f.arena, "https://localhost:%u", (unsigned)http_server_port(f.server)), true);
+	aim(&f, arena_printf(f.arena, "https://localhost:%u", (unsigned)http_server_port(f.server)),
+	    true);
 	check_echoes(&f);
 	down(&f);
 }
@@ -247,13 +267,15 @@ static void a_certificate_nobody_vouches_for_is_a_tls_failure(void **state)
 	struct result r;
 
 	up(&f, true, false);
-	aim(&f, arena_printf(f.arena, "https://localhost:%u", (unsigned)http_server_port(f.server)), false);
+	aim(&f, arena_printf(f.arena, "https://localhost:%u", (unsigned)http_server_port(f.server)),
+	    false);
 	call(&f, &r, "/", STR("x"));
 	assert_int_equal(r.status, -1);
 	assert_int_equal(r.failure, HTTP_FAIL_TLS);
 	assert_non_null(strstr(r.detail, "certificate"));
 	/* nor is one for another name */
-	aim(&f, arena_printf(f.arena, "https://127.0.0.1:%u", (unsigned)http_server_port(f.server)), true);
+	aim(&f, arena_printf(f.arena, "https://127.0.0.1:%u", (unsigned)http_server_port(f.server)),
+	    true);
 	call(&f, &r, "/", STR("x"));
 	assert_int_equal(r.failure, HTTP_FAIL_TLS);
 	RUN_UNTIL(&f.rig, http_server_connections(f.server) == 0);
@@ -268,7 +290,9 @@ static void a_handshake_that_does_not_end_is_a_tls_timeout(void **state)
 
 	up(&f, false, false);
 	host_init(&mute, &f.rig);
-	aim(&f, arena_printf(f.arena, "https://localhost:%u", (unsigned)listener_port(mute.listener)), true);
+	aim(&f,
+	    arena_printf(f.arena, "https://localhost:%u", (unsigned)listener_port(mute.listener)),
+	    true);
 	call(&f, &r, "/", STR("x"));
 	assert_int_equal(r.failure, HTTP_FAIL_TLS_TIMEOUT);
 	host_done(&mute);
@@ -281,7 +305,8 @@ static void a_ca_file_that_is_missing_is_a_tls_failure_that_names_it(void **stat
 	struct result r;
 
 	up(&f, true, false);
-	aim(&f, arena_printf(f.arena, "https://localhost:%u", (unsigned)http_server_port(f.server)), true);
+	aim(&f, arena_printf(f.arena, "https://localhost:%u", (unsigned)http_server_port(f.server)),
+	    true);
 	unlink(f.certs.ca);
 	call(&f, &r, "/", STR("x"));
 	assert_int_equal(r.failure, HTTP_FAIL_TLS);

@@ -55,17 +55,24 @@ static void every_split_decodes_to_the_same(void **state)
 
 	for (size_t w = 0; w < 3; w++) {
 		buf_init(&in, 65536);
-		coded(&in, STR("The quick brown fox jumps over the lazy dog. The quick brown fox."), windows[w]);
+		coded(&in, STR("The quick brown fox jumps over the lazy dog. The quick brown fox."),
+		      windows[w]);
 		for (size_t cut = 0; cut <= buf_len(&in); cut++) {
-			struct decoder *d = decoder_new(windows[w] == 31 ? CODING_GZIP : CODING_DEFLATE);
+			struct decoder *d =
+				decoder_new(windows[w] == 31 ? CODING_GZIP : CODING_DEFLATE);
 
 			buf_init(&out, 65536);
 			assert_true(decoder_complete(d)); /* nothing came yet */
-			assert_int_equal(decoder_feed(d, (struct str){ buf_str(&in).ptr, cut }, take, &out), DECODE_OK);
+			assert_int_equal(decoder_feed(d, (struct str){ buf_str(&in).ptr, cut },
+						      take, &out),
+					 DECODE_OK);
 			assert_int_equal(decoder_complete(d), cut == 0 || cut == buf_len(&in));
-			assert_int_equal(decoder_feed(d, str_from_offset(buf_str(&in), cut), take, &out), DECODE_OK);
+			assert_int_equal(decoder_feed(d, str_from_offset(buf_str(&in), cut), take,
+						      &out),
+					 DECODE_OK);
 			assert_true(decoder_complete(d));
-			CHECK_STR(buf_str(&out), "The quick brown fox jumps over the lazy dog. The quick brown fox.");
+			CHECK_STR(buf_str(&out), "The quick brown fox jumps over the lazy dog. The "
+						 "quick brown fox.");
 			buf_done(&out);
 			assert_null(decoder_free(d));
 		}
@@ -129,7 +136,8 @@ static void bar_12_the_ratio_counts_above_the_free_size(void **state)
 		buf_init(&in, 64 << 20);
 		buf_init(&out, 64 << 20);
 		coded(&in, (struct str){ plain, sizes[i] }, 31);
-		assert_int_equal(decoder_feed(d, buf_str(&in), take, &out), i ? DECODE_BOMB : DECODE_OK);
+		assert_int_equal(decoder_feed(d, buf_str(&in), take, &out),
+				 i ? DECODE_BOMB : DECODE_OK);
 		assert_true(buf_len(&out) <= (DECODE_FREE_MIB + 1) << 20);
 		decoder_free(d);
 		buf_done(&in);

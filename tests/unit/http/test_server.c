@@ -21,7 +21,7 @@ struct fixture {
 	unsigned n_held, n_requests, n_gone, n_drained, n_body_failed, n_refused;
 	size_t body_max, flood_left;
 	bool closed, body_came;
-	char why[128];       /* of the last on_gone */
+	char why[128]; /* of the last on_gone */
 	char last_path[256];
 	char last_body[64];
 	size_t body_len;
@@ -87,7 +87,8 @@ static void flood(struct exchange *x)
 	struct fixture *f = x->f;
 
 	while (f->flood_left && http_respond_pending(x->r) < 256 * 1024) {
-		size_t n = f->flood_left < sizeof(flood_bytes) ? f->flood_left : sizeof(flood_bytes);
+		size_t n =
+			f->flood_left < sizeof(flood_bytes) ? f->flood_left : sizeof(flood_bytes);
 
 		http_respond_write(x->r, (struct str){ flood_bytes, n });
 		http_respond_flush(x->r);
@@ -118,7 +119,10 @@ static void on_gone(void *user, const char *why)
 }
 
 static const struct http_request_events request_events = {
-	.on_body = on_body, .on_body_failed = on_body_failed, .on_drain = on_drain, .on_gone = on_gone,
+	.on_body = on_body,
+	.on_body_failed = on_body_failed,
+	.on_drain = on_drain,
+	.on_gone = on_gone,
 };
 
 static void on_request(struct http_request *r, void *user)
@@ -144,8 +148,8 @@ static void on_request(struct http_request *r, void *user)
 	}
 }
 
-static void refuse(const struct http_head *head, int status, struct str message, struct arena *a, struct buf *body,
-		   struct str *ret_content_type, void *user)
+static void refuse(const struct http_head *head, int status, struct str message, struct arena *a,
+		   struct buf *body, struct str *ret_content_type, void *user)
 {
 	struct fixture *f = user;
 
@@ -170,7 +174,8 @@ static const struct http_server_limits roomy = {
 	.arena_max = 1024 * 1024,
 };
 
-static void up_with(struct fixture *f, const struct http_server_limits *limits, const struct http_listener_options *o)
+static void up_with(struct fixture *f, const struct http_server_limits *limits,
+		    const struct http_listener_options *o)
 {
 	struct http_handler h = { .on_request = on_request, .refuse = refuse, .user = f };
 	struct err err = { .msg = "" };
@@ -185,7 +190,8 @@ static void up_with(struct fixture *f, const struct http_server_limits *limits, 
 
 static void up_limits(struct fixture *f, const struct http_server_limits *limits)
 {
-	up_with(f, limits, &(struct http_listener_options){ .host = STR("127.0.0.1"), .reuse_port = true });
+	up_with(f, limits,
+		&(struct http_listener_options){ .host = STR("127.0.0.1"), .reuse_port = true });
 }
 
 static void up(struct fixture *f)
@@ -249,7 +255,8 @@ static void a_streamed_answer_is_chunked_one_chunk_a_flush(void **state)
 
 	up(&f);
 	p = ask(&f, "GET /stream HTTP/1.1\r\nHost: h\r\n\r\n", "0\r\n\r\n");
-	assert_true(peer_has(p, "Transfer-Encoding: chunked\r\n\r\n4\r\none \r\n3\r\ntwo\r\n0\r\n\r\n"));
+	assert_true(peer_has(
+		p, "Transfer-Encoding: chunked\r\n\r\n4\r\none \r\n3\r\ntwo\r\n0\r\n\r\n"));
 	assert_false(p->ended);
 	peer_free(p);
 	down(&f);
@@ -283,7 +290,9 @@ static void head_gets_the_head_alone(void **state)
 
 	up(&f);
 	p = ask(&f, "HEAD /four HTTP/1.1\r\nHost: h\r\n\r\n", "Content-Length: 5\r\n\r\n");
-	peer_sends(p, "HEAD /stream HTTP/1.1\r\nHost: h\r\n\r\nGET /empty HTTP/1.1\r\nHost: h\r\n\r\n");
+	peer_sends(
+		p,
+		"HEAD /stream HTTP/1.1\r\nHost: h\r\n\r\nGET /empty HTTP/1.1\r\nHost: h\r\n\r\n");
 	RUN_UNTIL(&f.rig, peer_has(p, "204 No Content"));
 	assert_false(peer_has(p, "/four"));
 	assert_false(peer_has(p, "one"));
@@ -337,7 +346,8 @@ static const char pair[] = "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: ch
 static void check_pair(struct fixture *f, struct peer *p)
 {
 	RUN_UNTIL(&f->rig, p->ended || peer_has(p, "0\r\n\r\n"));
-	ptrdiff_t a = str_find(buf_str(&p->got), STR("\r\n\r\n/a")), b = str_find(buf_str(&p->got), STR("\r\n\r\n/b"));
+	ptrdiff_t a = str_find(buf_str(&p->got), STR("\r\n\r\n/a")),
+		  b = str_find(buf_str(&p->got), STR("\r\n\r\n/b"));
 	ptrdiff_t s = str_find(buf_str(&p->got), STR("4\r\none "));
 
 	assert_true(a > 0 && b > a && s > b);
@@ -390,14 +400,16 @@ static void the_next_request_waits_for_the_answer_before_it(void **state)
 
 	up(&f);
 	p = dial(&f);
-	peer_sends(p, "GET /hold HTTP/1.1\r\nHost: h\r\n\r\nGET /second HTTP/1.1\r\nHost: h\r\n\r\n");
+	peer_sends(p,
+		   "GET /hold HTTP/1.1\r\nHost: h\r\n\r\nGET /second HTTP/1.1\r\nHost: h\r\n\r\n");
 	RUN_UNTIL(&f.rig, f.n_held == 1);
 	rig_settle(&f.rig, 5);
 	assert_int_equal(f.n_requests, 1);
 	http_respond(f.held[0], 200, NULL, 0, STR("first"));
 	assert_int_equal(f.n_requests, 1); /* not started inside of the call */
 	RUN_UNTIL(&f.rig, peer_has(p, "/second"));
-	assert_true(str_find(buf_str(&p->got), STR("first")) < str_find(buf_str(&p->got), STR("/second")));
+	assert_true(str_find(buf_str(&p->got), STR("first")) <
+		    str_find(buf_str(&p->got), STR("/second")));
 	peer_free(p);
 	down(&f);
 }
@@ -456,7 +468,9 @@ static void a_chunked_body_comes_whole_and_its_trailers_do_not_matter(void **sta
 	p = ask(&f, pair, "/a");
 	RUN_UNTIL(&f.rig, f.n_requests == 3);
 	peer_free(p);
-	p = ask(&f, "POST /c HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\nA: b\r\n\r\n",
+	p = ask(&f,
+		"POST /c HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: "
+		"chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\nA: b\r\n\r\n",
 		"/c");
 	assert_string_equal(f.last_body, "abcde");
 	peer_free(p);
@@ -490,7 +504,8 @@ static void a_body_that_is_asked_for_late_is_there(void **state)
 
 	up(&f);
 	p = dial(&f);
-	peer_sends(p, "POST /later HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhelloGET /x HTTP/1.1\r\nHost: h\r\n\r\n");
+	peer_sends(p, "POST /later HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhelloGET /x "
+		      "HTTP/1.1\r\nHost: h\r\n\r\n");
 	RUN_UNTIL(&f.rig, f.n_held == 1);
 	rig_settle(&f.rig, 3);
 	assert_false(f.body_came);
@@ -508,7 +523,8 @@ static void expect_continue_is_answered_when_the_body_is_wanted(void **state)
 	struct peer *p;
 
 	up(&f);
-	p = ask(&f, "POST /e HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n",
+	p = ask(&f,
+		"POST /e HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n",
 		"HTTP/1.1 100 Continue\r\n\r\n");
 	assert_false(peer_has(p, "200 OK"));
 	peer_sends(p, "ok");
@@ -516,11 +532,15 @@ static void expect_continue_is_answered_when_the_body_is_wanted(void **state)
 	assert_string_equal(f.last_body, "ok");
 	peer_free(p);
 	/* refused before the body: no 100, and the connection cannot go on */
-	p = ask(&f, "POST /deny HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n", "401");
+	p = ask(&f,
+		"POST /deny HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: "
+		"2\r\n\r\n",
+		"401");
 	assert_false(peer_has(p, "100 Continue"));
 	assert_true(peer_has(p, "Connection: close"));
 	peer_free(p);
-	p = ask(&f, "POST /e HTTP/1.1\r\nHost: h\r\nExpect: miracles\r\nContent-Length: 2\r\n\r\n", "HTTP/1.1 417 ");
+	p = ask(&f, "POST /e HTTP/1.1\r\nHost: h\r\nExpect: miracles\r\nContent-Length: 2\r\n\r\n",
+		"HTTP/1.1 417 ");
 	assert_true(f.refused_with_head);
 	peer_free(p);
 	down(&f);
@@ -550,7 +570,8 @@ static void R12_bar_11_a_body_declared_too_large_is_refused_before_a_byte_of_it(
 
 	up(&f);
 	f.body_max = 1000;
-	p = ask(&f, "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 1073741824\r\n\r\n", "HTTP/1.1 413 ");
+	p = ask(&f, "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 1073741824\r\n\r\n",
+		"HTTP/1.1 413 ");
 	assert_int_equal(f.n_body_failed, 1);
 	assert_false(f.body_came);
 	peer_free(p);
@@ -564,12 +585,17 @@ static void bar_11_a_chunked_body_is_refused_when_it_grows_too_large(void **stat
 
 	up(&f);
 	f.body_max = 10;
-	p = ask(&f, "POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n12345678\r\n8\r\n12345678\r\n",
+	p = ask(&f,
+		"POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: "
+		"chunked\r\n\r\n8\r\n12345678\r\n8\r\n12345678\r\n",
 		"HTTP/1.1 413 ");
 	assert_false(f.body_came);
 	peer_free(p);
 	/* exactly the limit passes */
-	p = ask(&f, "POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\na\r\n1234567890\r\n0\r\n\r\n", "/x");
+	p = ask(&f,
+		"POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: "
+		"chunked\r\n\r\na\r\n1234567890\r\n0\r\n\r\n",
+		"/x");
 	assert_int_equal(f.body_len, 10);
 	peer_free(p);
 	down(&f);
@@ -627,12 +653,18 @@ static void check_breach(const struct breach *b)
 static void R20_R21_bytes_that_break_framing_are_refused_and_closed(void **state)
 {
 	static const struct breach breaches[] = {
-		{ "two lengths", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na", 400 },
+		{ "two lengths",
+		  "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na",
+		  400 },
 		{ "length and coding",
-		  "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400 },
-		{ "signed length", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: +1\r\n\r\na", 400 },
+		  "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: "
+		  "chunked\r\n\r\n0\r\n\r\n",
+		  400 },
+		{ "signed length", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: +1\r\n\r\na",
+		  400 },
 		{ "empty length", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length:\r\n\r\n", 400 },
-		{ "other coding", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501 },
+		{ "other coding",
+		  "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501 },
 		{ "no host", "GET / HTTP/1.1\r\n\r\n", 400 },
 		{ "two hosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400 },
 		{ "bare LF", "GET / HTTP/1.1\nHost: h\n\n", 400 },
@@ -682,7 +714,9 @@ static void R21_broken_chunks_inside_a_body_end_in_400_and_close(void **state)
 	struct peer *p;
 
 	up(&f);
-	p = ask(&f, "POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcX\r\n", "HTTP/1.1 400 ");
+	p = ask(&f,
+		"POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcX\r\n",
+		"HTTP/1.1 400 ");
 	RUN_UNTIL(&f.rig, p->ended);
 	assert_int_equal(f.n_body_failed, 1);
 	assert_false(f.body_came);
@@ -837,7 +871,9 @@ static void bar_23_a_client_that_leaves_is_noticed_in_every_phase(void **state)
 	assert_string_equal(f.why, "the client closed the connection");
 	/* while it is being worked on; by a reset */
 	p = dial(&f);
-	peer_sends(p, "GET /hold HTTP/1.1\r\nHost: h\r\n\r\nGET /pipelined HTTP/1.1\r\nHost: h\r\n\r\n");
+	peer_sends(
+		p,
+		"GET /hold HTTP/1.1\r\nHost: h\r\n\r\nGET /pipelined HTTP/1.1\r\nHost: h\r\n\r\n");
 	RUN_UNTIL(&f.rig, f.n_held == 1);
 	peer_reset(p);
 	RUN_UNTIL(&f.rig, f.n_gone == 2);
@@ -967,7 +1003,8 @@ static void bar_10_without_descriptors_accepting_pauses_and_recovers(void **stat
 	/* connect two without turning the loop, then take away every descriptor before it accepts */
 	uv_ip4_addr("127.0.0.1", http_server_port(f.server), &a);
 	for (int i = 1; i < 3; i++) {
-		p[i]->stream = stream_connect(&f.rig.loop, (struct sockaddr *)&a, &peer_events, p[i], &status);
+		p[i]->stream = stream_connect(&f.rig.loop, (struct sockaddr *)&a, &peer_events,
+					      p[i], &status);
 		assert_non_null(p[i]->stream);
 	}
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
@@ -1091,7 +1128,8 @@ int main(void)
 		cmocka_unit_test(a_body_that_is_asked_for_late_is_there),
 		cmocka_unit_test(expect_continue_is_answered_when_the_body_is_wanted),
 		cmocka_unit_test(a_short_unread_body_is_dropped_and_the_connection_lives),
-		cmocka_unit_test(R12_bar_11_a_body_declared_too_large_is_refused_before_a_byte_of_it),
+		cmocka_unit_test(
+			R12_bar_11_a_body_declared_too_large_is_refused_before_a_byte_of_it),
 		cmocka_unit_test(bar_11_a_chunked_body_is_refused_when_it_grows_too_large),
 		cmocka_unit_test(the_answer_to_a_body_too_large_reaches_a_client_that_sends_on),
 		cmocka_unit_test(R20_R21_bytes_that_break_framing_are_refused_and_closed),
@@ -1102,7 +1140,8 @@ int main(void)
 		cmocka_unit_test(bar_09_a_body_that_stalls_is_answered_408),
 		cmocka_unit_test(an_idle_connection_is_closed_silently_at_its_deadline),
 		cmocka_unit_test(a_client_that_does_not_read_is_given_up_at_the_write_deadline),
-		cmocka_unit_test(R24_a_slow_reader_holds_no_more_than_the_marks_and_gets_every_byte),
+		cmocka_unit_test(
+			R24_a_slow_reader_holds_no_more_than_the_marks_and_gets_every_byte),
 		cmocka_unit_test(bar_23_a_client_that_leaves_is_noticed_in_every_phase),
 		cmocka_unit_test(a_write_that_fails_tells_on_gone_after_the_call_and_once),
 		cmocka_unit_test(an_end_after_a_failed_write_is_the_end),

@@ -5,7 +5,8 @@
 
 struct row {
 	const char *url;
-	const char *shown; /* tls host port unix_path host_header base_path; or what the error must say */
+	const char *
+		shown; /* tls host port unix_path host_header base_path; or what the error must say */
 };
 
 static void check(const struct row *row)
@@ -16,8 +17,10 @@ static void check(const struct row *row)
 	int rc = origin_parse(a, str_from(row->url), STR_NONE, true, STR("k"), &o, &err);
 
 	if (rc == RC_OK) {
-		struct str got = arena_printf(a, "%d %.*s %u %.*s %.*s %.*s", o.tls, STR_ARG(o.host), (unsigned)o.port,
-					      STR_ARG(o.unix_path), STR_ARG(o.host_header), STR_ARG(o.base_path));
+		struct str got =
+			arena_printf(a, "%d %.*s %u %.*s %.*s %.*s", o.tls, STR_ARG(o.host),
+				     (unsigned)o.port, STR_ARG(o.unix_path), STR_ARG(o.host_header),
+				     STR_ARG(o.base_path));
 
 		CHECK_STR_IS(got, str_from(row->shown));
 	} else {
@@ -88,7 +91,8 @@ static void a_unix_path_too_long_is_refused(void **state)
 	check(&(struct row){ url, "at most" });
 }
 
-static struct str key(struct arena *a, const char *url, struct str ca, bool verify, struct str credential)
+static struct str key(struct arena *a, const char *url, struct str ca, bool verify,
+		      struct str credential)
 {
 	struct origin o;
 

@@ -148,7 +148,9 @@ static void close_in_read(void *user, struct str bytes)
 static void a_stream_may_be_closed_in_its_own_callback(void **state)
 {
 	static const struct stream_events closing = {
-		.on_read = close_in_read, .on_end = peer_end, .on_written = peer_written,
+		.on_read = close_in_read,
+		.on_end = peer_end,
+		.on_written = peer_written,
 	};
 
 	for (int mem = 0; mem < 2; mem++) {

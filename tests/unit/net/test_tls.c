@@ -33,7 +33,8 @@ static void connect_as(struct fixture *f, const char *host, size_t window, size_
 	f->server->stream = tls_server(f->wire[1], f->server_ctx, &peer_events, f->server);
 	assert_non_null(f->server->stream);
 	assert_int_equal(stream_read_start(f->server->stream), 0);
-	f->client->stream = tls_client(f->wire[0], f->client_ctx, str_from(host), &peer_events, f->client);
+	f->client->stream =
+		tls_client(f->wire[0], f->client_ctx, str_from(host), &peer_events, f->client);
 	assert_non_null(f->client->stream);
 }
 
@@ -72,7 +73,8 @@ static void good_names_shake_hands_and_talk(void **state)
 
 static void names_and_authorities_that_do_not_match_are_refused(void **state)
 {
-	static const char *const hosts[] = { "other.test", "127.0.0.2", "a.b.example.test", "example.test" };
+	static const char *const hosts[] = { "other.test", "127.0.0.2", "a.b.example.test",
+					     "example.test" };
 	struct fixture f;
 
 	up(&f, both);
@@ -170,7 +172,8 @@ static void what_is_not_tls_fails_the_handshake(void **state)
 	assert_true(stream_mem_pair(&f.rig.loop, 4096, 0, f.wire));
 	plain = peer_new(&f.rig, f.wire[1]);
 	f.client = peer_new(&f.rig, NULL);
-	f.client->stream = tls_client(f.wire[0], f.client_ctx, STR("localhost"), &peer_events, f.client);
+	f.client->stream =
+		tls_client(f.wire[0], f.client_ctx, STR("localhost"), &peer_events, f.client);
 	peer_sends(plain, "HTTP/1.1 400 Bad Request\r\n\r\n");
 	RUN_UNTIL(&f.rig, f.client->open_status < 0);
 	peer_free(f.client);
@@ -179,7 +182,8 @@ static void what_is_not_tls_fails_the_handshake(void **state)
 	assert_true(stream_mem_pair(&f.rig.loop, 4096, 0, f.wire));
 	plain = peer_new(&f.rig, f.wire[1]);
 	f.client = peer_new(&f.rig, NULL);
-	f.client->stream = tls_client(f.wire[0], f.client_ctx, STR("localhost"), &peer_events, f.client);
+	f.client->stream =
+		tls_client(f.wire[0], f.client_ctx, STR("localhost"), &peer_events, f.client);
 	peer_close(plain);
 	RUN_UNTIL(&f.rig, f.client->open_status < 0);
 	peer_free(f.client);
