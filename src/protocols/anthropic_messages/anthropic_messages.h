@@ -75,9 +75,12 @@ int am_decode_request(struct arena *a, struct str body, struct ir_request **ret,
 		      struct err *reterr);
 int am_check_generate(const struct ir_request *r, struct err *reterr);
 
-/* Where in the request a decoder stands, for error messages: "messages.1.content.0". */
+/* Where in the request a decoder stands: a chain through the stack frames of its callers, put into words ("messages.1.content.0")
+ * only for an error. */
 struct am_path {
-	char text[64];
+	const struct am_path *up; /* NULL: the request itself */
+	const char *member;       /* NULL: an element */
+	unsigned index;
 };
 
 struct am_reader {

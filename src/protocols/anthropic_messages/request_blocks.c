@@ -12,24 +12,35 @@
 
 struct am_path am_path_member(const struct am_path *at, const char *member)
 {
-	struct am_path p;
-
-	(void)snprintf(p.text, sizeof(p.text), "%.40s%s%.22s", at->text, at->text[0] ? "." : "",
-		       member);
-	return p;
+	return (struct am_path){ .up = at, .member = member };
 }
 
 struct am_path am_path_index(const struct am_path *at, unsigned index)
 {
-	struct am_path p;
+	return (struct am_path){ .up = at, .index = index };
+}
 
-	(void)snprintf(p.text, sizeof(p.text), "%.48s.%u", at->text, index);
-	return p;
+/* Outermost first. What does not fit is left out: the beginning tells most. */
+static void put_path(char *text, size_t size, const struct am_path *at)
+{
+	size_t used;
+
+	if (!at->up)
+		return;
+	put_path(text, size, at->up);
+	used = strlen(text);
+	if (at->member)
+		(void)snprintf(text + used, size - used, "%s%s", used ? "." : "", at->member);
+	else
+		(void)snprintf(text + used, size - used, ".%u", at->index);
 }
 
 int am_refuse(const struct am_reader *r, const struct am_path *at, const char *what)
 {
-	return err_param(r->reterr, RC_INVALID, at->text, "%s: %s", at->text, what);
+	char text[64] = "";
+
+	put_path(text, sizeof(text), at);
+	return err_param(r->reterr, RC_INVALID, text, "%s: %s", text, what);
 }
 
 static int no_memory(const struct am_reader *r)

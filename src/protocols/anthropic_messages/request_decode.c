@@ -390,7 +390,9 @@ static int read_message(struct decode *d, const json *v, const struct am_path *a
 
 static int read_conversation(struct decode *d)
 {
-	const struct am_path at = { "messages" }, at_system = { "system" };
+	const struct am_path top = { 0 };
+	const struct am_path at = am_path_member(&top, "messages");
+	const struct am_path at_system = am_path_member(&top, "system");
 	struct json_iter it = json_iter(d->messages);
 	struct ir_request *r = d->r;
 	unsigned n = 0;
@@ -457,9 +459,9 @@ static int read_member(struct decode *d, struct str key, const json *v)
 		return RC_OK;
 	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
 		if (str_eq(key, str_from(members[i].name))) {
-			struct am_path at;
+			const struct am_path top = { 0 },
+					     at = am_path_member(&top, members[i].name);
 
-			(void)snprintf(at.text, sizeof(at.text), "%s", members[i].name);
 			return members[i].read(d, v, &at);
 		}
 	}
@@ -469,7 +471,7 @@ static int read_member(struct decode *d, struct str key, const json *v)
 int am_decode_request(struct arena *a, struct str body, struct ir_request **ret, struct err *reterr)
 {
 	struct decode d = { .in = { a, reterr } };
-	const struct am_path top = { "" };
+	const struct am_path top = { 0 };
 	struct err e = { 0 };
 	const json *root = json_parse(a, body, &e);
 	struct json_iter it;

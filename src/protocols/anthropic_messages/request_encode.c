@@ -265,11 +265,9 @@ static int put_tool(struct am_writer *w, const struct ir_tool *t, unsigned index
 /* Names of the calls in the history, each once; for a request that brings no tools (trap 79). */
 static int collect_called(struct am_writer *w, struct str **ret, unsigned *ret_n)
 {
-	struct str *names = arena_array(w->arena, MAX_MADE_TOOLS, sizeof(*names));
+	struct str *names = NULL;
 	unsigned n = 0;
 
-	if (!names)
-		return err_set(w->reterr, RC_NOMEM, "out of memory");
 	for (unsigned i = 0; i < w->r->n_messages; i++) {
 		for (unsigned k = 0; k < w->r->messages[i].n_parts; k++) {
 			const struct ir_part *p = &w->r->messages[i].parts[k];
@@ -277,6 +275,10 @@ static int collect_called(struct am_writer *w, struct str **ret, unsigned *ret_n
 
 			if (p->kind != IR_PART_TOOL_CALL)
 				continue;
+			if (!names) /* most histories hold no call */
+				names = arena_array(w->arena, MAX_MADE_TOOLS, sizeof(*names));
+			if (!names)
+				return err_set(w->reterr, RC_NOMEM, "out of memory");
 			while (at < n && !str_eq(names[at], p->name))
 				at++;
 			if (at < n)
