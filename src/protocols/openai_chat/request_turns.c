@@ -353,7 +353,12 @@ static void write_user(struct oc_writer *w, const struct ir_message *m)
 			behind += count_behind(w, p);
 			continue;
 		}
-		others++;
+		if (part_loss(w, p)) { /* alone it must not leave an empty list behind */
+			lose(w, part_loss(w, p));
+			note_losses(w, p);
+			continue;
+		}
+		others += !is_text(p) || p->text.len > 0;
 		only_text = only_text && is_text(p);
 	}
 	if (results && !behind && !others)
@@ -551,14 +556,51 @@ static void write_assistant(struct oc_writer *w, const struct ir_message *m)
 	note_assistant_losses(w, m);
 }
 
+/* How many messages from `m` on are one turn of the assistant. Elsewhere turns in a row are one turn (trap 38);
+ * here each message's calls must be answered before the next, so those in a row become one message. */
+static unsigned turn_length(const struct oc_writer *w, const struct ir_message *m)
+{
+	const struct ir_message *end = w->r->messages + w->r->n_messages, *at = m;
+
+	if (m->role == IR_ROLE_ASSISTANT) {
+		while (at + 1 < end && at[1].role == IR_ROLE_ASSISTANT && has_calls(at))
+			at++;
+	}
+	return (unsigned)(at - m) + 1;
+}
+
+static void write_turn(struct oc_writer *w, const struct ir_message *m, unsigned n)
+{
+	struct ir_message turn = *m;
+	struct ir_part *parts;
+
+	turn.n_parts = 0;
+	for (unsigned i = 0; i < n; i++)
+		turn.n_parts += m[i].n_parts;
+	turn.parts = parts = arena_array(w->arena, turn.n_parts + 1, sizeof(*parts));
+	if (!parts) {
+		w->failed = true;
+		return;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		if (m[i].n_parts)
+			memcpy(parts, m[i].parts, m[i].n_parts * sizeof(*parts));
+		parts += m[i].n_parts;
+	}
+	write_assistant(w, &turn);
+}
+
 void oc_write_messages(struct oc_writer *w)
 {
+	unsigned length;
+
 	jw_arr(&w->w);
 	if (w->lent_schema)
 		write_lent_schema(w);
-	for (unsigned i = 0; i < w->r->n_messages; i++) {
+	for (unsigned i = 0; i < w->r->n_messages; i += length) {
 		const struct ir_message *m = &w->r->messages[i];
 
+		length = turn_length(w, m);
 		switch (m->role) {
 		case IR_ROLE_SYSTEM:
 		case IR_ROLE_DEVELOPER:
@@ -568,7 +610,10 @@ void oc_write_messages(struct oc_writer *w)
 			write_user(w, m);
 			break;
 		case IR_ROLE_ASSISTANT:
-			write_assistant(w, m);
+			if (length > 1)
+				write_turn(w, m, length);
+			else
+				write_assistant(w, m);
 			break;
 		}
 	}
