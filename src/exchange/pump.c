@@ -113,6 +113,7 @@ static int set_up_translation(struct exchange *x)
 	struct ir_sink *first = &p->sink;
 	struct decoder_options d = { .arena = p->arena,
 				     .scratch = p->scratch,
+				     .request = x->ir,
 				     .quirks = x->target->account->quirks };
 	struct encoder_options e = {
 		.arena = p->arena,
@@ -120,6 +121,7 @@ static int set_up_translation(struct exchange *x)
 		.model = x->peek.model,
 		.created_s = x->created_s,
 		.include_usage = x->ir->include_usage,
+		.request_id = x->id,
 	};
 
 	p->sink.event = sink_event;
@@ -436,6 +438,7 @@ static void translate_whole(struct exchange *x, struct str body)
 		.arena = p->arena,
 		.scratch = p->scratch,
 		.sink = &p->grammar.sink,
+		.request = x->ir,
 		.quirks = x->target->account->quirks,
 	};
 	struct err e = { 0 };
@@ -534,7 +537,8 @@ static void on_status(void *user, int status, struct str body)
 	} else {
 		note_ok(x);
 	}
-	if (x->relay && native && !ours && !x->head_sent)
+	/* Our own engine is no vendor whose words clients know: its errors are put into the dialect. */
+	if (x->relay && native && !ours && !x->head_sent && !x->target->account->local)
 		answer_whole(x, status, f->content_type, body, true, "upstream_error");
 	else
 		answer_error(x, &e, "upstream_error");

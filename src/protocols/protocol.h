@@ -132,6 +132,7 @@ struct encoder_options {
 	struct str model;   /* as the client asked */
 	int64_t created_s;  /* wall clock */
 	bool include_usage;
+	struct str request_id; /* for an error's body; absent: none */
 };
 
 /* A line of the model list. */

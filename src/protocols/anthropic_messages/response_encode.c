@@ -343,7 +343,7 @@ int am_encode_event(struct protocol_encoder *e, const struct ir_event *ev, struc
 		break;
 	case IR_ERROR:
 		e->ended = true;
-		am_encode_stream_error(ev->error, STR_NONE, out);
+		am_encode_stream_error(ev->error, e->o.request_id, out);
 		break;
 	case IR_PING:
 		if (e->started)

@@ -1,0 +1,270 @@
+"""The real thing: llama-server and the default model behind the daemon, through the official SDKs.
+
+The model is small and says what it likes; so the tests hold what the gateway promises (form, calls that fit their schema,
+counts, processes), never words. All answers are short.
+"""
+
+import json
+import os
+import pathlib
+import signal
+import time
+
+import anthropic
+import jsonschema
+import openai
+import pytest
+
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "llm-gateway"
+MODEL_FILE = CACHE / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
+ENGINES = sorted(CACHE.glob("engine/*/llama-server"))
+CONTEXT = 1024
+SLOW = 120      # seconds for anything the engine does on a busy machine
+
+pytestmark = [
+    pytest.mark.local, pytest.mark.timeout(300),
+    pytest.mark.skipif(not ENGINES, reason=f"no llama-server in {CACHE}/engine: make engine"),
+    pytest.mark.skipif(not MODEL_FILE.exists(), reason=f"no model {MODEL_FILE}: make engine")]
+
+WEATHER = {"type": "object", "properties": {"city": {"type": "string", "enum": ["Bonn", "Ulm"]}}, "required": ["city"],
+           "additionalProperties": False}
+TIME = {"type": "object", "properties": {"hours": {"type": "integer", "minimum": 0, "maximum": 23}}, "required": ["hours"],
+        "additionalProperties": False}
+SCHEMAS = {"weather": WEATHER, "time": TIME}
+CHAT_TOOLS = [{"type": "function", "function": {"name": n, "description": f"Tells the {n}.", "parameters": s}} for n, s in SCHEMAS.items()]
+CLAUDE_TOOLS = [{"name": n, "description": f"Tells the {n}.", "input_schema": s} for n, s in SCHEMAS.items()]
+HI = [{"role": "user", "content": "What is the weather in Bonn?"}]
+
+
+def config(**model):
+    """A configuration with the model; more of its members by name."""
+    return {"engine": str(ENGINES[-1]), "providers": {"local": {"type": "local", "models": [
+        {"name": "small", "path": str(MODEL_FILE), "context": CONTEXT, "threads": 1, "parallel": 1, **model}]}}}
+
+
+@pytest.fixture(scope="module")
+def gateway(start_module_gateway):
+    gateway = start_module_gateway(config(preload=True))
+    gateway.expected_children = 1
+    gateway.baseline["other"] += 2      # a worker may keep a connection to the engine, which is no TCP connection
+    wait(lambda: "ready" in ready_states(gateway), "the model to be ready")
+    return gateway
+
+
+@pytest.fixture
+def chat(gateway, openai_client):
+    return openai_client(gateway, timeout=SLOW).chat.completions
+
+
+@pytest.fixture
+def claude(gateway, anthropic_client):
+    return anthropic_client(gateway, timeout=SLOW).messages
+
+
+def wait(condition, what, timeout=SLOW):
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {timeout} s for {what}"
+        time.sleep(0.05)
+
+
+def ready_states(gateway):
+    """What /ready says, as text: the states of all models are in it."""
+    with gateway.connect(timeout=SLOW) as client:
+        client.request("GET", "/ready")
+        return client.read_response("GET").body.decode()
+
+
+def alive(pid):
+    """Whether the process runs; a zombie does not."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+# ---- text --------------------------------------------------------------------------------------------------------------------
+
+def test_text_with_the_openai_sdk(chat):
+    whole = chat.create(model="small", messages=HI, max_completion_tokens=8, temperature=0)
+    choice = whole.choices[0]
+    assert choice.message.role == "assistant" and choice.message.content and whole.model == "small"
+    assert choice.finish_reason in ("length", "stop")
+    assert 0 < whole.usage.completion_tokens <= 8 and whole.usage.prompt_tokens > 5
+    with chat.stream(model="small", messages=HI, max_completion_tokens=8, temperature=0,
+                     stream_options={"include_usage": True}) as stream:
+        chunks = [e.chunk for e in stream if e.type == "chunk"]
+    text = "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
+    assert text == choice.message.content       # the temperature is 0
+    assert chunks[-1].usage.completion_tokens == whole.usage.completion_tokens
+    assert chunks[-1].usage.prompt_tokens == whole.usage.prompt_tokens
+
+
+def test_text_with_the_anthropic_sdk(claude):
+    whole = claude.create(model="small", messages=HI, max_tokens=8, extra_body={"temperature": 0})
+    assert [b.type for b in whole.content] == ["text"] and whole.content[0].text and whole.model == "small"
+    assert whole.stop_reason in ("max_tokens", "end_turn") and 0 < whole.usage.output_tokens <= 8
+    with claude.stream(model="small", messages=HI, max_tokens=8, extra_body={"temperature": 0}) as stream:
+        text = "".join(stream.text_stream)
+        streamed = stream.get_final_message()
+    assert text == whole.content[0].text and streamed.stop_reason == whole.stop_reason
+    assert streamed.usage.output_tokens == whole.usage.output_tokens
+
+
+def test_stop_sequences_and_system_prompts_reach_the_model(claude):
+    def count(system):
+        return claude.create(model="small", system=system, messages=[{"role": "user", "content": "1 2 3"}],
+                             max_tokens=16, stop_sequences=["e"])
+    short, long = count("Count."), count("Count from one to nine, and then from nine down to one again.")
+    assert all("e" not in block.text for answer in (short, long) for block in answer.content)
+    assert long.usage.input_tokens > short.usage.input_tokens + 8
+
+
+# ---- tools ------------------------------------------------------------------------------------------------------------------------
+
+def check_call(name, arguments, named):
+    assert name in SCHEMAS and (not named or name == named)
+    jsonschema.validate(arguments, SCHEMAS[name])
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("named", [None, "weather", "time"])
+def test_a_forced_tool_is_called_openai(chat, stream, named):
+    choice = {"type": "function", "function": {"name": named}} if named else "required"
+    request = {"model": "small", "messages": HI, "tools": CHAT_TOOLS, "tool_choice": choice, "max_completion_tokens": 60,
+               "temperature": 0}
+    if stream:
+        with chat.stream(**request) as events:
+            events.until_done()
+            message, reason = (c := events.current_completion_snapshot.choices[0]).message, c.finish_reason
+    else:
+        message, reason = (c := chat.create(**request).choices[0]).message, c.finish_reason
+    assert reason == "tool_calls" and not message.content
+    assert len(message.tool_calls) == 1 and message.tool_calls[0].id
+    function = message.tool_calls[0].function
+    check_call(function.name, json.loads(function.arguments), named)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("named", [None, "weather", "time"])
+def test_a_forced_tool_is_called_anthropic(claude, stream, named):
+    choice = {"type": "tool", "name": named} if named else {"type": "any"}
+    request = {"model": "small", "messages": HI, "tools": CLAUDE_TOOLS, "tool_choice": choice, "max_tokens": 60,
+               "extra_body": {"temperature": 0}}
+    if stream:
+        with claude.stream(**request) as events:
+            message = events.get_final_message()
+    else:
+        message = claude.create(**request)
+    assert message.stop_reason == "tool_use" and [b.type for b in message.content] == ["tool_use"]
+    check_call(message.content[0].name, message.content[0].input, named)
+
+
+def test_a_tool_result_is_taken_back(claude):
+    first = claude.create(model="small", messages=HI, tools=CLAUDE_TOOLS, tool_choice={"type": "tool", "name": "weather"}, max_tokens=60)
+    call = first.content[0]
+    second = claude.create(model="small", max_tokens=8, tools=CLAUDE_TOOLS, messages=[
+        *HI, {"role": "assistant", "content": [call.model_dump(exclude_none=True)]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": call.id, "content": "Rain"}]}])
+    assert second.content and second.stop_reason in ("max_tokens", "end_turn")
+
+
+# ---- structured output, counting ---------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_structured_output(chat, claude, stream):
+    form = {"type": "json_schema", "json_schema": {"name": "place", "strict": True, "schema": WEATHER}}
+    if stream:
+        chunks = chat.create(model="small", messages=HI, response_format=form, max_completion_tokens=40, temperature=0, stream=True)
+        text = "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
+        with claude.stream(model="small", messages=HI, output_config={"format": {"type": "json_schema", "schema": WEATHER}},
+                           max_tokens=40) as events:
+            other = "".join(events.text_stream)
+    else:
+        text = chat.create(model="small", messages=HI, response_format=form, max_completion_tokens=40,
+                           temperature=0).choices[0].message.content
+        other = claude.create(model="small", messages=HI, max_tokens=40,
+                              output_config={"format": {"type": "json_schema", "schema": WEATHER}}).content[0].text
+    jsonschema.validate(json.loads(text), WEATHER)
+    jsonschema.validate(json.loads(other), WEATHER)
+
+
+@pytest.mark.parametrize("request_of", [
+    {"messages": HI}, {"messages": HI, "system": "Be brief."},
+    {"messages": [*HI, {"role": "assistant", "content": "Rain."}, {"role": "user", "content": "And in Ulm? Grüße 🌍"}]},
+    {"messages": [{"role": "user", "content": [{"type": "text", "text": "One."}, {"type": "text", "text": "Two."}]}]}],
+    ids=["plain", "system", "turns", "parts"])
+def test_trap_098_count_tokens_is_what_the_engine_bills(claude, request_of):
+    counted = claude.count_tokens(model="small", **request_of).input_tokens
+    usage = claude.create(model="small", max_tokens=1, **request_of).usage
+    assert counted == usage.input_tokens + (usage.cache_read_input_tokens or 0) + (usage.cache_creation_input_tokens or 0)
+
+
+# ---- errors --------------------------------------------------------------------------------------------------------------------------
+
+LONG = [{"role": "user", "content": "word " * (2 * CONTEXT)}]
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_a_prompt_that_does_not_fit(chat, claude, stream):
+    with pytest.raises(openai.BadRequestError) as e:
+        chat.create(model="small", messages=LONG, max_completion_tokens=8, stream=stream)
+    assert e.value.code == "context_length_exceeded" and str(CONTEXT) in str(e.value)
+    with pytest.raises(anthropic.BadRequestError) as e:
+        claude.create(model="small", messages=LONG, max_tokens=8, stream=stream)
+    assert e.value.body["error"]["type"] == "invalid_request_error" and str(CONTEXT) in str(e.value)
+
+
+def test_an_image_for_a_model_that_cannot_see(chat):
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
+             "YPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="}}
+    with pytest.raises(openai.APIStatusError, match="image"):
+        chat.create(model="small", messages=[{"role": "user", "content": [image]}], max_completion_tokens=8)
+
+
+# ---- the child ------------------------------------------------------------------------------------------------------------------------
+
+def test_a_killed_engine_is_started_again(gateway, chat):
+    old, = gateway.children()
+    os.kill(old, signal.SIGKILL)
+    wait(lambda: [p for p in gateway.children() if p != old and alive(p)], "another engine")
+    assert chat.create(model="small", messages=HI, max_completion_tokens=4).choices[0].message.content
+    assert not alive(old) and len(gateway.children()) == 1
+
+
+def test_kill_9_leaves_no_engine(start_gateway):
+    gateway = start_gateway(config(preload=True))
+    gateway.expected_children = 1
+    wait(lambda: gateway.children() and "ready" in ready_states(gateway), "the model to be ready")
+    children = gateway.children()
+    gateway.kill()
+    wait(lambda: not any(alive(pid) for pid in children), "the end of the engine", timeout=10)
+
+
+def test_an_idle_model_is_unloaded_and_comes_back(start_gateway, openai_client):
+    gateway = start_gateway(config(idle_timeout="1s"))
+    chat = openai_client(gateway, timeout=SLOW).chat.completions
+    assert gateway.children() == []         # nobody has asked yet
+    assert chat.create(model="small", messages=HI, max_completion_tokens=2).choices[0].message.content
+    assert len(gateway.children()) == 1
+    wait(lambda: not gateway.children(), "the idle model to be unloaded")
+    assert chat.create(model="small", messages=HI, max_completion_tokens=2).choices[0].message.content
+    wait(lambda: not gateway.children(), "the idle model to be unloaded again")
+
+
+def test_sigterm_takes_the_engine_along(start_gateway):
+    gateway = start_gateway(config(preload=True))
+    wait(lambda: gateway.children() and "ready" in ready_states(gateway), "the model to be ready")
+    children = gateway.children()
+    gateway.stop(timeout=30)
+    assert not any(alive(pid) for pid in children)
+
+
+def test_a_model_file_that_went_away_is_named(start_gateway, openai_client, tmp_path):
+    link = tmp_path / "gone.gguf"
+    link.symlink_to(MODEL_FILE)
+    gateway = start_gateway(config(path=str(link)))
+    link.unlink()
+    with pytest.raises(openai.InternalServerError, match="gone.gguf") as e:
+        openai_client(gateway).chat.completions.create(model="small", messages=HI, max_completion_tokens=2)
+    assert e.value.status_code == 503
