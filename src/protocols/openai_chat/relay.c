@@ -222,16 +222,45 @@ static unsigned read_choices(struct relay_tap *t, const json *choices)
 	return t->meaningful ? TAP_MEANINGFUL : 0;
 }
 
+/* `,"usage":null` where nothing but strings, and the end of the outermost object, follows: as every chunk of OpenAI's has it. Absent
+ * when this one is not as plain as that. */
+static struct str plain_null_usage(struct str data)
+{
+	const struct str plain = STR(",\"usage\":null");
+	ptrdiff_t at = str_find(data, plain);
+	struct str rest;
+
+	if (at < 0)
+		return STR_NONE;
+	rest = str_trim(str_from_offset(data, (size_t)at + plain.len));
+	for (size_t i = 0; i + 1 < rest.len; i++) {
+		if (rest.ptr[i] == '{' || rest.ptr[i] == '}' || rest.ptr[i] == '\\')
+			return STR_NONE;
+	}
+	return rest.len ? (struct str){ data.ptr + at, plain.len } : STR_NONE;
+}
+
+/* The change that takes the top-level `usage` out; .old absent when there is none. */
+static struct json_edit usage_removal(struct str data)
+{
+	struct json_want usage = { .key = "usage" };
+	struct str plain = plain_null_usage(data);
+
+	if (str_present(plain))
+		return (struct json_edit){ plain, STR("") };
+	if (json_scan(data, &usage, 1, NULL) || !usage.first)
+		return (struct json_edit){ STR_NONE, STR("") };
+	return json_edit_remove(data, usage.member);
+}
+
 /* The event's own bytes without its `usage` member. */
 static unsigned strip_usage(struct relay_tap *t, const struct sse_event *ev)
 {
-	struct json_want usage = { .key = "usage" };
-	struct json_edit edit;
+	struct json_edit edit = usage_removal(ev->data);
 	bool in_place = ev->data.ptr >= ev->raw.ptr && ev->data.ptr < ev->raw.ptr + ev->raw.len;
 
-	if (json_scan(ev->data, &usage, 1, NULL) || !usage.first)
+	if (!str_present(edit.old))
 		return 0;
-	edit = json_edit_remove(ev->data, usage.member);
 	if (!t->scratch.max)
 		buf_init(&t->scratch, SCRATCH_MAX);
 	buf_reset(&t->scratch);
