@@ -20,7 +20,8 @@ static bool strict_object(const json *schema)
 static bool strict_fits(const json *schema, unsigned depth)
 {
 	struct json_iter it = json_iter(schema);
-	bool is_object = str_eq(json_str(json_get(schema, STR("type"))), STR("object"));
+	bool is_object = str_eq(json_str(json_get(schema, STR("type"))), STR("object")) ||
+			 json_get(schema, STR("properties"));
 
 	if (depth == 0 || (is_object && !strict_object(schema)))
 		return false;
@@ -31,9 +32,11 @@ static bool strict_fits(const json *schema, unsigned depth)
 	return true;
 }
 
-static bool may_be_strict(const struct oc_writer *w, struct str schema)
+static bool may_be_strict(const struct oc_writer *w, struct str text)
 {
-	return str_present(schema) && strict_fits(json_parse(w->arena, schema, NULL), 32);
+	const json *schema = str_present(text) ? json_parse(w->arena, text, NULL) : NULL;
+
+	return str_eq(json_str(json_get(schema, STR("type"))), STR("object")) && strict_fits(schema, 32);
 }
 
 /* --- tools --- */
