@@ -9,8 +9,8 @@
 
 static bool is_ours(struct str key)
 {
-	static const struct str ours[] = { STR_INIT("model"),	   STR_INIT("stream_options"),
-					   STR_INIT("provider"),   STR_INIT("max_completion_tokens"),
+	static const struct str ours[] = { STR_INIT("model"), STR_INIT("stream_options"),
+					   STR_INIT("provider"), STR_INIT("max_completion_tokens"),
 					   STR_INIT("max_tokens") };
 
 	for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++) {
@@ -25,8 +25,8 @@ static void check_same(struct arena *a, const json *before, const json *after)
 	struct json_iter it = json_iter(before);
 
 	while (json_next(&it)) {
-		if (!is_ours(it.key) &&
-		    !str_eq(json_text(a, json_get(before, it.key)), json_text(a, json_get(after, it.key))))
+		if (!is_ours(it.key) && !str_eq(json_text(a, json_get(before, it.key)),
+						json_text(a, json_get(after, it.key))))
 			abort();
 	}
 }
@@ -51,7 +51,8 @@ static void check_patch(struct arena *a, const struct request_peek *p, struct pa
 		abort();
 	if (again.stream != p->stream || again.forces_tool != p->forces_tool ||
 	    (o.strip_provider && str_present(again.provider_pin)) ||
-	    (p->stream && o.ask_usage && !(o.quirks & QUIRK_NO_STREAM_OPTIONS) && !again.include_usage))
+	    (p->stream && o.ask_usage && !(o.quirks & QUIRK_NO_STREAM_OPTIONS) &&
+	     !again.include_usage))
 		abort();
 	buf_done(&out);
 }
@@ -68,10 +69,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	if (protocol_openai_chat.peek(a, body, &p, &err) == RC_OK) {
 		check_patch(a, &p, (struct patch_options){ .model = p.model });
-		check_patch(a, &p, (struct patch_options){ .model = STR("new\"\n"), .strip_provider = true,
-							   .ask_usage = true });
-		check_patch(a, &p, (struct patch_options){ .model = STR("m"), .strip_provider = true, .ask_usage = true,
-							   .quirks = QUIRK_MAX_TOKENS | QUIRK_NO_STREAM_OPTIONS });
+		check_patch(a, &p,
+			    (struct patch_options){ .model = STR("new\"\n"),
+						    .strip_provider = true,
+						    .ask_usage = true });
+		check_patch(a, &p,
+			    (struct patch_options){ .model = STR("m"),
+						    .strip_provider = true,
+						    .ask_usage = true,
+						    .quirks = QUIRK_MAX_TOKENS |
+							      QUIRK_NO_STREAM_OPTIONS });
 	}
 	arena_free(a);
 	return 0;

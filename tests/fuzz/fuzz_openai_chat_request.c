@@ -6,10 +6,12 @@
 #include "json/json.h"
 #include "protocols/protocol.h"
 
-static struct str encode(struct arena *a, const struct protocol *p, const struct ir_request *r, struct str model,
-			 unsigned quirks, int *rc)
+static struct str encode(struct arena *a, const struct protocol *p, const struct ir_request *r,
+			 struct str model, unsigned quirks, int *rc)
 {
-	struct request_target t = { .model = model, .quirks = quirks, .default_max_tokens = 4096,
+	struct request_target t = { .model = model,
+				    .quirks = quirks,
+				    .default_max_tokens = 4096,
 				    .budget = { 0, 0, 1024, 2048, 8192, 16384, 32768, 65536 } };
 	struct ir_losses losses;
 	struct buf out;

@@ -174,6 +174,8 @@ struct oc_detail {
 	const char *origin;
 	struct str text, signature, redacted;
 };
+/* One of OpenRouter's reasoning_details; false for a type nobody knows. index -1: not said. */
+bool oc_detail_read(const json *v, struct oc_detail *ret);
 int oc_blocks_detail(struct oc_blocks *b, const struct oc_detail *d) MUST_CHECK;
 
 struct oc_call_delta {

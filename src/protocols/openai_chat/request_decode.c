@@ -114,10 +114,10 @@ static int read_tool(const struct oc_reader *r, const json *v, const struct oc_p
 	*ret = (struct ir_tool){ .cache = oc_read_cache(v) };
 	if (!json_is_obj(v))
 		return oc_refuse_type(r, at, "an object", v);
-	if (!json_is_str(type))
+	if (!json_is_str(type) && !json_is_obj(f)) /* some clients leave it out */
 		return oc_refuse_type(r, &p, "a string", type);
-	if (!str_eq(json_str(type),
-		    STR("function"))) { /* custom, and whatever a vendor offers besides */
+	/* custom, and whatever a vendor offers besides */
+	if (json_is_str(type) && !str_eq(json_str(type), STR("function"))) {
 		ret->server_raw = json_text(r->arena, v);
 		ret->origin = OC_NAME;
 		return ret->server_raw.ptr ? RC_OK : oc_nomem(r);

@@ -36,7 +36,8 @@ static bool may_be_strict(const struct oc_writer *w, struct str text)
 {
 	const json *schema = str_present(text) ? json_parse(w->arena, text, NULL) : NULL;
 
-	return str_eq(json_str(json_get(schema, STR("type"))), STR("object")) && strict_fits(schema, 32);
+	return str_eq(json_str(json_get(schema, STR("type"))), STR("object")) &&
+	       strict_fits(schema, 32);
 }
 
 /* --- tools --- */

@@ -5,6 +5,8 @@
  * back in whatever of three members the client kept. */
 #include "protocols/openai_chat/openai_chat.h"
 
+enum { WRAPPED_MAX = 256 << 20 };
+
 /* A growing list of parts; memory that runs out sets failed. */
 struct parts {
 	struct arena *arena;
@@ -210,39 +212,32 @@ static int join_text(const struct oc_reader *r, struct ir_part *p, struct str mo
 static int read_details(const struct oc_reader *r, const json *details, struct parts *out)
 {
 	struct json_iter it = json_iter(details);
+	struct ir_part *last = NULL;
 	int64_t open_index = -1;
 	size_t cap = 0; /* of the last part's text, once it is joined from pieces */
 	int rc = RC_OK;
 
 	while (!rc && json_next(&it)) {
-		struct str type = json_str(json_get(it.val, STR("type")));
-		struct str signature = json_str(json_get(it.val, STR("signature")));
-		struct str data = json_str(json_get(it.val, STR("data")));
-		bool summary = str_eq(type, STR("reasoning.summary"));
-		struct str text =
-			json_str(json_get(it.val, summary ? STR("summary") : STR("text")));
-		struct ir_part *last = out->n ? &out->items[out->n - 1] : NULL;
-		int64_t index = -1;
+		struct oc_detail d;
 		bool goes_on;
 
-		(void)json_i64(json_get(it.val, STR("index")), &index);
-		if (str_eq(type, STR("reasoning.encrypted")) ? !data.len
-							     : (!text.len && !signature.len))
+		if (!oc_detail_read(it.val, &d) ||
+		    (!d.text.len && !d.signature.len && !d.redacted.len))
 			continue;
-		goes_on = last && index >= 0 && index == open_index &&
-			  !str_present(last->signature) && !data.len;
+		goes_on = last && d.index >= 0 && d.index == open_index && !d.redacted.len &&
+			  !str_present(last->signature) && !str_present(last->redacted);
 		if (!goes_on) {
 			last = add_part(out, IR_PART_REASONING);
 			last->text = STR("");
-			last->origin = oc_format_origin(json_str(json_get(it.val, STR("format"))));
-			open_index = index;
+			last->origin = d.origin;
+			open_index = d.index;
 			cap = 0;
 		}
-		rc = join_text(r, last, text, &cap);
-		if (data.len)
-			last->redacted = data;
-		if (signature.len)
-			last->signature = signature;
+		rc = join_text(r, last, d.text, &cap);
+		if (d.redacted.len)
+			last->redacted = d.redacted;
+		if (d.signature.len)
+			last->signature = d.signature;
 	}
 	return rc;
 }
@@ -268,12 +263,31 @@ static int read_reasoning(const struct oc_reader *r, const json *m, struct parts
 
 /* --- calls --- */
 
-/* Trap 59: "" is no arguments; what is no object is the client's mistake. */
+/* {"input": text}, for arguments that a model or a client wrote as bare text. */
+static struct str wrap_text(struct arena *a, struct str text)
+{
+	struct buf b;
+	struct jw w;
+	struct str copy;
+
+	buf_init(&b, WRAPPED_MAX);
+	w = jw_on(&b);
+	jw_obj(&w);
+	jw_kstr(&w, "input", text);
+	jw_end_obj(&w);
+	copy = buf_ok(&b) ? arena_dup(a, buf_str(&b)) : STR_NONE;
+	buf_done(&b);
+	return copy;
+}
+
+/* Trap 59: "" is no arguments; JSON that is no object is the client's mistake; what is no JSON at all is what a
+ * model of old once answered, and goes on as the only argument. */
 static int read_arguments(const struct oc_reader *r, const json *v, const struct oc_path *at,
 			  struct str *ret)
 {
 	struct oc_path here = oc_path_member(at, "arguments");
 	const json *parsed;
+	int rc;
 
 	if (json_is_obj(v)) { /* the object itself: Ollama's own form */
 		*ret = json_text(r->arena, v);
@@ -286,10 +300,15 @@ static int read_arguments(const struct oc_reader *r, const json *v, const struct
 		*ret = STR("{}");
 		return RC_OK;
 	}
-	parsed = json_parse(r->arena, *ret, NULL);
-	if (!json_is_obj(parsed))
-		return oc_refuse(r, &here, "it must be the JSON text of an object.");
-	return RC_OK;
+	rc = oc_parse(r->arena, *ret, &parsed, NULL);
+	if (rc == RC_SYNTAX) {
+		*ret = wrap_text(r->arena, *ret);
+		return ret->ptr ? RC_OK : oc_nomem(r);
+	}
+	if (rc)
+		return oc_nomem(r);
+	return json_is_obj(parsed) ? RC_OK
+				   : oc_refuse(r, &here, "it must be the JSON text of an object.");
 }
 
 static int read_function(const struct oc_reader *r, const json *f, const struct oc_path *at,

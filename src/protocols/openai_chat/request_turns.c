@@ -397,33 +397,42 @@ static bool has_seal(const struct ir_part *p)
 	return p->kind == IR_PART_REASONING && (p->signature.len || str_present(p->redacted));
 }
 
-static void write_details(struct oc_writer *w, const struct ir_message *m)
+static void write_detail(struct oc_writer *w, const struct ir_part *p, unsigned index)
 {
-	unsigned n = 0;
 	struct jw *j = &w->w;
 
+	begin_part(w, str_present(p->redacted) ? "reasoning.encrypted" : "reasoning.text");
+	if (str_present(p->redacted)) {
+		jw_kstr(j, "data", p->redacted);
+	} else {
+		jw_kstr(j, "text", p->text);
+		if (p->signature.len)
+			jw_kstr(j, "signature", p->signature);
+	}
+	jw_kcstr(j, "format", oc_origin_format(p->origin));
+	jw_ki64(j, "index", index);
+	jw_end_obj(j);
+}
+
+/* All of the reasoning, or none: who reads details reads nothing else. */
+static void write_details(struct oc_writer *w, const struct ir_message *m)
+{
+	bool any = false;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < m->n_parts; i++)
+		any = any || has_seal(&m->parts[i]);
+	if (!any)
+		return;
+	jw_key(&w->w, "reasoning_details");
+	jw_arr(&w->w);
 	for (unsigned i = 0; i < m->n_parts; i++) {
 		const struct ir_part *p = &m->parts[i];
 
-		if (!has_seal(p))
-			continue;
-		if (n == 0) {
-			jw_key(j, "reasoning_details");
-			jw_arr(j);
-		}
-		begin_part(w, str_present(p->redacted) ? "reasoning.encrypted" : "reasoning.text");
-		if (str_present(p->redacted)) {
-			jw_kstr(j, "data", p->redacted);
-		} else {
-			jw_kstr(j, "text", p->text);
-			jw_kstr(j, "signature", p->signature);
-		}
-		jw_kcstr(j, "format", oc_origin_format(p->origin));
-		jw_ki64(j, "index", n++);
-		jw_end_obj(j);
+		if (p->kind == IR_PART_REASONING && (p->text.len || has_seal(p)))
+			write_detail(w, p, n++);
 	}
-	if (n)
-		jw_end_arr(j);
+	jw_end_arr(&w->w);
 }
 
 /* Trap 46: only some want their reasoning back; most answer 400 to it. */

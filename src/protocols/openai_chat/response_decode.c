@@ -62,28 +62,38 @@ static int learn_head(struct protocol_decoder *d, const json *root)
 
 /* --- one delta, or one whole message: they have the same members --- */
 
+bool oc_detail_read(const json *v, struct oc_detail *ret)
+{
+	struct str type = json_str(json_get(v, STR("type")));
+
+	*ret = (struct oc_detail){ .index = -1 };
+	(void)json_i64(json_get(v, STR("index")), &ret->index);
+	ret->origin = oc_format_origin(json_str(json_get(v, STR("format"))));
+	if (str_eq(type, STR("reasoning.text"))) {
+		ret->text = json_str(json_get(v, STR("text")));
+		ret->signature = json_str(json_get(v, STR("signature")));
+		return true;
+	}
+	if (str_eq(type, STR("reasoning.summary"))) {
+		ret->text = json_str(json_get(v, STR("summary")));
+		return true;
+	}
+	ret->redacted = json_str(json_get(v, STR("data")));
+	return str_eq(type, STR("reasoning.encrypted")) && ret->redacted.len;
+}
+
 static int read_details(struct protocol_decoder *d, const json *details, bool *ret_any)
 {
 	struct json_iter it = json_iter(details);
 	int rc = RC_OK;
 
 	while (!rc && json_next(&it)) {
-		struct str type = json_str(json_get(it.val, STR("type")));
-		struct oc_detail detail = { .index = -1 };
+		struct oc_detail detail;
 
-		if (!json_i64(json_get(it.val, STR("index")), &detail.index) || detail.index < 0)
-			detail.index = 0;
-		detail.origin = oc_format_origin(json_str(json_get(it.val, STR("format"))));
-		if (str_eq(type, STR("reasoning.text"))) {
-			detail.text = json_str(json_get(it.val, STR("text")));
-			detail.signature = json_str(json_get(it.val, STR("signature")));
-		} else if (str_eq(type, STR("reasoning.summary"))) {
-			detail.text = json_str(json_get(it.val, STR("summary")));
-		} else if (str_eq(type, STR("reasoning.encrypted"))) {
-			detail.redacted = json_str(json_get(it.val, STR("data")));
-		} else {
+		if (!oc_detail_read(it.val, &detail))
 			continue;
-		}
+		if (detail.index < 0)
+			detail.index = 0;
 		*ret_any = true;
 		rc = oc_blocks_detail(&d->blocks, &detail);
 	}

@@ -135,7 +135,8 @@ static void put_detail(struct jw *w, unsigned index, const struct ir_block *b)
 	} else {
 		jw_kcstr(w, "type", "reasoning.text");
 		jw_kstr(w, "text", b->text);
-		jw_kstr(w, "signature", b->signature);
+		if (b->signature.len)
+			jw_kstr(w, "signature", b->signature);
 	}
 	jw_kcstr(w, "format", oc_origin_format(b->origin));
 	jw_ki64(w, "index", index);
@@ -344,32 +345,39 @@ static unsigned count_kind(const struct ir_response *r, enum ir_block_kind kind)
 	return n;
 }
 
-static bool has_details(const struct ir_block *b)
+static bool has_seal(const struct ir_block *b)
 {
 	return b->kind == IR_BLOCK_REASONING && (b->signature.len || str_present(b->redacted));
 }
 
-static void put_reasoning(struct jw *w, const struct ir_response *r)
+/* All of the reasoning, or none: who reads details reads nothing else. */
+static void put_details(struct jw *w, const struct ir_response *r)
 {
+	bool any = false;
 	unsigned n = 0;
 
+	for (unsigned i = 0; i < r->n_blocks; i++)
+		any = any || has_seal(&r->blocks[i]);
+	if (!any)
+		return;
+	jw_key(w, "reasoning_details");
+	jw_arr(w);
+	for (unsigned i = 0; i < r->n_blocks; i++) {
+		const struct ir_block *b = &r->blocks[i];
+
+		if (b->kind == IR_BLOCK_REASONING && (b->text.len || has_seal(b)))
+			put_detail(w, n++, b);
+	}
+	jw_end_arr(w);
+}
+
+static void put_reasoning(struct jw *w, const struct ir_response *r)
+{
 	if (!count_kind(r, IR_BLOCK_REASONING))
 		return;
 	jw_key(w, "reasoning_content");
 	put_joined(w, r, IR_BLOCK_REASONING);
-	for (unsigned i = 0; i < r->n_blocks; i++) {
-		const struct ir_block *b = &r->blocks[i];
-
-		if (!has_details(b))
-			continue;
-		if (n == 0) {
-			jw_key(w, "reasoning_details");
-			jw_arr(w);
-		}
-		put_detail(w, n++, b);
-	}
-	if (n)
-		jw_end_arr(w);
+	put_details(w, r);
 }
 
 static void put_annotations(struct jw *w, const struct ir_response *r)

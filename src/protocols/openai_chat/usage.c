@@ -6,6 +6,9 @@
 
 #include "protocols/glance.h"
 
+/* Beyond it a number is nonsense, and sums of such would overflow. */
+#define MOST_TOKENS (INT64_C(1) << 53)
+
 /* What of a usage object is read: our counts, and its total, which settles doubts. */
 struct counts {
 	struct ir_usage u;
@@ -42,6 +45,12 @@ static void merge_counts(struct counts *c, struct ir_usage *io)
 {
 	struct ir_usage *u = &c->u;
 
+	for (unsigned i = 0; i < N_PLACES; i++) {
+		int64_t *n = (int64_t *)((char *)c + places[i].at);
+
+		if (*n > MOST_TOKENS)
+			*n = MOST_TOKENS;
+	}
 	if (u->reasoning > 0 && u->input >= 0 && u->output >= 0 && u->reasoning <= c->total &&
 	    c->total - u->reasoning == u->input + u->output)
 		u->output += u->reasoning;
@@ -80,7 +89,7 @@ void oc_usage_glance(struct str text, struct ir_usage *io)
 
 static int64_t known(int64_t n)
 {
-	return n < 0 ? 0 : n;
+	return n < 0 ? 0 : n < MOST_TOKENS ? n : MOST_TOKENS;
 }
 
 void oc_usage_write(struct jw *w, const struct ir_usage *u)

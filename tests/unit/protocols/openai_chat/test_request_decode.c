@@ -337,6 +337,13 @@ static void trap_059_arguments_are_an_object_or_nothing(void **state)
 			&r, &err),
 		RC_INVALID);
 	assert_string_equal(err.param, "messages[0].tool_calls[0].function.arguments");
+	/* As langchain's agents send it, and OpenAI takes it. */
+	CHECK_STR_IS(talk("{'role':'assistant','tool_calls':[{'id':'a','function':{'name':'f',"
+			  "'arguments':'15 * 4'}}]}")
+			     ->messages[0]
+			     .parts[0]
+			     .arguments,
+		     quotes(arena, "{'input':'15 * 4'}"));
 }
 
 static void trap_039_results_of_a_turn_are_one_message_and_text_joins_behind(void **state)
@@ -462,7 +469,8 @@ static const struct {
 	{ "'stop':5", "stop" },
 	{ "'stop':['a',5]", "stop[1]" },
 	{ "'tools':{}", "tools" },
-	{ "'tools':[{'function':{}}]", "tools[0].type" },
+	{ "'tools':[{'fn':{}}]", "tools[0].type" },
+	{ "'tools':[{'function':{}}]", "tools[0].function.name" },
 	{ "'tools':[{'type':'function'}]", "tools[0].function" },
 	{ "'tools':[{'type':'function','function':{}}]", "tools[0].function.name" },
 	{ "'tools':[{'type':'function','function':{'name':'f','parameters':[]}}]",

@@ -15,7 +15,9 @@ static struct request_target target;
 static int setup(void **state)
 {
 	arena = arena_new(64 << 20);
-	target = (struct request_target){ .model = STR("up"), .budget = { 0, 0, 1024, 2048, 8192, 16384, 32768, 65536 } };
+	target = (struct request_target){
+		.model = STR("up"), .budget = { 0, 0, 1024, 2048, 8192, 16384, 32768, 65536 }
+	};
 	return arena ? 0 : -1;
 }
 
@@ -104,36 +106,60 @@ static void check_round(const char *body)
 static void what_chat_says_comes_back_the_same(void **state)
 {
 	target.quirks = QUIRK_TOP_K | QUIRK_SEND_REASONING | QUIRK_ALLOWED_TOOLS;
-	check_round("{'model':'up','messages':[{'role':'system','content':'s'},{'role':'developer','content':'d'},"
-		    "{'role':'user','name':'bob','content':[{'type':'text','text':'a'},{'type':'image_url','image_url':"
-		    "{'url':'data:image/png;base64,QUJD','detail':'low'}},{'type':'image_url','image_url':{'url':'https://x'}},"
-		    "{'type':'file','file':{'filename':'a.pdf','file_data':'data:application/pdf;base64,QUJD'}},"
-		    "{'type':'file','file':{'file_id':'f'}},{'type':'input_audio','input_audio':{'data':'QQ==','format':'wav'}},"
-		    "{'type':'video_url','video_url':{'url':'v'}}]},"
-		    "{'role':'assistant','content':null,'reasoning_content':'hm','reasoning_details':[{'type':'reasoning.text',"
-		    "'text':'hm','signature':'S','format':'anthropic-claude-v1','index':0},{'type':'reasoning.encrypted',"
-		    "'data':'E','format':'anthropic-claude-v1','index':1}],'tool_calls':[{'id':'a','type':'function','function':"
-		    "{'name':'f','arguments':'{\\'x\\': 1.10}'}},{'id':'b','type':'custom','custom':{'name':'c','input':'i'}}]},"
-		    "{'role':'tool','tool_call_id':'a','content':'1'},{'role':'tool','tool_call_id':'b','content':"
-		    "[{'type':'text','text':'2'},{'type':'text','text':'3'}]},{'role':'user','content':'go'},"
-		    "{'role':'assistant','content':'no','refusal':'r'},{'role':'user','content':''},"
-		    "{'role':'assistant','content':'pre'}],"
-		    "'tools':[{'type':'function','function':{'name':'f','description':'d','parameters':{'type':'object'},"
-		    "'strict':true}},{'type':'custom','custom':{'name':'c'}}],"
-		    "'tool_choice':{'type':'allowed_tools','allowed_tools':{'mode':'auto','tools':[{'type':'function',"
-		    "'function':{'name':'f'}}]}},'parallel_tool_calls':false,"
-		    "'response_format':{'type':'json_schema','json_schema':{'name':'n','description':'d','schema':{'a':1.10},"
-		    "'strict':false}},'reasoning_effort':'minimal','max_completion_tokens':5,'temperature':1.10,'top_p':0.5,"
-		    "'frequency_penalty':1,'presence_penalty':-1,'top_k':4,'seed':9007199254740993,'n':2,'logprobs':true,"
-		    "'top_logprobs':2,'stop':['a','\\n'],'stream':true,'stream_options':{'include_usage':true},'store':true,"
-		    "'user':'u','service_tier':'flex','verbosity':'low','prompt_cache_key':'k','safety_identifier':'s',"
-		    "'metadata':{'a':'b'},'logit_bias':{'5':1},'prediction':{'type':'content','content':'x'},"
-		    "'modalities':['text'],'audio':{'voice':'v'},'web_search_options':{'x':1}}");
+	check_round(
+		"{'model':'up','messages':[{'role':'system','content':'s'},{'role':'developer','"
+		"content':'d'},"
+		"{'role':'user','name':'bob','content':[{'type':'text','text':'a'},{'type':'image_"
+		"url','image_url':"
+		"{'url':'data:image/"
+		"png;base64,QUJD','detail':'low'}},{'type':'image_url','image_url':{'url':'https://"
+		"x'}},"
+		"{'type':'file','file':{'filename':'a.pdf','file_data':'data:application/"
+		"pdf;base64,QUJD'}},"
+		"{'type':'file','file':{'file_id':'f'}},{'type':'input_audio','input_audio':{'data'"
+		":'QQ==','format':'wav'}},"
+		"{'type':'video_url','video_url':{'url':'v'}}]},"
+		"{'role':'assistant','content':null,'reasoning_content':'hm','reasoning_details':[{"
+		"'type':'reasoning.text',"
+		"'text':'hm','signature':'S','format':'anthropic-claude-v1','index':0},{'type':'"
+		"reasoning.encrypted',"
+		"'data':'E','format':'anthropic-claude-v1','index':1}],'tool_calls':[{'id':'a','"
+		"type':'function','function':"
+		"{'name':'f','arguments':'{\\'x\\': "
+		"1.10}'}},{'id':'b','type':'custom','custom':{'name':'c','input':'i'}}]},"
+		"{'role':'tool','tool_call_id':'a','content':'1'},{'role':'tool','tool_call_id':'b'"
+		",'content':"
+		"[{'type':'text','text':'2'},{'type':'text','text':'3'}]},{'role':'user','content':"
+		"'go'},"
+		"{'role':'assistant','content':'no','refusal':'r'},{'role':'user','content':''},"
+		"{'role':'assistant','content':'pre'}],"
+		"'tools':[{'type':'function','function':{'name':'f','description':'d','parameters':"
+		"{'type':'object'},"
+		"'strict':true}},{'type':'custom','custom':{'name':'c'}}],"
+		"'tool_choice':{'type':'allowed_tools','allowed_tools':{'mode':'auto','tools':[{'"
+		"type':'function',"
+		"'function':{'name':'f'}}]}},'parallel_tool_calls':false,"
+		"'response_format':{'type':'json_schema','json_schema':{'name':'n','description':'"
+		"d','schema':{'a':1.10},"
+		"'strict':false}},'reasoning_effort':'minimal','max_completion_tokens':5,'"
+		"temperature':1.10,'top_p':0.5,"
+		"'frequency_penalty':1,'presence_penalty':-1,'top_k':4,'seed':9007199254740993,'n':"
+		"2,'logprobs':true,"
+		"'top_logprobs':2,'stop':['a','\\n'],'stream':true,'stream_options':{'include_"
+		"usage':true},'store':true,"
+		"'user':'u','service_tier':'flex','verbosity':'low','prompt_cache_key':'k','safety_"
+		"identifier':'s',"
+		"'metadata':{'a':'b'},'logit_bias':{'5':1},'prediction':{'type':'content','content'"
+		":'x'},"
+		"'modalities':['text'],'audio':{'voice':'v'},'web_search_options':{'x':1}}");
 	lost(NULL);
-	check_round("{'model':'up','messages':[{'role':'user','content':'u'}],'tools':[{'type':'function','function':"
-		    "{'name':'f','parameters':{}}}],'tool_choice':{'type':'function','function':{'name':'f'}},"
+	check_round("{'model':'up','messages':[{'role':'user','content':'u'}],'tools':[{'type':'"
+		    "function','function':"
+		    "{'name':'f','parameters':{}}}],'tool_choice':{'type':'function','function':{'"
+		    "name':'f'}},"
 		    "'response_format':{'type':'json_object'}}");
-	check_round("{'model':'up','messages':[{'role':'assistant','content':'','reasoning_content':'hm'}]}");
+	check_round("{'model':'up','messages':[{'role':'assistant','content':'','reasoning_content'"
+		    ":'hm'}]}");
 }
 
 /* --- the field test --- */
@@ -151,9 +177,11 @@ static void set_field(struct ir_request *r, struct str field)
 	else if (str_eq(field, STR("parallel")))
 		r->choice.parallel = IR_FALSE;
 	else if (str_eq(field, STR("format")))
-		r->format = (struct ir_format){ .kind = IR_FORMAT_JSON_SCHEMA, .schema = STR("{}") };
+		r->format =
+			(struct ir_format){ .kind = IR_FORMAT_JSON_SCHEMA, .schema = STR("{}") };
 	else if (str_eq(field, STR("reasoning")))
-		r->reasoning = (struct ir_reasoning){ .budget = 5000, .thinking = IR_THINKING_ENABLED };
+		r->reasoning =
+			(struct ir_reasoning){ .budget = 5000, .thinking = IR_THINKING_ENABLED };
 	else if (str_eq(field, STR("stop")))
 		r->stop = stop, r->n_stop = 1;
 	else if (str_eq(field, STR("logprobs")))
@@ -248,7 +276,8 @@ static void trap_091_extras_of_another_protocol_are_disclosed(void **state)
 
 static void trap_036_developer_is_system_where_it_is_unknown(void **state)
 {
-	struct ir_request *r = decode(quotes(arena, "{'model':'m','messages':[{'role':'developer','content':'d'}]}"));
+	struct ir_request *r = decode(
+		quotes(arena, "{'model':'m','messages':[{'role':'developer','content':'d'}]}"));
 
 	has(encode(r), "{'role':'developer','content':'d'}");
 	target.quirks = QUIRK_NO_DEVELOPER_ROLE;
@@ -269,10 +298,15 @@ static void trap_035_system_blocks_join_with_a_blank_line(void **state)
 
 static void trap_042_what_a_result_cannot_hold_follows_the_results(void **state)
 {
-	struct ir_part image[] = { { .kind = IR_PART_IMAGE, .media = { .mime = STR("image/png"), .data = STR("QUJD") } } };
+	struct ir_part image[] = { { .kind = IR_PART_IMAGE,
+				     .media = { .mime = STR("image/png"), .data = STR("QUJD") } } };
 	struct ir_part mixed[] = { { .kind = IR_PART_TEXT, .text = STR("see") }, image[0] };
 	struct ir_part parts[] = {
-		{ .kind = IR_PART_TOOL_RESULT, .id = STR("a"), .name = STR("f"), .content = image, .n_content = 1 },
+		{ .kind = IR_PART_TOOL_RESULT,
+		  .id = STR("a"),
+		  .name = STR("f"),
+		  .content = image,
+		  .n_content = 1 },
 		{ .kind = IR_PART_TOOL_RESULT, .id = STR("b"), .content = mixed, .n_content = 2 },
 		{ .kind = IR_PART_TEXT, .text = STR("well?") },
 	};
@@ -280,7 +314,8 @@ static void trap_042_what_a_result_cannot_hold_follows_the_results(void **state)
 	struct ir_request r = foreign(&m, parts, 3);
 
 	has(encode(&r),
-	    "[{'role':'tool','tool_call_id':'a','content':'(The result is attached to the next user message.)'},"
+	    "[{'role':'tool','tool_call_id':'a','content':'(The result is attached to the next "
+	    "user message.)'},"
 	    "{'role':'tool','tool_call_id':'b','content':'see'},{'role':'user','content':["
 	    "{'type':'text','text':'Attached to the result of f (a):'},"
 	    "{'type':'image_url','image_url':{'url':'data:image/png;base64,QUJD'}},"
@@ -293,7 +328,10 @@ static void trap_042_what_a_result_cannot_hold_follows_the_results(void **state)
 static void trap_041_an_error_keeps_its_content_and_is_disclosed(void **state)
 {
 	struct ir_part text = { .kind = IR_PART_TEXT, .text = STR("ENOENT") };
-	struct ir_part result = { .kind = IR_PART_TOOL_RESULT, .id = STR("a"), .content = &text, .n_content = 1,
+	struct ir_part result = { .kind = IR_PART_TOOL_RESULT,
+				  .id = STR("a"),
+				  .content = &text,
+				  .n_content = 1,
 				  .is_error = true };
 	struct ir_message m;
 	struct ir_request r = foreign(&m, &result, 1);
@@ -305,7 +343,8 @@ static void trap_041_an_error_keeps_its_content_and_is_disclosed(void **state)
 static void trap_043_empty_content_is_a_string_and_empty_parts_vanish(void **state)
 {
 	struct ir_part parts[] = { { .kind = IR_PART_TEXT, .text = STR("") },
-				   { .kind = IR_PART_IMAGE, .media = { .source = IR_MEDIA_URL, .data = STR("u") } } };
+				   { .kind = IR_PART_IMAGE,
+				     .media = { .source = IR_MEDIA_URL, .data = STR("u") } } };
 	struct ir_part result = { .kind = IR_PART_TOOL_RESULT, .id = STR("a") };
 	struct ir_message m;
 	struct ir_request r = foreign(&m, parts, 0);
@@ -314,14 +353,17 @@ static void trap_043_empty_content_is_a_string_and_empty_parts_vanish(void **sta
 	r = foreign(&m, parts, 1);
 	has(encode(&r), "[{'role':'user','content':''}]");
 	r = foreign(&m, parts, 2);
-	has(encode(&r), "[{'role':'user','content':[{'type':'image_url','image_url':{'url':'u'}}]}]");
+	has(encode(&r),
+	    "[{'role':'user','content':[{'type':'image_url','image_url':{'url':'u'}}]}]");
 	r = foreign(&m, &result, 1);
 	has(encode(&r), "[{'role':'tool','tool_call_id':'a','content':''}]");
 }
 
 static void trap_044_content_beside_calls_is_null_or_empty(void **state)
 {
-	struct ir_part call = { .kind = IR_PART_TOOL_CALL, .id = STR("a"), .name = STR("f"), .arguments = STR("{}") };
+	struct ir_part call = {
+		.kind = IR_PART_TOOL_CALL, .id = STR("a"), .name = STR("f"), .arguments = STR("{}")
+	};
 	struct ir_message m;
 	struct ir_request r = foreign(&m, &call, 1);
 
@@ -353,21 +395,26 @@ static void trap_046_reasoning_goes_only_to_who_wants_it(void **state)
 static void trap_054_documents_become_files_or_text(void **state)
 {
 	struct ir_part parts[] = {
-		{ .kind = IR_PART_FILE, .media = { .mime = STR("application/pdf"), .data = STR("QUJD") } },
-		{ .kind = IR_PART_FILE, .media = { .source = IR_MEDIA_TEXT, .data = STR("body"), .name = STR("T") } },
-		{ .kind = IR_PART_FILE, .media = { .source = IR_MEDIA_URL, .data = STR("https://d") } },
+		{ .kind = IR_PART_FILE,
+		  .media = { .mime = STR("application/pdf"), .data = STR("QUJD") } },
+		{ .kind = IR_PART_FILE,
+		  .media = { .source = IR_MEDIA_TEXT, .data = STR("body"), .name = STR("T") } },
+		{ .kind = IR_PART_FILE,
+		  .media = { .source = IR_MEDIA_URL, .data = STR("https://d") } },
 	};
 	struct ir_message m;
 	struct ir_request r = foreign(&m, parts, 3);
 
-	has(encode(&r), "'content':[{'type':'file','file':{'filename':'document.pdf','file_data':"
-			"'data:application/pdf;base64,QUJD'}},{'type':'text','text':'T\\n\\nbody'}]");
+	has(encode(&r),
+	    "'content':[{'type':'file','file':{'filename':'document.pdf','file_data':"
+	    "'data:application/pdf;base64,QUJD'}},{'type':'text','text':'T\\n\\nbody'}]");
 	lost("document");
 }
 
 static void text_goes_as_one_string_where_parts_are_unknown(void **state)
 {
-	struct ir_part parts[] = { { .kind = IR_PART_TEXT, .text = STR("a") }, { .kind = IR_PART_TEXT, .text = STR("b") } };
+	struct ir_part parts[] = { { .kind = IR_PART_TEXT, .text = STR("a") },
+				   { .kind = IR_PART_TEXT, .text = STR("b") } };
 	struct ir_message m;
 	struct ir_request r = foreign(&m, parts, 2);
 
@@ -379,10 +426,15 @@ static void text_goes_as_one_string_where_parts_are_unknown(void **state)
 static void trap_061_ids_that_are_too_long_are_shortened_alike(void **state)
 {
 	char id[80];
-	struct ir_part call = { .kind = IR_PART_TOOL_CALL, .id = { id, 80 }, .name = STR("f"), .arguments = STR("{}") };
+	struct ir_part call = { .kind = IR_PART_TOOL_CALL,
+				.id = { id, 80 },
+				.name = STR("f"),
+				.arguments = STR("{}") };
 	struct ir_part result = { .kind = IR_PART_TOOL_RESULT, .id = { id, 80 } };
-	struct ir_message messages[] = { { .role = IR_ROLE_ASSISTANT, .parts = &call, .n_parts = 1 },
-					 { .role = IR_ROLE_USER, .parts = &result, .n_parts = 1 } };
+	struct ir_message messages[] = {
+		{ .role = IR_ROLE_ASSISTANT, .parts = &call, .n_parts = 1 },
+		{ .role = IR_ROLE_USER, .parts = &result, .n_parts = 1 }
+	};
 	struct ir_request r;
 	const struct ir_request *back;
 
@@ -394,16 +446,20 @@ static void trap_061_ids_that_are_too_long_are_shortened_alike(void **state)
 	assert_int_equal(back->messages[0].parts[0].id.len, 64);
 	CHECK_STR_IS(back->messages[1].parts[0].id, back->messages[0].parts[0].id);
 	id[79] = 'y';
-	assert_false(str_eq(decode(encode(&r))->messages[0].parts[0].id, back->messages[0].parts[0].id));
+	assert_false(
+		str_eq(decode(encode(&r))->messages[0].parts[0].id, back->messages[0].parts[0].id));
 }
 
 /* --- tools and choice --- */
 
 static struct ir_tool function = { .name = STR_INIT("f") };
-static struct ir_tool server = { .server_raw = STR_INIT("{\"type\":\"web_search_20250305\",\"name\":\"web_search\"}"),
-				 .origin = "anthropic-messages" };
+static struct ir_tool server = {
+	.server_raw = STR_INIT("{\"type\":\"web_search_20250305\",\"name\":\"web_search\"}"),
+	.origin = "anthropic-messages"
+};
 
-static struct ir_request asking(struct ir_message *m, struct ir_part *part, struct ir_tool *tools, unsigned n)
+static struct ir_request asking(struct ir_message *m, struct ir_part *part, struct ir_tool *tools,
+				unsigned n)
 {
 	struct ir_request r = foreign(m, part, 1);
 
@@ -422,7 +478,8 @@ static void trap_094_a_vendors_own_tool_is_left_out_by_name_or_refused(void **st
 	struct str out = encode(&r);
 
 	lacks(out, "web_search");
-	has(out, "'tools':[{'type':'function','function':{'name':'f','parameters':{'type':'object','properties':{}}}}]");
+	has(out, "'tools':[{'type':'function','function':{'name':'f','parameters':{'type':'object',"
+		 "'properties':{}}}}]");
 	lost("web_search_20250305");
 
 	r.choice = (struct ir_tool_choice){ .mode = IR_CHOICE_NAMED, .name = STR("web_search") };
@@ -447,14 +504,17 @@ static void trap_076_allowed_tools_bind_everywhere(void **state)
 	struct ir_request r = asking(&m, &part, tools, 2);
 	struct str out;
 
-	r.choice = (struct ir_tool_choice){ .mode = IR_CHOICE_REQUIRED, .allowed = allowed, .n_allowed = 1 };
+	r.choice = (struct ir_tool_choice){ .mode = IR_CHOICE_REQUIRED,
+					    .allowed = allowed,
+					    .n_allowed = 1 };
 	out = encode(&r);
 	lacks(out, "'name':'f'");
 	has(out, "'tool_choice':'required'");
 	target.quirks = QUIRK_ALLOWED_TOOLS;
 	out = encode(&r);
 	has(out, "'name':'f'");
-	has(out, "'tool_choice':{'type':'allowed_tools','allowed_tools':{'mode':'required','tools':[{'type':'function',"
+	has(out, "'tool_choice':{'type':'allowed_tools','allowed_tools':{'mode':'required','tools':"
+		 "[{'type':'function',"
 		 "'function':{'name':'g'}}]}}");
 }
 
@@ -478,16 +538,22 @@ static void trap_083_strict_is_set_only_where_the_schema_is(void **state)
 	struct ir_tool tool = { .name = STR("f"), .strict = IR_TRUE };
 	struct ir_request r = asking(&m, &part, &tool, 1);
 
-	tool.parameters = quotes(arena, "{'type':'object','properties':{'a':{'type':'object','properties':{}}},"
-					"'required':['a'],'additionalProperties':false}");
+	tool.parameters =
+		quotes(arena,
+		       "{'type':'object','properties':{'a':{'type':'object','properties':{}}},"
+		       "'required':['a'],'additionalProperties':false}");
 	lacks(encode(&r), "strict");
 	lost("strict");
-	tool.parameters = quotes(arena, "{'type':'object','properties':{'a':{'type':'string'}},'required':['a'],"
-					"'additionalProperties':false}");
+	tool.parameters =
+		quotes(arena,
+		       "{'type':'object','properties':{'a':{'type':'string'}},'required':['a'],"
+		       "'additionalProperties':false}");
 	has(encode(&r), "'strict':true");
 	r.format = (struct ir_format){ .kind = IR_FORMAT_JSON_SCHEMA, .schema = tool.parameters };
-	has(encode(&r), "'response_format':{'type':'json_schema','json_schema':{'name':'response','schema':{'type':'object',"
-			"'properties':{'a':{'type':'string'}},'required':['a'],'additionalProperties':false},'strict':true}}");
+	has(encode(&r), "'response_format':{'type':'json_schema','json_schema':{'name':'response','"
+			"schema':{'type':'object',"
+			"'properties':{'a':{'type':'string'}},'required':['a'],'"
+			"additionalProperties':false},'strict':true}}");
 	r.format.schema = STR("{}");
 	lacks(encode(&r), "'schema':{},'strict'");
 }
@@ -503,7 +569,8 @@ static void a_schema_is_lent_as_words_where_it_is_unknown(void **state)
 	target.quirks = QUIRK_NO_JSON_SCHEMA;
 	out = encode(&r);
 	has(out, "'response_format':{'type':'json_object'}");
-	has(out, "{'role':'system','content':'Answer with a JSON object that follows this JSON schema:\\n{\\'a\\':1}'}");
+	has(out, "{'role':'system','content':'Answer with a JSON object that follows this JSON "
+		 "schema:\\n{\\'a\\':1}'}");
 	lost("response_format");
 }
 
@@ -514,8 +581,9 @@ static void trap_084_a_budget_becomes_the_nearest_effort(void **state)
 	static const struct {
 		int64_t budget;
 		const char *effort;
-	} rows[] = { { 100, "minimal" }, { 1500, "minimal" }, { 2048, "low" },	  { 6000, "medium" },
-		     { 12000, "medium" }, { 16000, "high" },  { 31999, "xhigh" }, { 1000000, "max" } };
+	} rows[] = { { 100, "minimal" }, { 1500, "minimal" }, { 2048, "low" },
+		     { 6000, "medium" }, { 12000, "medium" }, { 16000, "high" },
+		     { 31999, "xhigh" }, { 1000000, "max" } };
 	struct ir_part part;
 	struct ir_message m;
 	struct ir_request r = asking(&m, &part, NULL, 0);
@@ -601,8 +669,10 @@ static void trap_088_the_other_vendors_tier_is_translated(void **state)
 
 static void memory_that_runs_out_is_told(void **state)
 {
-	struct ir_request *r = decode(quotes(arena, "{'model':'m','messages':[{'role':'user','content':[{'type':'text','text':'a'},"
-						    "{'type':'text','text':'b'}]}]}"));
+	struct ir_request *r = decode(quotes(
+		arena,
+		"{'model':'m','messages':[{'role':'user','content':[{'type':'text','text':'a'},"
+		"{'type':'text','text':'b'}]}]}"));
 	struct buf out;
 
 	buf_init(&out, 20);
