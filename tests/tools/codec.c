@@ -1,56 +1,28 @@
 /* tests/tools/codec.c - the codecs on the command line, for tests that are not written in C.
  *
- *	codec events  PROTOCOL [--split N]    a stream on stdin -> its events, one JSON line each
+ *	codec events  PROTOCOL [STEP]         a stream on stdin -> its events, one JSON line each
  *	codec body    PROTOCOL                a whole answer -> its events
- *	codec tap     PROTOCOL                a stream -> one line an event with the relay tap's flags, then what it read
- *	codec stream  PROTOCOL CLIENT         a stream of PROTOCOL -> the same as a client of CLIENT gets it
- *	codec whole   PROTOCOL CLIENT         a stream (or body) of PROTOCOL -> one whole answer for a client of CLIENT
+ *	codec tap     PROTOCOL [hide-usage]   a stream -> what a relay passes on, then a line "#{...}" with what it read
+ *	codec stream  PROTOCOL CLIENT         a stream or body of PROTOCOL -> a stream as a client of CLIENT gets it
+ *	codec whole   PROTOCOL CLIENT         a stream or body of PROTOCOL -> one whole answer for a client of CLIENT
  *	codec request PROTOCOL UPSTREAM       a request -> {"body", "dropped"} as an upstream of UPSTREAM gets it
  *
- * events and body close with {"end": "ok" | what went wrong}. Exit 0 unless it was used wrongly.
+ * Events end in {"end": "ok" | what went wrong}; a stream or answer that went wrong in "#failed: why". STEP: feed so many
+ * bytes at a time. With --many in front stdin holds many inputs, each as its length in decimal, a newline
+ * and its bytes, and so do the results on stdout. Exit 0 unless it was used wrongly.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "tape.h"
 
-static struct str read_stdin(struct buf *b)
-{
-	char chunk[65536];
-	size_t n;
+struct job {
+	const struct protocol *p, *other; /* other: of the client or the upstream; may be NULL */
+	uint64_t step;
+	bool hide_usage;
+};
 
-	buf_init(b, TAPE_MAX);
-	while ((n = fread(chunk, 1, sizeof(chunk), stdin)) > 0)
-		buf_put(b, (struct str){ chunk, n });
-	return buf_str(b);
-}
-
-static void show(struct str s)
-{
-	(void)fwrite(s.ptr, 1, s.len, stdout);
-}
-
-static void show_end(int rc, const struct feed *f)
-{
-	struct buf b;
-	struct jw w;
-
-	buf_init(&b, TAPE_MAX);
-	w = jw_on(&b);
-	jw_obj(&w);
-	jw_kcstr(&w, "end",
-		 rc == 0         ? "ok"
-		 : f->breach     ? f->breach
-		 : f->err.msg[0] ? f->err.msg
-				 : "failed");
-	jw_ki64(&w, "rc", rc);
-	jw_end_obj(&w);
-	buf_putc(&b, '\n');
-	show(buf_str(&b));
-	buf_done(&b);
-}
-
-/* Text that starts an SSE stream, or a body? */
+/* Text of a whole body, or of a stream? */
 static bool is_body(struct str in)
 {
 	struct str t = str_trim(in);
@@ -58,49 +30,77 @@ static bool is_body(struct str in)
 	return t.len && (t.ptr[0] == '{' || t.ptr[0] == '[');
 }
 
-static int run_events(const struct protocol *p, struct str in, bool body, size_t step)
+static const char *why(const struct feed *f)
+{
+	return f->breach ? f->breach : f->err.msg[0] ? f->err.msg : "failed";
+}
+
+static void write_events(const struct job *job, struct str in, bool body, struct buf *out)
 {
 	struct tape t;
-	struct feed f = { .p = p, .sink = &t.sink };
+	struct feed f = { .p = job->p, .sink = &t.sink };
+	struct jw w;
 	int rc;
 
 	tape_init(&t);
-	rc = body ? feed_body(&f, in) : feed_stream(&f, in, step);
-	show(buf_str(&t.text));
-	show_end(rc, &f);
+	rc = body ? feed_body(&f, in) : feed_stream(&f, in, (size_t)job->step);
+	buf_put(out, buf_str(&t.text));
 	tape_done(&t);
-	return 0;
+	w = jw_on(out);
+	jw_obj(&w);
+	jw_kcstr(&w, "end", rc == 0 ? "ok" : why(&f));
+	jw_ki64(&w, "rc", rc);
+	jw_end_obj(&w);
+	buf_putc(out, '\n');
 }
 
-static int run_tap(const struct protocol *p, struct str in, bool hide)
+static void run_events(const struct job *job, struct str in, struct buf *out)
 {
-	struct arena *a = arena_new(TAPE_ARENA), *scratch = arena_new(TAPE_ARENA);
-	struct relay_tap tap = { .arena = a, .hide_usage = hide, .usage = IR_USAGE_NONE };
+	write_events(job, in, false, out);
+}
+
+static void run_body(const struct job *job, struct str in, struct buf *out)
+{
+	write_events(job, in, true, out);
+}
+
+static unsigned tap_stream(const struct job *job, struct relay_tap *tap, struct str in,
+			   struct buf *out)
+{
+	struct arena *scratch = arena_new(TAPE_ARENA);
 	struct sse_parser sse;
 	struct sse_event ev;
-	struct buf out;
-	struct jw w;
-	size_t used;
 	unsigned flags = 0;
+	size_t used;
 
-	buf_init(&out, TAPE_MAX);
 	sse_init(&sse, TAPE_MAX);
-	if (is_body(in)) {
-		flags = p->tap_body(&tap, scratch, in);
-	} else {
-		while (sse_next(&sse, in, &ev, &used) == SSE_EVENT) {
-			unsigned one = p->tap_event(&tap, scratch, &ev);
+	while (sse_next(&sse, in, &ev, &used) == SSE_EVENT) {
+		unsigned one = job->p->tap_event(tap, scratch, &ev);
 
-			flags |= one;
-			if (!(one & TAP_DROP))
-				show(one & TAP_EDIT ? tap.edited : ev.raw);
-			in = str_from_offset(in, used);
-			arena_reset(scratch);
-		}
-		show(in);
+		flags |= one;
+		if (!(one & TAP_DROP))
+			buf_put(out, one & TAP_EDIT ? tap->edited : ev.raw);
+		in = str_from_offset(in, used);
+		arena_reset(scratch);
 	}
-	w = jw_on(&out);
-	buf_puts(&out, "\n#");
+	buf_put(out, in); /* the torn rest passes too */
+	sse_done(&sse);
+	arena_free(scratch);
+	return flags;
+}
+
+static void run_tap(const struct job *job, struct str in, struct buf *out)
+{
+	struct arena *a = arena_new(TAPE_ARENA);
+	struct relay_tap tap = { .arena = a,
+				 .hide_usage = job->hide_usage,
+				 .usage = IR_USAGE_NONE };
+	unsigned flags =
+		is_body(in) ? job->p->tap_body(&tap, a, in) : tap_stream(job, &tap, in, out);
+	struct jw w;
+
+	buf_puts(out, "\n#");
+	w = jw_on(out);
 	jw_obj(&w);
 	jw_ki64(&w, "flags", flags);
 	tape_usage(&w, &tap.usage);
@@ -109,77 +109,62 @@ static int run_tap(const struct protocol *p, struct str in, bool hide)
 	if (flags & TAP_ERROR)
 		jw_kstr(&w, "error", tap.error.message);
 	jw_end_obj(&w);
-	buf_putc(&out, '\n');
-	show(buf_str(&out));
-	buf_done(&out);
 	buf_done(&tap.scratch);
-	sse_done(&sse);
-	arena_free(scratch);
 	arena_free(a);
-	return 0;
 }
 
-static int run_stream(const struct protocol *p, const struct protocol *client, struct str in)
+static void run_stream(const struct job *job, struct str in, struct buf *out)
 {
 	struct client_tape c;
-	struct feed f = { .p = p, .sink = &c.sink };
-	int rc;
+	struct feed f = { .p = job->p, .sink = &c.sink };
 
-	client_init(&c, client, true);
-	rc = is_body(in) ? feed_body(&f, in) : feed_stream(&f, in, 0);
-	show(buf_str(&c.out));
-	if (rc)
-		fprintf(stderr, "%s\n", f.breach ? f.breach : f.err.msg);
+	client_init(&c, job->other, true);
+	if (is_body(in) ? feed_body(&f, in) : feed_stream(&f, in, 0))
+		buf_printf(&c.out, "#failed: %s", why(&f));
+	buf_put(out, buf_str(&c.out));
 	client_done(&c);
-	return rc ? 1 : 0;
 }
 
-static int run_whole(const struct protocol *p, const struct protocol *client, struct str in)
+static void run_whole(const struct job *job, struct str in, struct buf *out)
 {
 	struct arena *a = arena_new(TAPE_ARENA);
 	struct encoder_options o = {
 		.arena = a, .id = STR("id-1"), .model = STR("model-1"), .created_s = 1700000000
 	};
 	struct ir_fold fold;
-	struct feed f = { .p = p, .sink = &fold.sink };
-	struct buf out;
+	struct feed f = { .p = job->p, .sink = &fold.sink };
 	int rc, status;
 
 	ir_fold_init(&fold, a);
-	buf_init(&out, TAPE_MAX);
 	rc = is_body(in) ? feed_body(&f, in) : feed_stream(&f, in, 0);
 	if (!rc && fold.failed)
-		client->encode_error(&fold.error, STR("req-1"), &out, &status);
+		job->other->encode_error(&fold.error, STR("req-1"), out, &status);
 	else if (!rc)
-		rc = client->encode_response(&o, &fold.response, &out);
-	show(buf_str(&out));
+		rc = job->other->encode_response(&o, &fold.response, out);
 	if (rc)
-		fprintf(stderr, "%s\n", f.breach ? f.breach : f.err.msg);
-	buf_done(&out);
+		buf_printf(out, "#failed: %s", why(&f));
 	arena_free(a);
-	return rc ? 1 : 0;
 }
 
-static int run_request(const struct protocol *p, const struct protocol *upstream, struct str in)
+static void run_request(const struct job *job, struct str in, struct buf *out)
 {
 	struct arena *a = arena_new(TAPE_ARENA);
-	struct request_target target = { .model = STR("model-1"),
-					 .default_max_tokens = 4096,
-					 .budget = { 0, 0, 1024, 2048, 8192, 16384, 32768,
-						     65536 } };
+	struct request_target target = {
+		.model = STR("model-1"),
+		.default_max_tokens = 4096,
+		.budget = { 0, 0, 1024, 2048, 8192, 16384, 32768, 65536 },
+	};
 	struct ir_request *r;
 	struct ir_losses losses;
 	struct err err = { .msg = "" };
-	struct buf body, out;
-	struct jw w;
-	int rc = p->decode_request(a, in, &r, &err);
+	struct buf body;
+	struct jw w = jw_on(out);
+	int rc = job->p->decode_request(a, in, &r, &err);
 
 	buf_init(&body, TAPE_MAX);
-	buf_init(&out, TAPE_MAX);
 	ir_losses_init(&losses, a);
 	if (!rc)
-		rc = upstream->encode_request(a, r, &target, &body, &losses, &err);
-	w = jw_on(&out);
+		rc = job->other->encode_request(a, r, &target, &body, &losses, &err);
 	jw_obj(&w);
 	if (rc) {
 		jw_kcstr(&w, "error", err.msg);
@@ -189,55 +174,91 @@ static int run_request(const struct protocol *p, const struct protocol *upstream
 		jw_kstr(&w, "dropped", ir_losses_text(&losses));
 	}
 	jw_end_obj(&w);
-	buf_putc(&out, '\n');
-	show(buf_str(&out));
-	buf_done(&out);
 	buf_done(&body);
 	arena_free(a);
-	return 0;
+}
+
+static const struct mode {
+	const char *name;
+	void (*run)(const struct job *job, struct str in, struct buf *out);
+	bool needs_other;
+} modes[] = {
+	{ "events", run_events, false }, { "body", run_body, false },
+	{ "tap", run_tap, false },       { "stream", run_stream, true },
+	{ "whole", run_whole, true },    { "request", run_request, true },
+};
+
+static const struct mode *find_mode(const char *name)
+{
+	for (size_t i = 0; i < sizeof(modes) / sizeof(*modes); i++) {
+		if (strcmp(modes[i].name, name) == 0)
+			return &modes[i];
+	}
+	return NULL;
+}
+
+static void show(struct buf *b)
+{
+	(void)fwrite(buf_str(b).ptr, 1, buf_len(b), stdout);
+	buf_reset(b);
+}
+
+/* Each input, as --many says; false when the lengths do not fit. */
+static bool run_many(const struct mode *mode, const struct job *job, struct str in, struct buf *out)
+{
+	while (in.len) {
+		struct str length = str_cut(&in, '\n');
+		uint64_t n;
+
+		if (!str_to_u64(length, &n) || n > in.len)
+			return false;
+		mode->run(job, (struct str){ in.ptr, (size_t)n }, out);
+		printf("%zu\n", buf_len(out));
+		show(out);
+		in = str_from_offset(in, (size_t)n);
+	}
+	return true;
 }
 
 static int usage(void)
 {
-	fputs("usage: codec events|body|tap|stream|whole|request PROTOCOL [OTHER | --split N | "
-	      "--hide-usage] < input\n",
+	fputs("usage: codec [--many] events|body|tap|stream|whole|request PROTOCOL [OTHER | STEP | "
+	      "hide-usage] < input\n",
 	      stderr);
 	return 2;
 }
 
 int main(int argc, char **argv)
 {
-	const struct protocol *p, *other = NULL;
-	struct str mode, in;
-	uint64_t step = 0;
-	struct buf b;
-	int rc;
+	bool many = argc > 1 && strcmp(argv[1], "--many") == 0;
+	char **args = argv + many, chunk[65536];
+	const struct mode *mode;
+	struct job job = { .step = 0 };
+	struct buf in, out;
+	size_t n;
 
-	if (argc < 3)
+	if (argc - many < 3)
 		return usage();
-	mode = str_from(argv[1]);
-	p = protocol_find(str_from(argv[2]));
-	if (argc == 4)
-		other = protocol_find(str_from(argv[3]));
-	if (argc == 5 && !str_to_u64(str_from(argv[4]), &step))
+	mode = find_mode(args[1]);
+	job.p = protocol_find(str_from(args[2]));
+	if (args[3]) {
+		job.other = protocol_find(str_from(args[3]));
+		job.hide_usage = strcmp(args[3], "hide-usage") == 0;
+		if (!job.other && !job.hide_usage && !str_to_u64(str_from(args[3]), &job.step))
+			return usage();
+	}
+	if (!mode || !job.p || (mode->needs_other && !job.other))
 		return usage();
-	if (!p)
+	buf_init(&in, 1u << 30);
+	buf_init(&out, 1u << 30);
+	while ((n = fread(chunk, 1, sizeof(chunk), stdin)) > 0)
+		buf_put(&in, (struct str){ chunk, n });
+	if (!many)
+		mode->run(&job, buf_str(&in), &out);
+	else if (!run_many(mode, &job, buf_str(&in), &out))
 		return usage();
-	in = read_stdin(&b);
-	if (str_eq(mode, STR("events")) || str_eq(mode, STR("body")))
-		rc = run_events(p, in, mode.len == 4, (size_t)step);
-	else if (str_eq(mode, STR("tap")))
-		rc = run_tap(p, in, argc == 4);
-	else if (!other)
-		rc = usage();
-	else if (str_eq(mode, STR("stream")))
-		rc = run_stream(p, other, in);
-	else if (str_eq(mode, STR("whole")))
-		rc = run_whole(p, other, in);
-	else if (str_eq(mode, STR("request")))
-		rc = run_request(p, other, in);
-	else
-		rc = usage();
-	buf_done(&b);
-	return rc;
+	show(&out);
+	buf_done(&in);
+	buf_done(&out);
+	return 0;
 }

@@ -350,7 +350,7 @@ unsigned oc_tap_body(struct relay_tap *t, struct arena *scratch, struct str body
 	    str_trim(str_from_offset(choices, 1)).ptr[0] == ']')
 		return 0;
 	oc_usage_glance(usage, &t->usage);
-	if (reason.len && reason.ptr[0] == '"') {
+	if (reason.len > 1 && reason.ptr[0] == '"' && reason.ptr[1] != '"') {
 		struct str rest = str_from_offset(reason, 1);
 		bool failed;
 

@@ -174,7 +174,8 @@ static int read_functions(const struct oc_reader *r, const json *v, struct ir_re
 /* The name in {"type":"function","function":{"name"}}, {"type":"custom","custom":{"name"}}, or flat. */
 static struct str choice_name(const json *v)
 {
-	const json *inner = json_get(v, json_str(json_get(v, STR("type"))));
+	struct str type = json_str(json_get(v, STR("type")));
+	const json *inner = json_get(v, type.len ? type : STR("function"));
 
 	return json_str(json_get(json_is_obj(inner) ? inner : v, STR("name")));
 }
@@ -372,7 +373,7 @@ static int read_thinking(const struct oc_reader *r, const json *v, struct ir_req
 		q->reasoning.thinking = IR_THINKING_DISABLED;
 	else if (str_eq(type, STR("adaptive")))
 		q->reasoning.thinking = IR_THINKING_ADAPTIVE;
-	else
+	else if (type.len) /* without one there are vendors' own members (Z.ai) */
 		return oc_refuse(r, &at, "type must be 'enabled', 'disabled' or 'adaptive'.");
 	return RC_OK;
 }
