@@ -1,6 +1,7 @@
 /* http/client.c - the client of one worker: its birth and its end.
  *
- * The hard thing is the end: connections live on until libuv has closed them, and name their client then.
+ * The hard thing is the end: connections live on until libuv has closed them, and name their
+ * client then.
  */
 #include "http/client.h"
 

@@ -1,10 +1,12 @@
-/* http/client.h - the provider side of the gateway: HTTP/1.1 calls over pooled connections of one worker.
+/* http/client.h - the provider side of the gateway: HTTP/1.1 calls over pooled connections of
+ * one worker.
  *
- * A call leases an idle connection of its origin or opens one (DNS off the loop, several addresses tried, TLS verified),
- * writes, reads, and ends in exactly one of on_end and on_error. It keeps the four deadlines itself. It replays
- * by itself once, and only when the connection was a reused one, not one response byte had come, and the
- * failure was the connection's (R: stale pool).
- * Never follows redirects (R12). Sends exactly the fields it is given, plus Host and Content-Length.
+ * A call leases an idle connection of its origin or opens one (DNS off the loop, several
+ * addresses tried, TLS verified), writes, reads, and ends in exactly one of on_end and on_error.
+ * It keeps the four deadlines itself. It replays by itself once, and only when the connection
+ * was a reused one, not one response byte had come, and the failure was the connection's (R:
+ * stale pool). Never follows redirects (R12). Sends exactly the fields it is given, plus Host
+ * and Content-Length.
  */
 #ifndef GW_HTTP_CLIENT_H
 #define GW_HTTP_CLIENT_H
@@ -57,13 +59,15 @@ const char *http_failure_name(enum http_failure f); /* "connect_timeout": for lo
 struct http_call_events {
 	/* The final head (no 1xx). Slices valid during the call only. */
 	void (*on_head)(void *user, const struct http_head *head);
-	/* Decoded body bytes (chunks, and gzip/deflate should the upstream send it unasked). Valid during the call only. */
+	/* Decoded body bytes (chunks, and gzip/deflate should the upstream send it unasked).
+	 * Valid during the call only. */
 	void (*on_body)(void *user, struct str bytes);
 	/* The answer is whole. The call is over. */
 	void (*on_end)(void *user);
 	/* The call is over without a whole answer. `detail` is for logs and holds no secret. */
 	void (*on_error)(void *user, enum http_failure f, struct str detail);
-	/* End of one read of the socket: everything that had arrived was delivered. Good moment to flush. MAY be NULL. */
+	/* End of one read of the socket: everything that had arrived was delivered. Good moment
+	 * to flush. MAY be NULL. */
 	void (*on_read_done)(void *user);
 };
 
@@ -92,8 +96,8 @@ void http_client_close(struct http_client *c, void (*done)(void *user), void *us
 /* Starts a call. No callback runs inside; NULL when memory is out. */
 struct http_call *http_call_start(struct http_client *c, const struct http_call_options *o,
 				  const struct http_call_events *ev, void *user);
-/* Ends a call without further callbacks, closing its connection; idempotent until the call is over. Call it from
- * anywhere, callbacks included. */
+/* Ends a call without further callbacks, closing its connection; idempotent until the call is
+ * over. Call it from anywhere, callbacks included. */
 void http_call_cancel(struct http_call *call);
 /* Stops reading; bytes already read may still be delivered. The idle deadline stands still. */
 void http_call_pause(struct http_call *call);

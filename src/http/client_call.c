@@ -1,8 +1,9 @@
 /* http/client_call.c - calls: from a request to exactly one of on_end and on_error.
  *
- * The hard thing is the one replay. A pooled connection may have been closed by the peer just before we wrote; then
- * the request was not processed and goes out again on a new connection. Once a byte of an answer has come,
- * or on a connection that was new, nobody can know, and the call fails.
+ * The hard thing is the one replay. A pooled connection may have been closed by the peer just
+ * before we wrote; then the request was not processed and goes out again on a new connection.
+ * Once a byte of an answer has come, or on a connection that was new, nobody can know, and the
+ * call fails.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -207,7 +208,8 @@ static enum http1_next on_body(void *user, struct str bytes)
 		call->ev.on_body(call->user, bytes);
 		return go_on(conn, call);
 	}
-	/* The callbacks may cancel the call, and so end its decoder under zlib's feet: keep it for the moment. */
+	/* The callbacks may cancel the call, and so end its decoder under zlib's feet: keep it
+	 * for the moment. */
 	struct decoder *d = call->decoder;
 
 	call->decoder = NULL;

@@ -1,8 +1,9 @@
-/* http/client_conn.c - one connection to an upstream: opening, writing a request, reading the answer, lying idle.
+/* http/client_conn.c - one connection to an upstream: opening, writing a request, reading the
+ * answer, lying idle.
  *
- * The hard thing is the end of a connection during a write: an upstream may refuse a long request early, answer, and
- * close with our bytes unread. So a failed write does not end the call; the reading side decides, which finds the
- * answer or the end of the connection, and soon.
+ * The hard thing is the end of a connection during a write: an upstream may refuse a long
+ * request early, answer, and close with our bytes unread. So a failed write does not end the
+ * call; the reading side decides, which finds the answer or the end of the connection, and soon.
  */
 #include <stdlib.h>
 
@@ -150,7 +151,8 @@ static void write_rest(struct conn *conn, struct str head, struct str body, size
 
 	v[1] = str_from_offset(body, taken > head.len ? taken - head.len : 0);
 	v[0] = str_from_offset(head, taken < head.len ? taken : head.len);
-	if (v[0].len) { /* client.head serves other calls meanwhile; the body is the caller's and stays */
+	/* client.head serves other calls meanwhile; the body is the caller's and stays */
+	if (v[0].len) {
 		buf_put(&conn->rest, v[0]);
 		v[0] = buf_str(&conn->rest);
 	}

@@ -1,7 +1,8 @@
-/* http/client_parts.h - what the files of the HTTP client share: the pool of connections below, calls above.
+/* http/client_parts.h - what the files of the HTTP client share: the pool of connections below,
+ * calls above.
  *
- * A connection (client_conn.c) knows how to be opened, to carry one message each way and to lie idle; a call
- * (client_call.c) knows what was asked for, and ends. Only client_*.c include this.
+ * A connection (client_conn.c) knows how to be opened, to carry one message each way and to lie
+ * idle; a call (client_call.c) knows what was asked for, and ends. Only client_*.c include this.
  */
 #ifndef GW_HTTP_CLIENT_PARTS_H
 #define GW_HTTP_CLIENT_PARTS_H

@@ -1,7 +1,7 @@
 /* http/client_pool.c - idle connections by origin, and the TLS contexts they were made with.
  *
- * Idle connections keep reading, so a peer that closes takes its connection out of the pool at once. The newest is used
- * first: the others grow old and go.
+ * Idle connections keep reading, so a peer that closes takes its connection out of the pool at
+ * once. The newest is used first: the others grow old and go.
  */
 #include <stdlib.h>
 

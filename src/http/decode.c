@@ -1,7 +1,7 @@
 /* http/decode.c - gzip and deflate by zlib.
  *
- * The hard thing is "deflate": the name means zlib's form (RFC 9110 section 8.4.1.2), but raw deflate is sent under it
- * too; the first byte tells them apart.
+ * The hard thing is "deflate": the name means zlib's form (RFC 9110 section 8.4.1.2), but raw
+ * deflate is sent under it too; the first byte tells them apart.
  */
 #include "http/decode.h"
 

@@ -1,7 +1,8 @@
 /* http/server.c - the server of one worker: listeners, the set of connections, drain and end.
  *
- * The hard thing is being full: accepting pauses, and idle keep-alive connections, oldest first, make room for callers
- * who wait (RFC 9112 section 9.5 lets a server close an idle connection at any time).
+ * The hard thing is being full: accepting pauses, and idle keep-alive connections, oldest first,
+ * make room for callers who wait (RFC 9112 section 9.5 lets a server close an idle connection at
+ * any time).
  */
 #include "http/server.h"
 

@@ -1,11 +1,11 @@
 /* http/server_conn.c - one client connection: reading, pipelining, its states and its end.
  *
- * Reading never stops while a request is being worked on, because that is how a leaving client is seen; what comes
- * meanwhile is kept, up to KEPT_STOP.
+ * Reading never stops while a request is being worked on, because that is how a leaving client
+ * is seen; what comes meanwhile is kept, up to KEPT_STOP.
  *
- * The hard thing is that any callback may answer, and so end, the request: the parse loop looks at the state again
- * after each step, and whatever would start the next request from within somebody's call waits for
- * server_conn_kick().
+ * The hard thing is that any callback may answer, and so end, the request: the parse loop looks
+ * at the state again after each step, and whatever would start the next request from within
+ * somebody's call waits for server_conn_kick().
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -100,7 +100,8 @@ void server_conn_gone(struct server_conn *c, const char *why)
 		r->ev.on_gone(r->user, why);
 }
 
-/* Shuts our side and lets the peer finish: closing with unread bytes would send a reset, which can overtake the answer. */
+/* Shuts our side and lets the peer finish: closing with unread bytes would send a reset, which
+ * can overtake the answer. */
 static void linger(struct server_conn *c)
 {
 	conn_set(c, CONN_LINGER);

@@ -1,7 +1,7 @@
 /* http/server_request.c - a request: its head, its body, its refusal.
  *
- * The hard thing is the body's size: what is declared is checked before a byte is read, what is chunked as it grows,
- * and memory is taken as bytes come, never on the word of a Content-Length.
+ * The hard thing is the body's size: what is declared is checked before a byte is read, what is
+ * chunked as it grows, and memory is taken as bytes come, never on the word of a Content-Length.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -15,8 +15,8 @@ enum {
 
 /* --- the head, copied --- */
 
-/* All slices of a head lie in one run of bytes, so one copy and an offset do; what does not lie there is copied by
- * itself. */
+/* All slices of a head lie in one run of bytes, so one copy and an offset do; what does not lie
+ * there is copied by itself. */
 struct move {
 	struct arena *arena;
 	uintptr_t from, end;

@@ -1,10 +1,10 @@
 /* http/server_write.c - answers on their way out.
  *
- *	try_write: head, chunk frame, data  ->  what the kernel did not take: out  ->  fly (with the stream)
+ *	try_write: head, frame, data  ->  what the kernel did not take: out  ->  fly (with the stream)
  *
- * The hard thing is a client that goes while its answer is being written: the writer above is on the stack then. So a
- * failed write only marks the connection; on_gone comes when the stack is empty, and what is written until then is
- * dropped.
+ * The hard thing is a client that goes while its answer is being written: the writer above is on
+ * the stack then. So a failed write only marks the connection; on_gone comes when the stack is
+ * empty, and what is written until then is dropped.
  */
 #include <assert.h>
 
@@ -118,7 +118,8 @@ static bool may_keep(const struct http_request *r)
 		return false;
 	if (c->message_ended)
 		return true;
-	/* A short rest of the body is read and dropped; unless the client still waits to be told to send it. */
+	/* A short rest of the body is read and dropped; unless the client still waits to be told
+	 * to send it. */
 	return r->head.content_length >= 0 &&
 	       r->head.content_length - (int64_t)r->body_got <= DRAIN_MAX &&
 	       (!r->head.expect_continue || r->continued);

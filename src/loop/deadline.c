@@ -1,8 +1,8 @@
 /* loop/deadline.c - deadlines that are moved far more often than they fire.
  *
- * The timer underneath may run early, never late: moving the deadline later only writes at_ms, and the timer,
- * when it fires too soon, is set again for the rest. So a keep-alive connection costs two heap operations
- * per timeout and not per request.
+ * The timer underneath may run early, never late: moving the deadline later only writes at_ms,
+ * and the timer, when it fires too soon, is set again for the rest. So a keep-alive connection
+ * costs two heap operations per timeout and not per request.
  */
 #include <assert.h>
 

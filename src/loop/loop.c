@@ -1,8 +1,8 @@
 /* loop/loop.c - turns of one thread over libuv.
  *
- * The hard thing is the end of a turn: libuv calls a prepare handle after the callbacks of a turn and before it
- * waits again, when nothing of ours is on the stack. There the dead are buried, again and again until none is left,
- * because the loop may then sleep for long.
+ * The hard thing is the end of a turn: libuv calls a prepare handle after the callbacks of a
+ * turn and before it waits again, when nothing of ours is on the stack. There the dead are
+ * buried, again and again until none is left, because the loop may then sleep for long.
  */
 #include "loop/loop.h"
 

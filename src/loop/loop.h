@@ -1,8 +1,8 @@
 /* loop/loop.h - one event loop of one thread, over libuv.
  *
- * Everything that lives on a loop is touched only by its thread; other threads reach it by loop_post().
- * Nothing that may still be on the call stack is freed directly: loop_free_later() ends it when
- * the turn is over.
+ * Everything that lives on a loop is touched only by its thread; other threads reach it by
+ * loop_post(). Nothing that may still be on the call stack is freed directly: loop_free_later()
+ * ends it when the turn is over.
  */
 #ifndef GW_LOOP_LOOP_H
 #define GW_LOOP_LOOP_H
@@ -18,7 +18,8 @@ enum { LOOP_READ_BUF = 64 * 1024 };
 
 struct loop {
 	uv_loop_t uv;
-	char *read_buf; /* LOOP_READ_BUF bytes, shared by all reads of this loop: valid only inside a read callback */
+	/* LOOP_READ_BUF bytes, shared by all reads of this loop: valid only inside a read callback */
+	char *read_buf;
 	/* private */
 	uv_async_t wake_;
 	uv_prepare_t turn_;
@@ -43,8 +44,9 @@ static inline uint64_t loop_now_ms(const struct loop *l)
 /* Runs `fn(arg)` on the loop's thread. From any thread. RC_NOMEM on failure. */
 int loop_post(struct loop *l, void (*fn)(void *arg), void *arg) MUST_CHECK;
 
-/* Runs `fn` once the stack is empty, before the loop waits again; embed the node in the dying object. Also the way to put
- * off what must not happen inside the caller. At most once until `fn` ran. */
+/* Runs `fn` once the stack is empty, before the loop waits again; embed the node in the dying
+ * object. Also the way to put off what must not happen inside the caller. At most once until
+ * `fn` ran. */
 struct loop_dead {
 	struct list node;
 	void (*fn)(struct loop_dead *self);

@@ -1,7 +1,7 @@
 /* net/dial.c - from a name to a connection.
  *
- * The hard thing is that several connects run at once and any of them, the timer, the resolver or the owner may end
- * the dial: dial_over() is the one way out.
+ * The hard thing is that several connects run at once and any of them, the timer, the resolver
+ * or the owner may end the dial: dial_over() is the one way out.
  */
 #include "net/dial.h"
 

@@ -1,7 +1,7 @@
 /* net/dns.c - a small cache before getaddrinfo().
  *
- * The hard thing is lifetimes: a look-up cannot be recalled from the thread pool, so an entry that is being looked up
- * outlives its cache, and those who asked may have gone by then.
+ * The hard thing is lifetimes: a look-up cannot be recalled from the thread pool, so an entry
+ * that is being looked up outlives its cache, and those who asked may have gone by then.
  */
 #include "net/dns.h"
 
@@ -150,7 +150,8 @@ const struct dns_addrs *dns_known(struct dns *d, struct str host)
 	return e && e->addrs.n && loop_now_ms(d->loop) < e->expires_at_ms ? &e->addrs : NULL;
 }
 
-/* The resolver sorts by preference (RFC 6724); keep its first choice and alternate the families after it. */
+/* The resolver sorts by preference (RFC 6724); keep its first choice and alternate the families
+ * after it. */
 static void take_addrs(const struct addrinfo *found, struct dns_addrs *ret)
 {
 	const struct addrinfo *first = found, *second = found;

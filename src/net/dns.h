@@ -1,7 +1,9 @@
-/* net/dns.h - names to addresses for one loop: never blocks it, remembers, and asks once for many who wait.
+/* net/dns.h - names to addresses for one loop: never blocks it, remembers, and asks once for
+ * many who wait.
  *
- * Look-ups run on libuv's thread pool. When a refresh fails, the addresses known before are used a little longer
- * (RFC 8767 in spirit): a resolver that hiccups must not stop traffic to an upstream that is well.
+ * Look-ups run on libuv's thread pool. When a refresh fails, the addresses known before are used
+ * a little longer (RFC 8767 in spirit): a resolver that hiccups must not stop traffic to an
+ * upstream that is well.
  */
 #ifndef GW_NET_DNS_H
 #define GW_NET_DNS_H
@@ -32,7 +34,8 @@ struct dns_addrs {
 /* Embedded in whoever waits. Zeroed before first use. */
 struct dns_query {
 	struct list node;
-	/* `addrs` is NULL on failure, `detail` then says why. Both are valid during the call only. */
+	/* `addrs` is NULL on failure, `detail` then says why. Both are valid during the call
+	 * only. */
 	void (*fn)(struct dns_query *q, const struct dns_addrs *addrs, struct str detail);
 };
 
@@ -41,7 +44,8 @@ struct dns *dns_new(struct loop *l, uint64_t ttl_ms);
 /* Nobody may be waiting any more; frees later, after look-ups under way. NULL is a no-op. */
 void dns_close(struct dns *d);
 
-/* The addresses of a literal or of a name known at present, or NULL: then ask. Valid until the next call of any dns function. */
+/* The addresses of a literal or of a name known at present, or NULL: then ask. Valid until the
+ * next call of any dns function. */
 const struct dns_addrs *dns_known(struct dns *d, struct str host);
 /* Asks; q->fn comes later, never inside. False when memory is out or the name is too long. */
 bool dns_ask(struct dns *d, struct str host, struct dns_query *q);

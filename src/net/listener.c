@@ -1,8 +1,8 @@
 /* net/listener.c - accepts connections.
  *
- * The hard thing is EMFILE: the socket stays readable, so a loop that goes on would spin, and libuv's own listener
- * would drop every waiting connection. Hence accept() is called from a poll handle here, and polling stops for
- * RETRY_MS when there are no descriptors.
+ * The hard thing is EMFILE: the socket stays readable, so a loop that goes on would spin, and
+ * libuv's own listener would drop every waiting connection. Hence accept() is called from a poll
+ * handle here, and polling stops for RETRY_MS when there are no descriptors.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* accept4() */

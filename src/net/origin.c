@@ -1,7 +1,8 @@
 /* net/origin.c - reads an upstream's URL, once, at configuration time.
  *
- * The hard thing is what is not accepted: user info, query and fragment have no meaning here, and a host that is not
- * plainly a name or an address would reach the resolver, the SNI and the Host field alike.
+ * The hard thing is what is not accepted: user info, query and fragment have no meaning here,
+ * and a host that is not plainly a name or an address would reach the resolver, the SNI and the
+ * Host field alike.
  */
 #include "net/origin.h"
 

@@ -9,8 +9,8 @@
 #include "base/err.h"
 #include "base/str.h"
 
-/* Everything that makes two connections interchangeable (R26): two origins share a pool only when their
- * .pool_key is equal. Lives as long as the snapshot that holds it; the pool copies. */
+/* Everything that makes two connections interchangeable (R26): two origins share a pool only
+ * when their .pool_key is equal. Lives as long as the snapshot that holds it; the pool copies. */
 struct origin {
 	bool tls;
 	struct str host; /* without brackets; for unix sockets the name for Host */
@@ -23,8 +23,9 @@ struct origin {
 	struct str pool_key; /* scheme, host, port or path, TLS settings, hash of the credential */
 };
 
-/* Parses "https://host[:port][/path]", "http://...", "unix:/path.sock[:/base]" . No user info, query or fragment.
- * `credential` goes into the pool key as a hash only. Slices live in the arena. */
+/* Parses "https://host[:port][/path]", "http://...", "unix:/path.sock[:/base]" . No user info,
+ * query or fragment. `credential` goes into the pool key as a hash only. Slices live in the
+ * arena. */
 int origin_parse(struct arena *a, struct str url, struct str ca_file, bool tls_verify,
 		 struct str credential, struct origin *ret, struct err *reterr) MUST_CHECK;
 

@@ -1,10 +1,12 @@
-/* net/stream.h - one byte stream, whatever carries it: TCP, a Unix socket, TLS over either, or memory (tests).
+/* net/stream.h - one byte stream, whatever carries it: TCP, a Unix socket, TLS over either, or
+ * memory (tests).
  *
- * The owner tries to write at once (stream_try_write) and hands the rest to stream_write(), one write at a time,
- * leaving the bytes alone until on_written. Reading stays armed: it is how a leaving peer is seen.
+ * The owner tries to write at once (stream_try_write) and hands the rest to stream_write(), one
+ * write at a time, leaving the bytes alone until on_written. Reading stays armed: it is how a
+ * leaving peer is seen.
  *
- * stream_close() may be called anywhere, callbacks included. Nothing is called back after it, borrowed bytes are
- * not read any more when it returns, and the stream frees itself later.
+ * stream_close() may be called anywhere, callbacks included. Nothing is called back after it,
+ * borrowed bytes are not read any more when it returns, and the stream frees itself later.
  */
 #ifndef GW_NET_STREAM_H
 #define GW_NET_STREAM_H
@@ -26,11 +28,13 @@ struct stream_events {
 	void (*on_read)(void *user, struct str bytes);
 	/* MAY. Everything of one read of the socket has been delivered. */
 	void (*on_read_done)(void *user);
-	/* MUST. Nothing more comes: UV_EOF, or the negative UV error that ended the stream. Writing may go on after UV_EOF. */
+	/* MUST. Nothing more comes: UV_EOF, or the negative UV error that ended the stream.
+	 * Writing may go on after UV_EOF. */
 	void (*on_end)(void *user, int status);
 	/* MUST. The bytes of stream_write() have left (0) or never will (negative UV error). */
 	void (*on_written)(void *user, int status);
-	/* MAY, when the stream is born open. Connected or shaken hands (0), or failed; detail then says why. */
+	/* MAY, when the stream is born open. Connected or shaken hands (0), or failed; detail
+	 * then says why. */
 	void (*on_open)(void *user, int status, struct str detail);
 };
 
@@ -69,15 +73,15 @@ static inline void stream_read_stop(struct stream *s)
 	s->vt->read_stop(s);
 }
 
-/* Writes what can leave now: the number of bytes taken (0: none at present, or a write is under way), or a negative UV
- * error. n <= STREAM_IOV_MAX. */
+/* Writes what can leave now: the number of bytes taken (0: none at present, or a write is under
+ * way), or a negative UV error. n <= STREAM_IOV_MAX. */
 static inline ssize_t stream_try_write(struct stream *s, const struct str *v, unsigned n)
 {
 	return s->vt->try_write(s, v, n);
 }
 
-/* Sends all of `v` in its own time; on_written follows, never inside. One at a time. The slices are copied, their bytes
- * borrowed. 0 or a negative UV error (then no on_written). */
+/* Sends all of `v` in its own time; on_written follows, never inside. One at a time. The slices
+ * are copied, their bytes borrowed. 0 or a negative UV error (then no on_written). */
 static inline int stream_write(struct stream *s, const struct str *v, unsigned n)
 {
 	return s->vt->write(s, v, n);
@@ -100,22 +104,25 @@ static inline void stream_close(struct stream *s)
 	s->vt->close(s, false);
 }
 
-/* Closes so that the peer sees a reset rather than an end, where the carrier can tell them apart. */
+/* Closes so that the peer sees a reset rather than an end, where the carrier can tell them
+ * apart. */
 static inline void stream_reset(struct stream *s)
 {
 	s->vt->close(s, true);
 }
 
-/* An accepted socket (non-blocking). Takes the descriptor, closing it on failure too. NULL when that fails. */
+/* An accepted socket (non-blocking). Takes the descriptor, closing it on failure too. NULL when
+ * that fails. */
 struct stream *stream_from_fd(struct loop *l, int fd, bool is_unix);
-/* Connects to an address; on_open tells. NULL on failure, with the negative UV error in *ret_status. */
+/* Connects to an address; on_open tells. NULL on failure, with the negative UV error in
+ * *ret_status. */
 struct stream *stream_connect(struct loop *l, const struct sockaddr *addr,
 			      const struct stream_events *ev, void *user, int *ret_status);
 struct stream *stream_connect_unix(struct loop *l, const char *path, const struct stream_events *ev,
 				   void *user, int *ret_status);
 
-/* Two ends of a pipe in memory. At most `window` bytes are under way in each direction, and a reader gets at most
- * `piece` at a time (0: all). False when memory is out. */
+/* Two ends of a pipe in memory. At most `window` bytes are under way in each direction, and a
+ * reader gets at most `piece` at a time (0: all). False when memory is out. */
 bool stream_mem_pair(struct loop *l, size_t window, size_t piece, struct stream *ret[2]);
 
 #endif

@@ -1,7 +1,8 @@
 /* net/stream_mem.c - a pair of streams in memory, for tests of what stands above.
  *
- * The hard thing is to behave like a socket: nothing is delivered inside a write, a full window takes no more, and a
- * closed end is an end of file for the other only after all bytes before it.
+ * The hard thing is to behave like a socket: nothing is delivered inside a write, a full window
+ * takes no more, and a closed end is an end of file for the other only after all bytes before
+ * it.
  */
 #include <assert.h>
 #include <stdlib.h>

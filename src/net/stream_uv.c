@@ -1,7 +1,7 @@
 /* net/stream_uv.c - TCP and Unix sockets as streams.
  *
- * The hard thing is what is not done: one read and one write per message and no other system call, so nothing is
- * stopped, started or timed here.
+ * The hard thing is what is not done: one read and one write per message and no other system
+ * call, so nothing is stopped, started or timed here.
  */
 #include "net/stream.h"
 
@@ -34,7 +34,8 @@ static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *ret)
 	ret->len = LOOP_READ_BUF;
 }
 
-/* libuv calls a hang-up an end of file even where the peer has reset the connection; the socket knows. */
+/* libuv calls a hang-up an end of file even where the peer has reset the connection; the socket
+ * knows. */
 static int end_status(struct uv_carrier *c, int status)
 {
 	int error = 0, fd;

@@ -3,9 +3,10 @@
  *	inner on_read -> in (borrowed slice) -> SSL_read -> owner
  *	owner -> SSL_write -> out -> inner try_write; what is left flies by inner write
  *
- * The hard thing is that OpenSSL takes and gives bytes at its own pace: a BIO of ours reads from the slice at hand and
- * appends to `out`, so nothing is copied twice and no socket is touched by OpenSSL. At most OUT_HIGH bytes of
- * ciphertext wait; a larger plaintext stays with its owner until they have left.
+ * The hard thing is that OpenSSL takes and gives bytes at its own pace: a BIO of ours reads from
+ * the slice at hand and appends to `out`, so nothing is copied twice and no socket is touched by
+ * OpenSSL. At most OUT_HIGH bytes of ciphertext wait; a larger plaintext stays with its owner
+ * until they have left.
  */
 #include "net/tls.h"
 
@@ -283,7 +284,8 @@ static int flush(struct tls_stream *t)
 	return rc;
 }
 
-/* Encrypts a prefix of `v`; returns its length or a negative UV error. Small slices share a record. */
+/* Encrypts a prefix of `v`; returns its length or a negative UV error. Small slices share a
+ * record. */
 static ssize_t encrypt(struct tls_stream *t, const struct str *v, unsigned n)
 {
 	char record[RECORD];
@@ -508,7 +510,8 @@ static void on_inner_read_done(void *user)
 
 static void on_inner_end(void *user, int status)
 {
-	/* An end without the peer's notice may be a cut by somebody else: not a clean end of file. */
+	/* An end without the peer's notice may be a cut by somebody else: not a clean end of
+	 * file. */
 	end(user, status == UV_EOF ? UV_ECONNRESET : status, STR("the peer closed the connection"));
 }
 

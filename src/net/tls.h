@@ -1,7 +1,8 @@
 /* net/tls.h - TLS 1.2 and 1.3 over any stream (OpenSSL), both sides.
  *
- * A client context verifies the chain and the host name unless told not to, offers http/1.1 by ALPN, and keeps the last
- * sessions by host for resumption. Contexts belong to one thread's loop.
+ * A client context verifies the chain and the host name unless told not to, offers http/1.1 by
+ * ALPN, and keeps the last sessions by host for resumption. Contexts belong to one thread's
+ * loop.
  */
 #ifndef GW_NET_TLS_H
 #define GW_NET_TLS_H
@@ -21,8 +22,9 @@ struct tls_ctx *tls_server_ctx(struct str certificate, struct str key, struct er
 /* Streams made from it may live on. NULL is a no-op. */
 void tls_ctx_free(struct tls_ctx *c);
 
-/* Takes `inner` (open, not reading), in failure too. on_open tells when hands are shaken; until then nothing may be written.
- * NULL when memory is out. `host` is verified against and sent as SNI when it is a name. */
+/* Takes `inner` (open, not reading), in failure too. on_open tells when hands are shaken; until
+ * then nothing may be written. NULL when memory is out. `host` is verified against and sent as
+ * SNI when it is a name. */
 struct stream *tls_client(struct stream *inner, struct tls_ctx *ctx, struct str host,
 			  const struct stream_events *ev, void *user);
 struct stream *tls_server(struct stream *inner, struct tls_ctx *ctx, const struct stream_events *ev,

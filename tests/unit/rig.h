@@ -1,7 +1,8 @@
 /* tests/unit/rig.h - a loop to test on, and plain peers at the other end of real sockets.
  *
- * Everything runs in the test's own thread: RUN_UNTIL turns the loop until a condition holds, and fails the test when
- * it does not within GUARD_MS. A peer keeps what it received and sends what it is told, nothing else.
+ * Everything runs in the test's own thread: RUN_UNTIL turns the loop until a condition holds,
+ * and fails the test when it does not within GUARD_MS. A peer keeps what it received and sends
+ * what it is told, nothing else.
  */
 #ifndef GW_TESTS_RIG_H
 #define GW_TESTS_RIG_H

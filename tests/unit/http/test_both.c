@@ -1,4 +1,5 @@
-/* tests/unit/http/test_both.c - client and server of src/http against each other: over TLS and Unix sockets. */
+/* tests/unit/http/test_both.c - client and server of src/http against each other: over TLS and
+ * Unix sockets. */
 #include "rig.h"
 
 #include "certs.h"

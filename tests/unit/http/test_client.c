@@ -1,6 +1,7 @@
 /* tests/unit/http/test_client.c - mirrors src/http/client*.c over real sockets.
  *
- * The upstream is a `host` of the rig: it accepts, keeps what it gets, and says what the test makes it say.
+ * The upstream is a `host` of the rig: it accepts, keeps what it gets, and says what the test
+ * makes it say.
  */
 #include "rig.h"
 
@@ -277,7 +278,7 @@ static void the_answer_is_the_same_for_every_split(void **state)
 	down(&f);
 }
 
-static void redirects_are_answers(void **state)
+static void R12_redirects_are_answers(void **state)
 {
 	struct fixture f;
 
@@ -1144,7 +1145,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_call_sends_what_it_was_given_and_gets_the_answer),
 		cmocka_unit_test(the_answer_is_the_same_for_every_split),
-		cmocka_unit_test(redirects_are_answers),
+		cmocka_unit_test(R12_redirects_are_answers),
 		cmocka_unit_test(a_get_has_no_length_and_a_head_no_body),
 		cmocka_unit_test(a_body_that_ends_with_the_connection_is_whole),
 		cmocka_unit_test(a_large_request_body_is_written_without_a_copy),

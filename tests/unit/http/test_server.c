@@ -1,6 +1,7 @@
 /* tests/unit/http/test_server.c - mirrors src/http/server*.c over real sockets.
  *
- * The handler under test answers by the request's path, so that a test reads as what goes in and what comes out.
+ * The handler under test answers by the request's path, so that a test reads as what goes in and
+ * what comes out.
  */
 #include "rig.h"
 
@@ -216,7 +217,8 @@ static struct peer *dial(struct fixture *f)
 	return peer_connect(&f->rig, http_server_port(f->server));
 }
 
-/* One exchange on a fresh connection: what `text` gets, until the server closes or `want` has come. */
+/* One exchange on a fresh connection: what `text` gets, until the server closes or `want` has
+ * come. */
 static struct peer *ask(struct fixture *f, const char *text, const char *want)
 {
 	struct peer *p = dial(f);
@@ -563,7 +565,7 @@ static void a_short_unread_body_is_dropped_and_the_connection_lives(void **state
 
 /* --- limits --- */
 
-static void R12_bar_11_a_body_declared_too_large_is_refused_before_a_byte_of_it(void **state)
+static void bar_11_a_body_declared_too_large_is_refused_before_a_byte_of_it(void **state)
 {
 	struct fixture f;
 	struct peer *p;
@@ -822,7 +824,7 @@ static void a_client_that_does_not_read_is_given_up_at_the_write_deadline(void *
 
 /* --- back-pressure --- */
 
-static void R24_a_slow_reader_holds_no_more_than_the_marks_and_gets_every_byte(void **state)
+static void bar_24_a_slow_reader_holds_no_more_than_the_marks_and_gets_every_byte(void **state)
 {
 	enum { SIZE = 20 * 1000 * 1000 };
 	struct fixture f;
@@ -1000,7 +1002,8 @@ static void bar_10_without_descriptors_accepting_pauses_and_recovers(void **stat
 	struct sockaddr_in a;
 	int status;
 
-	/* connect two without turning the loop, then take away every descriptor before it accepts */
+	/* connect two without turning the loop, then take away every descriptor before it
+	 * accepts */
 	uv_ip4_addr("127.0.0.1", http_server_port(f.server), &a);
 	for (int i = 1; i < 3; i++) {
 		p[i]->stream = stream_connect(&f.rig.loop, (struct sockaddr *)&a, &peer_events,
@@ -1128,8 +1131,7 @@ int main(void)
 		cmocka_unit_test(a_body_that_is_asked_for_late_is_there),
 		cmocka_unit_test(expect_continue_is_answered_when_the_body_is_wanted),
 		cmocka_unit_test(a_short_unread_body_is_dropped_and_the_connection_lives),
-		cmocka_unit_test(
-			R12_bar_11_a_body_declared_too_large_is_refused_before_a_byte_of_it),
+		cmocka_unit_test(bar_11_a_body_declared_too_large_is_refused_before_a_byte_of_it),
 		cmocka_unit_test(bar_11_a_chunked_body_is_refused_when_it_grows_too_large),
 		cmocka_unit_test(the_answer_to_a_body_too_large_reaches_a_client_that_sends_on),
 		cmocka_unit_test(R20_R21_bytes_that_break_framing_are_refused_and_closed),
@@ -1141,7 +1143,7 @@ int main(void)
 		cmocka_unit_test(an_idle_connection_is_closed_silently_at_its_deadline),
 		cmocka_unit_test(a_client_that_does_not_read_is_given_up_at_the_write_deadline),
 		cmocka_unit_test(
-			R24_a_slow_reader_holds_no_more_than_the_marks_and_gets_every_byte),
+			bar_24_a_slow_reader_holds_no_more_than_the_marks_and_gets_every_byte),
 		cmocka_unit_test(bar_23_a_client_that_leaves_is_noticed_in_every_phase),
 		cmocka_unit_test(a_write_that_fails_tells_on_gone_after_the_call_and_once),
 		cmocka_unit_test(an_end_after_a_failed_write_is_the_end),

@@ -1,4 +1,5 @@
-/* tests/unit/loop/test_loop.c - mirrors src/loop/: posting from threads, the end of a turn, deadlines. */
+/* tests/unit/loop/test_loop.c - mirrors src/loop/: posting from threads, the end of a turn,
+ * deadlines. */
 #include "rig.h"
 
 /* --- posting --- */

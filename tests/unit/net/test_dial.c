@@ -1,5 +1,5 @@
-/* tests/unit/net/test_dial.c - mirrors src/net/dns.c and dial.c. Addresses are put into the cache by hand where a
- * name must have several. */
+/* tests/unit/net/test_dial.c - mirrors src/net/dns.c and dial.c. Addresses are put into the
+ * cache by hand where a name must have several. */
 #include "rig.h"
 
 #include "net/dial.h"

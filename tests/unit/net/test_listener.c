@@ -1,4 +1,5 @@
-/* tests/unit/net/test_listener.c - mirrors src/net/listener.c. Running out of descriptors is in http/test_server.c. */
+/* tests/unit/net/test_listener.c - mirrors src/net/listener.c. Running out of descriptors is in
+ * http/test_server.c. */
 #include "rig.h"
 
 #include <sys/socket.h>

@@ -5,8 +5,8 @@
 
 struct row {
 	const char *url;
-	const char *
-		shown; /* tls host port unix_path host_header base_path; or what the error must say */
+	/* tls host port unix_path host_header base_path; or what the error must say */
+	const char *shown;
 };
 
 static void check(const struct row *row)

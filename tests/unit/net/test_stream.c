@@ -1,4 +1,5 @@
-/* tests/unit/net/test_stream.c - mirrors src/net/stream_uv.c and stream_mem.c: one contract, each carrier. */
+/* tests/unit/net/test_stream.c - mirrors src/net/stream_uv.c and stream_mem.c: one contract,
+ * each carrier. */
 #include "rig.h"
 
 struct pair {

@@ -1,4 +1,5 @@
-/* tests/unit/net/test_tls.c - mirrors src/net/tls.c, over pipes in memory that cut as the test wants. */
+/* tests/unit/net/test_tls.c - mirrors src/net/tls.c, over pipes in memory that cut as the test
+ * wants. */
 #include "rig.h"
 
 #include "certs.h"
