@@ -95,6 +95,27 @@ def merged(base, more):
     return out
 
 
+class _ReadySocket:
+    """Where the daemon says, as sd_notify(3) has it, that all its workers are there: /health answers when the first is."""
+
+    def __enter__(self):
+        self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._sock.bind("")     # a name of the kernel's choice
+        name = self._sock.getsockname()
+        self.env = {"NOTIFY_SOCKET": "@" + name[1:].decode()}
+        return self
+
+    def wait(self, timeout=5):
+        """Returns when it has said so, or after the timeout."""
+        self._sock.settimeout(timeout)
+        with contextlib.suppress(TimeoutError):
+            while not self._sock.recv(4096).startswith(b"READY=1"):
+                pass
+
+    def __exit__(self, *exc):
+        self._sock.close()
+
+
 class GatewayFailed(Exception):
     """The daemon did not start, died, or left something behind. The message holds its last output."""
 
@@ -166,13 +187,15 @@ class Gateway:
 
     def start(self, wait=True):
         self.exit_code = None
-        with open(self.stdout_file, "ab") as out, open(self.stderr_file, "ab") as err:
+        with open(self.stdout_file, "ab") as out, open(self.stderr_file, "ab") as err, _ReadySocket() as ready:
             self.process = subprocess.Popen(
                 [*self.wrapper, self.binary, "serve", "--config", str(self.config_file), *self.args], cwd=self.cwd,
-                env=self.env, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True)
-        if wait:
-            self.wait_ready()
-            self.baseline = self.descriptors()
+                env={**ready.env, **self.env}, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True)
+            if wait:
+                self.wait_ready()
+                if "NOTIFY_SOCKET" not in self.env:
+                    ready.wait()
+                self.baseline = self.descriptors()
         return self
 
     def wait_ready(self):
