@@ -187,6 +187,8 @@ static void finish(struct loader *l)
 	struct snapshot *s = l->s;
 
 	s->listen.reuse_port = !str_present(s->listen.unix_path);
+	if (!s->listen.reuse_port)
+		s->workers = 1; /* only ports can be shared among listeners */
 	s->server.write_low = s->stream_high / 2;
 	if (s->server.arena_max < s->max_body)
 		load_problem(l, option(l, "server.max_memory"),
