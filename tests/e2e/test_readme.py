@@ -143,18 +143,15 @@ def yaml_blocks():
 
 
 @pytest.mark.parametrize("block", yaml_blocks())
-def test_yaml_of_the_documents_is_accepted(block, gateway_binary, tmp_path):
+def test_yaml_of_the_documents_is_accepted(block, gateway_binary, tmp_path, certs):
     for path in re.findall(r"\b(models/[\w.-]+\.gguf)", block):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_bytes(b"GGUF")
     cached = tmp_path / ".cache" / "llm-gateway" / "models" / "a.gguf"
     cached.parent.mkdir(parents=True)
     cached.write_bytes(b"GGUF")
-    authority = tmp_path / "ca.pem"
-    authority.write_text(text_of(next(p for p in (pathlib.Path("/etc/ssl/certs/ca-certificates.crt"),
-                                                  pathlib.Path("/etc/pki/tls/certs/ca-bundle.crt")) if p.exists())))
     file = tmp_path / "config.yaml"
-    file.write_text(re.sub(r"/etc/ssl/corp-ca\.pem", str(authority), block))
+    file.write_text(re.sub(r"/etc/ssl/corp-ca\.pem", certs.ca_file, block))
     names = re.findall(r"\$\{(\w+)\}", block)
     done = run_cli("check", str(file), folder=tmp_path, env={name: "secret-1" for name in names}, binary=gateway_binary)
     assert done.returncode == 0, done.stderr
@@ -218,7 +215,7 @@ def test_commands_and_options_in_the_documents_exist():
     for path in DOCUMENTS:
         lines = [line for block in blocks(path, "sh") for line in block.splitlines()] + code_spans(path)
         for line in lines:
-            found = re.search(r"(?:^|until |/)llm-gateway ([a-z-].*)", line)
+            found = re.search(r"(?:^|until )llm-gateway ([a-z-].*)", line)
             if not found or found.group(1).startswith(("--help", "engine-exec", "&&")):
                 continue
             words = found.group(1).split(";")[0].split()
@@ -375,3 +372,41 @@ def test_the_unit_checks_before_it_reloads_and_leaves_the_children_alone():
     assert "check" in reloads[0] and reloads[1] == "kill -HUP $MAINPID"
     drain = int(re.search(r'^X\("timeouts.drain", CONF_DURATION, drain_ms, "(\d+)s"', source("conf/options.def"), re.M).group(1))
     assert int(re.search(r"^TimeoutStopSec=(\d+)$", unit, re.M).group(1)) > drain
+
+
+def test_a_service_manager_is_told_what_goes_on(new_gateway, stage):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
+        path = str(stage.folder / "notify")
+        told.bind(path)
+        told.settimeout(10)
+        gateway = new_gateway({"providers": {"up": {"type": "openai-compatible", "base_url": "http://127.0.0.1:9/v1",
+                                                    "models": ["m"]}}},
+                              env={"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "200000"})
+
+        def until(word):
+            heard = []
+            while word not in heard:
+                heard.append(told.recv(256).decode())
+            return heard
+
+        gateway.start()
+        assert until("READY=1") == ["READY=1"]
+        until("WATCHDOG=1")
+        until("WATCHDOG=1")
+        gateway.reload()
+        until("RELOADING=1")
+        until("READY=1")
+        gateway.stop()
+        until("STOPPING=1")
+
+
+def test_a_unix_socket_is_served_whatever_the_number_of_workers(new_gateway, stage, gateway_binary):
+    path = str(stage.folder / "s")
+    gateway = new_gateway({"server": {"workers": 4}, "providers": {"up": {
+        "type": "openai-compatible", "base_url": "http://127.0.0.1:9/v1", "models": ["m"]}}}, args=["--listen", f"unix:{path}"])
+    gateway.start(wait=False)
+    gateway.wait_log(r'"event":"start"')
+    done = run_cli("models", "--url", f"unix:{path}", folder=stage.folder, binary=gateway_binary)
+    assert done.returncode == 0 and done.stdout.split() == ["m", "up"], done.stderr
+    gateway.stop()
+    assert not pathlib.Path(path).exists()
