@@ -664,7 +664,7 @@ STAND_IN = textwrap.dedent("""\
         protocol_version = "HTTP/1.1"
         def do_GET(self):
             if self.path == "/leak-file":
-                kept.append(open("/dev/null"))
+                kept.append(open("/dev/zero"))
             if self.path == "/leak-socket":
                 kept.append(socket.create_connection(("127.0.0.1", int(self.headers["x-port"]))))
             if self.path == "/child":
@@ -691,6 +691,8 @@ STAND_IN = textwrap.dedent("""\
         if fault != "deaf":
             os._exit(3 if fault == "exit-3" else 0)
     signal.signal(signal.SIGTERM, on_term)
+    ready = os.environ["NOTIFY_SOCKET"].replace("@", "\\0", 1)
+    socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"READY=1", ready)
     server.serve_forever()
     """)
 
