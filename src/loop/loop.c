@@ -62,8 +62,8 @@ int loop_init(struct loop *l, struct err *reterr)
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 	int rc;
 
-	sigaction(SIGPIPE, &ignore,
-		  NULL); /* of the whole process: a peer that left is a return value */
+	/* Of the whole process: a peer that left is a return value. */
+	sigaction(SIGPIPE, &ignore, NULL);
 	*l = (struct loop){ 0 };
 	list_init(&l->posted_);
 	list_init(&l->dead_);

@@ -14,6 +14,7 @@ const struct provider provider_openai = {
 	.base_path = "/v1",
 	.key_required = true,
 	.speaks = speaks,
+	.quirks = QUIRK_ALLOWED_TOOLS,
 	.prefixes = prefixes,
 	.prepare = compose_openai,
 };
