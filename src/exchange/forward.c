@@ -152,7 +152,9 @@ void forward_next(struct exchange *x)
 		rc = start(x, t, &e);
 		if (rc == RC_OK)
 			return;
-		x->last_error = forward_error_of(x, rc, &e);
+		/* Why a target failed says more than that the next cannot take the request. */
+		if (!x->record.end)
+			x->last_error = forward_error_of(x, rc, &e);
 	}
 	answer_error(x, &x->last_error, x->record.end ? x->record.end : "refused");
 }

@@ -74,6 +74,15 @@ static void fail_nonsense(struct exchange *x, const char *why)
 	fail(x, &e, "nonsense", "upstream_error", true);
 }
 
+/* What was to be held back is lost, so the stream cannot be begun any more. */
+static void fail_held(struct exchange *x)
+{
+	struct ir_error e = upstream_error(x, IR_ERR_UPSTREAM,
+					   "sent more before its answer than can be held back");
+
+	fail(x, &e, "no_beginning", "upstream_error", true);
+}
+
 static void fail_memory(struct exchange *x)
 {
 	struct ir_error e = { .kind = IR_ERR_UNAVAILABLE,
@@ -314,8 +323,8 @@ static int relay_event(struct exchange *x, const struct sse_event *ev)
 	struct pump *p = &x->pump;
 	unsigned flags = x->target->protocol->tap_event(&p->tap, p->scratch, ev);
 
+	arena_reset(p->scratch);
 	if (flags & TAP_ERROR) {
-		arena_reset(p->scratch);
 		if (!x->committed) {
 			fail(x, &p->tap.error, "error_event", "upstream_error", true);
 			return -1;
@@ -323,10 +332,14 @@ static int relay_event(struct exchange *x, const struct sse_event *ev)
 		note_failed(x, "error_event");
 		p->errored = true;
 	}
-	if (!(flags & TAP_DROP))
-		buf_put(out(x), flags & TAP_EDIT ? p->tap.edited : ev->raw);
 	if (flags & (TAP_MEANINGFUL | TAP_END))
 		commit(x);
+	if (!(flags & TAP_DROP))
+		buf_put(out(x), flags & TAP_EDIT ? p->tap.edited : ev->raw);
+	if (!x->committed && !buf_ok(&p->held)) {
+		fail_held(x);
+		return -1;
+	}
 	if (flags & TAP_END)
 		p->finished = true;
 	return 0;

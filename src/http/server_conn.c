@@ -95,7 +95,7 @@ void server_conn_gone(struct server_conn *c, const char *why)
 
 	if (r)
 		request_over(r);
-	server_conn_close(c, false);
+	server_conn_close(c, c->reset);
 	if (r && r->ev.on_gone)
 		r->ev.on_gone(r->user, why);
 }

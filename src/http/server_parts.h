@@ -103,6 +103,7 @@ struct server_conn {
 /* Lives in its own arena. */
 struct http_request {
 	struct server_conn *conn; /* NULL when over */
+	const char *peer;         /* the connection's; good inside on_gone too */
 	struct arena *arena;
 	struct http_head head;
 	bool no_head; /* made for a refusal only */
@@ -115,7 +116,8 @@ struct http_request {
 	struct buf body;
 	struct str whole; /* a small body, in the arena */
 	/* answer */
-	bool keep_alive, head_out, chunked, no_content, over_low;
+	bool keep_alive, head_out, chunked, no_content;
+	bool waited;            /* for bytes to leave: on_drain is owed */
 	struct str answer_head; /* not sent yet */
 	struct buf data;
 	struct loop_dead dead;

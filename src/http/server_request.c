@@ -79,6 +79,7 @@ static struct http_request *request_new(struct server_conn *c, const struct http
 		r->head = (struct http_head){ .minor = 1, .content_length = -1 };
 	}
 	r->conn = c;
+	r->peer = c->peer;
 	r->arena = a;
 	r->keep_alive = r->head.keep_alive;
 	c->req = r;
@@ -272,7 +273,7 @@ struct arena *http_request_arena(struct http_request *r)
 
 struct str http_request_peer(const struct http_request *r)
 {
-	return r->conn ? str_from(r->conn->peer) : STR("");
+	return str_from(r->peer);
 }
 
 void http_request_set_user(struct http_request *r, void *user, const struct http_request_events *ev)

@@ -60,8 +60,8 @@ void server_write(struct server_conn *c, const struct str *v, unsigned n)
 	}
 	if (!buf_ok(&c->out))
 		break_off(c, "no memory for what the client does not take");
-	else if (!c->flying && buf_len(&c->out))
-		fly(c);
+	else if (!c->flying && (buf_len(&c->out) || stream_pending(c->stream)))
+		fly(c); /* also with nothing of ours: TLS may have taken all and not sent it yet */
 }
 
 size_t server_pending(const struct server_conn *c)
@@ -87,8 +87,8 @@ void server_written(struct server_conn *c, int status)
 	r = c->req;
 	if (!c->flying)
 		server_conn_flushed(c);
-	if (r && c->req == r && r->over_low && server_pending(c) < c->server->limits.write_low) {
-		r->over_low = false;
+	if (r && c->req == r && r->waited && server_pending(c) < c->server->limits.write_low) {
+		r->waited = false;
 		if (r->ev.on_drain)
 			r->ev.on_drain(r->user);
 	}
@@ -255,7 +255,8 @@ static void put_out(struct http_request *r, bool end)
 	r->answer_head = STR("");
 	if (r->data.max)
 		buf_reset(&r->data);
-	r->over_low |= server_pending(c) >= c->server->limits.write_low;
+	r->waited |=
+		server_pending(c) > 0; /* not by the low mark: a reload may move it meanwhile */
 }
 
 void http_respond_flush(struct http_request *r)

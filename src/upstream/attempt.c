@@ -14,7 +14,7 @@
 
 enum {
 	ATTEMPT_ARENA_MAX = 8 * 1024 * 1024,
-	DETACHED_IDLE_MS = 1000,
+	DETACHED_MS = 1000,
 	STATUS_BODY_MAX = 256 * 1024, /* of an error answer; more is cut off, it is for people */
 	SNIFF_LEN = 6,                /* "event:" */
 };
@@ -37,6 +37,7 @@ struct attempt {
 	struct sse_parser sse;
 	struct buf body; /* whole body, or the beginning of a cut event */
 	bool paused, over, detached;
+	uint64_t detached_until_ms;
 	struct list in_detached;
 	struct loop_dead dead;
 };
@@ -162,11 +163,21 @@ static enum body_shape sniff(struct str start)
 	return SHAPE_WHOLE;
 }
 
-static void whole_bytes(struct attempt *t, struct str bytes)
+/* An error answer that is long enough is not waited for: it may have no end. */
+static void status_bytes(struct attempt *t, struct str bytes)
 {
-	size_t room = t->shape == SHAPE_STATUS ? STATUS_BODY_MAX - buf_len(&t->body) : bytes.len;
+	size_t room = STATUS_BODY_MAX - buf_len(&t->body);
 
 	buf_put(&t->body, (struct str){ bytes.ptr, bytes.len < room ? bytes.len : room });
+	if (bytes.len < room)
+		return;
+	attempt_cancel(t);
+	t->ev.on_status(t->user, t->status, buf_str(&t->body));
+}
+
+static void whole_bytes(struct attempt *t, struct str bytes)
+{
+	buf_put(&t->body, bytes);
 	if (!buf_ok(&t->body))
 		fail_local(t, ATTEMPT_TOO_BIG, "answer_too_big", IR_ERR_UPSTREAM,
 			   "sent an answer longer than server.max_response allows");
@@ -175,7 +186,8 @@ static void whole_bytes(struct attempt *t, struct str bytes)
 static void become_stream(struct attempt *t)
 {
 	t->shape = SHAPE_STREAM;
-	t->body.max = t->o.snapshot->max_event;
+	/* sse_next() bounds the event; behind its end one read may have brought more. */
+	t->body.max = t->o.snapshot->max_event + LOOP_READ_BUF;
 	t->ev.on_answer(t->user);
 }
 
@@ -204,6 +216,8 @@ static void call_body(void *user, struct str bytes)
 {
 	struct attempt *t = user;
 
+	if (t->detached && loop_now_ms(t->o.loop) > t->detached_until_ms)
+		attempt_cancel(t); /* it is not silent, but does not end either */
 	if (t->over || t->detached)
 		return;
 	if (t->shape == SHAPE_UNKNOWN) {
@@ -220,6 +234,8 @@ static void call_body(void *user, struct str bytes)
 	}
 	if (t->shape == SHAPE_STREAM)
 		stream_bytes(t, bytes);
+	else if (t->shape == SHAPE_STATUS)
+		status_bytes(t, bytes);
 	else
 		whole_bytes(t, bytes);
 }
@@ -462,7 +478,8 @@ void attempt_detach(struct attempt *t, struct list *detached)
 	}
 	t->detached = true;
 	list_append(detached, &t->in_detached);
-	http_call_set_idle(t->call, DETACHED_IDLE_MS);
+	t->detached_until_ms = loop_now_ms(t->o.loop) + DETACHED_MS;
+	http_call_set_idle(t->call, DETACHED_MS);
 	attempt_resume(t);
 }
 

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 
+#include "certs.h"
 #include "http/server.h"
 #include "http/server_parts.h"
 
@@ -818,6 +819,10 @@ static void a_client_that_does_not_read_is_given_up_at_the_write_deadline(void *
 	RUN_UNTIL(&f.rig, f.n_gone == 1);
 	assert_string_equal(f.why, "the client stopped reading");
 	RUN_UNTIL(&f.rig, http_server_connections(f.server) == 0);
+	/* The rest that the kernel holds is not sent on, and what had come does not look like all. */
+	assert_int_equal(stream_read_start(p->stream), 0);
+	RUN_UNTIL(&f.rig, p->ended);
+	assert_int_equal(p->end_status, UV_ECONNRESET);
 	peer_free(p);
 	down(&f);
 }
@@ -846,6 +851,65 @@ static void bar_24_a_slow_reader_holds_no_more_than_the_marks_and_gets_every_byt
 	assert_true(f.n_drained > 0);
 	assert_true(buf_len(&p->got) > SIZE);
 	peer_free(p);
+	down(&f);
+}
+
+/* A reload may move the mark while an owner waits. */
+static void bar_24_a_low_mark_above_the_owners_own_does_not_leave_it_waiting(void **state)
+{
+	struct http_server_limits limits = roomy;
+	struct fixture f;
+	struct peer *p;
+
+	limits.write_low = 64 * 1024 * 1024;
+	up_limits(&f, &limits);
+	f.flood_left = 20 * 1000 * 1000;
+	p = dial(&f);
+	stream_read_stop(p->stream);
+	peer_sends(p, "GET /flood HTTP/1.1\r\nHost: h\r\n\r\n");
+	RUN_UNTIL(&f.rig, f.n_requests == 1);
+	rig_settle(&f.rig, 100);
+	assert_true(f.flood_left > 0);
+	assert_int_equal(stream_read_start(p->stream), 0);
+	RUN_UNTIL(&f.rig, peer_has(p, "\r\n0\r\n\r\n"));
+	peer_free(p);
+	down(&f);
+}
+
+/* The ciphertext of an answer may still be on its way when all of its plaintext was taken. */
+static void the_last_answer_of_a_tls_connection_reaches_a_slow_client_whole(void **state)
+{
+	enum { SIZE = 20000 };
+	struct http_server_limits limits = roomy;
+	struct tls_ctx *ours, *theirs;
+	char path[SIZE + 1] = "/";
+	struct stream *pipe[2];
+	struct certs certs;
+	struct fixture f;
+	struct peer *p;
+
+	limits.max_target = limits.max_head = 2 * SIZE;
+	up_limits(&f, &limits);
+	certs_init(&certs, "DNS:localhost");
+	ours = tls_server_ctx(str_from(certs.cert), str_from(certs.key), NULL);
+	theirs = tls_client_ctx(str_from(certs.ca), true, NULL);
+	assert_true(ours && theirs && stream_mem_pair(&f.rig.loop, 4096, 0, pipe));
+	server_adopt(f.server, tls_server(pipe[0], ours, NULL, NULL), "memory");
+	p = peer_new(&f.rig, NULL);
+	p->stream = tls_client(pipe[1], theirs, STR("localhost"), &peer_events, p);
+	RUN_UNTIL(&f.rig, p->open);
+	memset(path + 1, 'x', SIZE - 1);
+	peer_sends(p, "GET ");
+	peer_sends(p, path);
+	peer_sends(p, " HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+	RUN_UNTIL(&f.rig, p->ended);
+	assert_true(peer_has(p, "Connection: close"));
+	assert_true(str_ends(buf_str(&p->got), (struct str){ path, SIZE }));
+	RUN_UNTIL(&f.rig, http_server_connections(f.server) == 0);
+	peer_free(p);
+	tls_ctx_free(theirs);
+	tls_ctx_free(ours);
+	certs_done(&certs);
 	down(&f);
 }
 
@@ -1144,6 +1208,8 @@ int main(void)
 		cmocka_unit_test(a_client_that_does_not_read_is_given_up_at_the_write_deadline),
 		cmocka_unit_test(
 			bar_24_a_slow_reader_holds_no_more_than_the_marks_and_gets_every_byte),
+		cmocka_unit_test(bar_24_a_low_mark_above_the_owners_own_does_not_leave_it_waiting),
+		cmocka_unit_test(the_last_answer_of_a_tls_connection_reaches_a_slow_client_whole),
 		cmocka_unit_test(bar_23_a_client_that_leaves_is_noticed_in_every_phase),
 		cmocka_unit_test(a_write_that_fails_tells_on_gone_after_the_call_and_once),
 		cmocka_unit_test(an_end_after_a_failed_write_is_the_end),
