@@ -80,7 +80,8 @@ static struct str default_url(struct arena *a)
 	if (str_present(s->listen.unix_path))
 		url = arena_printf(a, "unix:%.*s", STR_ARG(s->listen.unix_path));
 	else
-		url = arena_printf(a, "http://%.*s:%u",
+		url = arena_printf(a, "%s://%.*s:%u",
+				   str_present(s->listen.tls_certificate) ? "https" : "http",
 				   STR_ARG(conf_is_loopback(s->listen.host) ? s->listen.host
 									    : STR("127.0.0.1")),
 				   s->listen.port);

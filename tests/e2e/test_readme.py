@@ -99,10 +99,10 @@ def test_python_of_the_readme_answers(gateway, sdk):
 
 
 def test_variables_of_the_readme_are_enough_for_a_client_of_anthropics(gateway, monkeypatch, stage):
-    """Claude Code's part is played by the SDK it stands on, with nothing but the variables the README sets."""
+    """Claude Code's part is played by Anthropic's SDK, with nothing but the variables the README sets."""
     block = block_with(README, "sh", "ANTHROPIC_BASE_URL")
     variables = dict(re.findall(r"^export (\w+)=(\S+)", block, re.M))
-    assert {"ANTHROPIC_BASE_URL", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_MODEL"} == set(variables)
+    assert {"ANTHROPIC_BASE_URL", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_MODEL"} <= set(variables)
     for name, value in variables.items():
         monkeypatch.setenv(name, value.replace(ADDRESS, gateway.url))
     client = anthropic.Anthropic(max_retries=0, timeout=30)
