@@ -96,3 +96,11 @@ def test_bar_26_an_event_of_the_longest_kind_passes_whatever_follows_it(start_ga
     gateway = start_gateway(one_provider(upstream, server={"max_event": "64KiB"}))
     response = chat(gateway, stream=True)
     assert (response.status, response.end) == (200, "complete")
+
+
+def test_bar_35_a_reload_says_what_of_the_upstream_connections_takes_a_restart(start_gateway, upstream):
+    """The clients of the workers keep the limits they were made with, so no reload may claim to have changed them."""
+    gateway = start_gateway(one_provider(upstream))
+    gateway.reload(one_provider(upstream, upstream={"pool_size": 7, "dns_ttl": "9s"}))
+    for option in ("pool_size", "dns_ttl"):
+        gateway.wait_log(f"upstream.{option} has changed; that takes a restart")
