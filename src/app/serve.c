@@ -17,6 +17,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "app/admin_listener.h"
 #include "app/banner.h"
 #include "app/catalog.h"
 #include "app/notify.h"
@@ -46,6 +47,7 @@ struct daemon {
 	struct engine *engine;
 	struct http_client *client; /* of discovery */
 	struct discovery *discovery;
+	struct admin_listener *admin; /* NULL: no address of its own */
 	struct worker **workers;
 	unsigned n_workers, n_drained;
 	uv_signal_t signals[N_SIGNALS];
@@ -77,7 +79,7 @@ static void watchdog_closed(struct deadline *dl)
 	handle_closed(LIST_ENTRY(dl, struct daemon, watchdog));
 }
 
-static void client_closed(void *user)
+static void client_closed(void *user) /* or the admin listener */
 {
 	handle_closed(user);
 }
@@ -97,7 +99,9 @@ static void close_control(void *user)
 	for (unsigned i = 0; i < d->n_workers; i++)
 		worker_stop(d->workers[i]);
 	d->n_workers = 0;
-	d->closing = HANDLES;
+	d->closing = HANDLES + (d->admin ? 1 : 0);
+	if (d->admin)
+		admin_listener_close(d->admin, client_closed, d);
 	for (unsigned i = 0; i < N_SIGNALS; i++)
 		uv_close((uv_handle_t *)&d->signals[i], signal_closed);
 	deadline_close(&d->drain, drain_closed);
@@ -151,6 +155,8 @@ static void drain(struct daemon *d)
 	notify("STOPPING=1");
 	log_event(LOG_INFO, "drain", "Finishing what is under way; a second signal ends it now.",
 		  LF_INT("at_most_ms", d->snapshot->drain_ms));
+	if (d->admin)
+		admin_listener_set_draining(d->admin);
 	for (unsigned i = 0; i < d->n_workers; i++)
 		worker_drain(d->workers[i]);
 	deadline_set(&d->drain, d->snapshot->drain_ms ? d->snapshot->drain_ms : 1);
@@ -185,6 +191,8 @@ static void use_snapshot(struct daemon *d, struct snapshot *fresh)
 				  "A worker keeps the old configuration: out of memory.");
 	snapshot_unref(d->snapshot);
 	d->snapshot = snapshot_ref(fresh);
+	if (d->admin)
+		admin_listener_set_snapshot(d->admin, fresh);
 	log_set_level(fresh->log_level);
 	discovery_start(d->discovery, fresh);
 	log_event(LOG_INFO, "reload", "The new configuration is in force.",
@@ -321,6 +329,21 @@ static int start_engine(struct daemon *d, struct err *reterr)
 	return d->engine ? engine_apply(d->engine, d->snapshot, reterr) : RC_IO;
 }
 
+static int start_admin(struct daemon *d, struct err *reterr)
+{
+	struct admin_listener_options o = {
+		.loop = &d->loop,
+		.snapshot = d->snapshot,
+		.health = d->health,
+		.engine = d->engine,
+	};
+
+	if (!str_present(d->snapshot->admin.host) && !str_present(d->snapshot->admin.unix_path))
+		return RC_OK;
+	d->admin = admin_listener_start(&o, reterr);
+	return d->admin ? RC_OK : RC_IO;
+}
+
 static int start_workers(struct daemon *d, struct err *reterr)
 {
 	struct worker_options o = {
@@ -372,6 +395,8 @@ static int start(struct daemon *d, const struct cli_serve *o, struct err *reterr
 		rc = start_control(d, reterr);
 	if (rc == RC_OK)
 		rc = start_engine(d, reterr);
+	if (rc == RC_OK)
+		rc = start_admin(d, reterr);
 	if (rc == RC_OK)
 		rc = start_workers(d, reterr);
 	return rc;

@@ -148,6 +148,8 @@ static void cut(void *arg)
 {
 	struct worker *w = arg;
 
+	/* The engine ends next: a head that still comes must not reach for it. */
+	w->env.engine = w->o.engine = NULL;
 	exchange_end_all(&w->env, "shutdown");
 }
 
