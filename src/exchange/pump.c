@@ -129,7 +129,7 @@ static int set_up_translation(struct exchange *x)
 		.id = x->response_id,
 		.model = x->peek.model,
 		.created_s = x->created_s,
-		.include_usage = x->ir->include_usage,
+		.include_usage = x->peek.include_usage,
 		.request_id = x->id,
 	};
 
@@ -257,7 +257,12 @@ static void finish(struct exchange *x)
 	commit(x);
 	attempt_detach(x->attempt, &x->env->detached);
 	x->attempt = NULL;
-	exchange_over(x, x->pump.errored ? "upstream_error" : "ok");
+	if (x->pump.errored) { /* as after an error of our own: no proper end */
+		exchange_over(x, "upstream_error");
+		http_respond_abort(r);
+		return;
+	}
+	exchange_over(x, "ok");
 	http_respond_end(r);
 }
 
@@ -330,7 +335,11 @@ static int relay_event(struct exchange *x, const struct sse_event *ev)
 			return -1;
 		}
 		note_failed(x, "error_event");
-		p->errored = true;
+		p->errored = p->finished = true; /* it is the last thing the client hears */
+	}
+	if ((flags & TAP_END) && !x->committed && !p->tap.finished) {
+		fail_nonsense(x, "it ended without an answer");
+		return -1;
 	}
 	if (flags & (TAP_MEANINGFUL | TAP_END))
 		commit(x);
@@ -345,10 +354,18 @@ static int relay_event(struct exchange *x, const struct sse_event *ev)
 	return 0;
 }
 
+/* Some servers stream whatever was asked for, or never do: the client gets the form it asked for, by translation. */
+static void mind_form(struct exchange *x, bool streamed)
+{
+	if (x->match.op == IR_OP_GENERATE && streamed != x->peek.stream)
+		x->relay = false;
+}
+
 static void on_answer(void *user)
 {
 	struct exchange *x = user;
 
+	mind_form(x, true);
 	x->record.reused = attempt_stats(x->attempt).reused;
 	if (set_up(x) != RC_OK)
 		fail_memory(x);
@@ -385,16 +402,17 @@ static void on_end(void *user)
 		finish(x);
 		return;
 	}
-	if (!x->relay) {
+	if (x->target->protocol->end_required) {
+		fail_cut(x);
+	} else if (!x->relay) {
 		rc = x->target->protocol->decode_end(p->decoder, &e);
 		if (!decoded_badly(x, rc, &e))
 			finish(x);
-		return;
-	}
-	if (p->errored || (p->tap.finished && !x->target->protocol->end_required))
+	} else if (p->tap.finished) {
 		finish(x);
-	else
+	} else {
 		fail_cut(x);
+	}
 }
 
 /* --- whole answers --- */
@@ -469,6 +487,7 @@ static void on_body(void *user, struct str body)
 {
 	struct exchange *x = user;
 
+	mind_form(x, false);
 	x->record.reused = attempt_stats(x->attempt).reused;
 	if (set_up(x) != RC_OK)
 		fail_memory(x);

@@ -176,6 +176,14 @@ void request_begin(struct server_conn *c)
 		c->server->handler.on_request(r, c->server->handler.user);
 }
 
+/* What came of a head that was refused may still tell which protocol was meant. */
+static void guess_path(struct http_request *r, const struct http1_parser *p)
+{
+	struct str target = http1_target_start(p);
+
+	r->head.path = str_cut(&target, '?');
+}
+
 void request_refuse(struct server_conn *c, int status, struct str message)
 {
 	const struct http_handler *h = &c->server->handler;
@@ -188,8 +196,10 @@ void request_refuse(struct server_conn *c, int status, struct str message)
 		server_conn_close(c, false);
 		return;
 	}
+	if (r->no_head)
+		guess_path(r, c->parser);
 	buf_init(&body, REFUSAL_MAX);
-	h->refuse(r->no_head ? NULL : &r->head, status, message, r->arena, &body, &type.value,
+	h->refuse(r->head.path.len ? &r->head : NULL, status, message, r->arena, &body, &type.value,
 		  h->user);
 	http_respond(r, status, &type, 1, buf_str(&body));
 	buf_done(&body);

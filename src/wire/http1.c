@@ -38,6 +38,7 @@
 
 enum {
 	STACK_FIELDS = 64, /* heads with more pay for an allocation */
+	TARGET_START = 48, /* longer than the longest path that means something */
 	MAX_INTERIM = 8,   /* 1xx responses before the final one */
 };
 
@@ -84,6 +85,8 @@ struct http1_parser {
 	bool until_close;     /* the body ends with the connection */
 	bool cr;              /* IDLE: half of an empty line has come */
 	uint8_t empty_lines, interim;
+	uint8_t target_start_len;
+	char target_start[TARGET_START];
 };
 
 /* --- llhttp's callbacks: they note places and limits, nothing else --- */
@@ -123,6 +126,8 @@ static int on_target(llhttp_t *ll, const char *at, size_t len)
 	struct http1_parser *p = ll->data;
 
 	extend(p, &p->target, at, len);
+	for (size_t i = 0; i < len && p->target_start_len < TARGET_START; i++)
+		p->target_start[p->target_start_len++] = at[i];
 	return p->target.len > p->limits->max_target ? fail(p, HTTP1_E_TARGET) : 0;
 }
 
@@ -289,6 +294,11 @@ bool http1_in_message(const struct http1_parser *p)
 	return p->phase != IDLE;
 }
 
+struct str http1_target_start(const struct http1_parser *p)
+{
+	return (struct str){ p->target_start, p->target_start_len };
+}
+
 enum http1_error http1_error(const struct http1_parser *p)
 {
 	return p->error;
@@ -304,6 +314,7 @@ static void begin_head(struct http1_parser *p)
 	p->n_fields = 0;
 	p->in_name = false;
 	p->method = p->target = p->reason = (struct span){ 0, 0 };
+	p->target_start_len = 0;
 	p->chunk_ext = 0;
 	p->until_close = false;
 	p->cr = false;

@@ -114,6 +114,9 @@ enum http1_error http1_eof(struct http1_parser *p);
 enum http1_error http1_error(const struct http1_parser *p);
 const char *http1_error_text(enum http1_error e); /* a sentence for the caller */
 int http1_error_status(enum http1_error e);
+/* Requests only: the first bytes (48 at most) of the target of the head that is being read or was refused, as far as it came:
+ * enough to tell in whose words to refuse it. Valid until the next feed. */
+struct str http1_target_start(const struct http1_parser *p);
 /* Responses only: what the request was (HEAD has no body; GET/POST otherwise). Call before the head arrives. */
 void http1_expect(struct http1_parser *p, enum http_method of_request);
 /* True while inside a message (some byte of a head has come, the end has not; also after a 1xx response). */

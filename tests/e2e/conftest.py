@@ -139,6 +139,8 @@ def stage(tmp_path, request):
     stage = Stage(tmp_path, parent)
     # Scripts that a test adds to an upstream of the module go with the test.
     before = [(upstream, list(upstream.scripts)) for upstream in parent.upstreams] if parent else []
+    for upstream, _ in before:
+        upstream.forget()
     yield stage
     for upstream, scripts in before:
         upstream.scripts[:] = scripts

@@ -455,11 +455,10 @@ static int on_message_delta(struct protocol_decoder *d, const json *root, struct
 
 static int on_message_stop(struct protocol_decoder *d, const json *root, struct err *reterr)
 {
-	int rc = start(d, NULL);
-
 	(void)root;
-	(void)reterr;
-	return rc ? rc : finish(d);
+	if (!d->started)
+		return err_set(reterr, RC_SYNTAX, "message_stop without a message");
+	return finish(d);
 }
 
 static int on_ping(struct protocol_decoder *d, const json *root, struct err *reterr)

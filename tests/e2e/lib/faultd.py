@@ -252,6 +252,7 @@ class Faultd:
         self.accept_default = "serve"        # serve, ignore (never read), fin, rst; or bytes: greet with them
         self.unmatched = []
         self._problems_taken = 0
+        self._accepted = 0
         self._unix, self._tls, self._host = unix, tls, host
         self._sndbuf, self._rcvbuf, self._read_size = sndbuf, rcvbuf, read_size
         self._cond = threading.Condition()
@@ -299,6 +300,18 @@ class Faultd:
         """Forgets all scripts; connections stay."""
         with self._cond:
             self.scripts.clear()
+
+    def forget(self):
+        """Forgets all that came in so far, so that a test on a shared upstream sees its own only. Open connections stay."""
+        with self._cond:
+            self.conns[:] = [c for c in self.conns if c.open]
+            for conn in self.conns:
+                conn.received.clear()
+                conn.arrivals.clear()
+                conn.requests.clear()
+                conn.unanswered.clear()
+            self.unmatched = []
+            self._problems_taken = 0
 
     def take_faults(self):
         """(requests no script wanted, malformed requests) since the last call."""
@@ -442,7 +455,8 @@ class Faultd:
             if self._sndbuf:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._sndbuf)
             with self._cond:
-                conn = Conn(self, sock, len(self.conns) + 1)
+                self._accepted += 1
+                conn = Conn(self, sock, self._accepted)
                 how = self.accepts.popleft() if self.accepts else self.accept_default
                 self.conns.append(conn)
                 self._cond.notify_all()
