@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/log.h"
+#include "json/scan.h"
 #include "upstream/health.h"
 
 enum {
@@ -426,6 +427,11 @@ static void relay_whole(struct exchange *x, struct str body)
 		note_ok(x);
 		x->record.usage.input = x->target->protocol->decode_token_count(p->scratch, body);
 		answer_whole(x, 200, attempt_fields(x->attempt)->content_type, body, true, "ok");
+		return;
+	}
+	/* The tap only glances at a body. Where HTTP cannot tell a cut, the JSON must. */
+	if (attempt_fields(x->attempt)->until_close && json_scan(body, NULL, 0, NULL) != RC_OK) {
+		fail_cut(x);
 		return;
 	}
 	flags = x->target->protocol->tap_body(&p->tap, p->scratch, body);

@@ -13,7 +13,6 @@
 #include "upstream/pass_fields.h"
 
 enum {
-	ATTEMPT_ARENA_MAX = 8 * 1024 * 1024,
 	DETACHED_MS = 1000,
 	STATUS_BODY_MAX = 256 * 1024, /* of an error answer; more is cut off, it is for people */
 	SNIFF_LEN = 6,                /* "event:" */
@@ -201,6 +200,7 @@ static void call_head(void *user, const struct http_head *head)
 	t->status = head->status;
 	t->fields.content_type = arena_dup(t->arena, type);
 	t->fields.retry_after_ms = retry_after_ms(head, clock_wall_s());
+	t->fields.until_close = !head->chunked && head->content_length < 0;
 	pass_fields(t->arena, head, t->o.relay, &t->fields);
 	if (head->status < 200 || head->status > 299)
 		t->shape = SHAPE_STATUS;
@@ -430,7 +430,7 @@ static int begin(struct attempt *t, struct err *reterr)
 struct attempt *attempt_start(const struct attempt_options *o, const struct attempt_events *ev,
 			      void *user, struct err *reterr)
 {
-	struct arena *a = arena_new(ATTEMPT_ARENA_MAX);
+	struct arena *a = arena_new(o->snapshot->server.arena_max);
 	struct attempt *t = a ? arena_alloc(a, sizeof(*t)) : NULL;
 	struct prepare_options p = {
 		.account = o->account,

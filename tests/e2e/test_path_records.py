@@ -199,14 +199,6 @@ def test_health_and_ready_with_the_providers_states(start_gateway, faultd):
     assert gateway.request("GET", "/ready").json()["providers"]["oai"]["state"] == "ok"
 
 
-def test_the_admin_listener_answers_too(gateway):
-    from lib.sseclient import Client
-    with Client(gateway.admin_address) as admin:
-        for path in ("/health", "/ready"):
-            admin.request("GET", path)
-            assert admin.read_response("GET").status == 200
-
-
 @pytest.mark.parametrize("path,dialect", [("/nowhere", OPENAI), ("/v1/nowhere", OPENAI), ("/v1/messages/batches", ANTHROPIC),
                                           ("/anthropic/v1/nowhere", ANTHROPIC), ("/openai/nowhere", OPENAI), ("/v1/chat", OPENAI),
                                           ("/v1/messages/", ANTHROPIC), ("//v1/messages", OPENAI), ("/V1/messages", OPENAI)])

@@ -222,6 +222,16 @@ static struct str find_message(struct arena *a, const json *root, const json *e)
 	return json_str(root);
 }
 
+/* OpenAI calls much "invalid_request_error", and compatible servers anything "api_error", that the status tells apart. */
+static bool type_says_more(enum ir_error_kind of_type, int status)
+{
+	if (status == 0)
+		return true;
+	if (of_type == IR_ERR_INVALID_REQUEST)
+		return status == 400;
+	return of_type != IR_ERR_SERVER || status == 500;
+}
+
 bool am_error_read(struct arena *a, const json *root, int status, struct ir_error *ret)
 {
 	const json *e;
@@ -240,8 +250,7 @@ bool am_error_read(struct arena *a, const json *root, int status, struct ir_erro
 	ret->message = find_message(a, root, e);
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
 		if (str_eq(types[i].type, ret->type)) {
-			/* OpenAI calls much "invalid_request_error" that its status tells apart. */
-			if (types[i].kind != IR_ERR_INVALID_REQUEST || status == 0 || status == 400)
+			if (type_says_more(types[i].kind, status))
 				ret->kind = types[i].kind;
 			typed = true;
 		}

@@ -266,9 +266,12 @@ static unsigned strip_usage(struct relay_tap *t, const struct sse_event *ev)
 	buf_reset(&t->scratch);
 	if (in_place) {
 		json_patch(&t->scratch, ev->raw, &edit, 1);
-	} else { /* several data lines, joined elsewhere */
+	} else { /* several data lines, joined elsewhere: they become one, and between JSON's tokens a blank is as good as LF */
 		sse_put_head(&t->scratch, NULL);
 		json_patch(&t->scratch, ev->data, &edit, 1);
+		for (size_t i = t->scratch.pos; i < t->scratch.len; i++)
+			if (t->scratch.ptr[i] == '\n')
+				t->scratch.ptr[i] = ' ';
 		sse_put_end(&t->scratch);
 	}
 	if (!buf_ok(&t->scratch))

@@ -320,7 +320,7 @@ class Gateway:
     def log_records(self):
         """Every JSON object among the lines of output."""
         records = []
-        for line in self.output().split("\n"):      # not splitlines: a record may hold U+2028
+        for line in self.output().splitlines():
             if line.startswith("{"):
                 with contextlib.suppress(ValueError):
                     records.append(json.loads(line))
