@@ -407,6 +407,9 @@ static void conn_free(struct deadline *d)
 
 void conn_close(struct conn *conn)
 {
+	/* A peer that does not read would not see an end that stands behind our unsent bytes. */
+	bool unsent = conn->state == CONN_BUSY && conn->call && conn->call->writing;
+
 	if (conn->state == CONN_CLOSED)
 		return;
 	if (conn->state == CONN_IDLE) {
@@ -420,7 +423,9 @@ void conn_close(struct conn *conn)
 	list_remove(&conn->node);
 	dial_cancel(conn->dial);
 	conn->dial = NULL;
-	if (conn->stream)
+	if (conn->stream && unsent)
+		stream_reset(conn->stream);
+	else if (conn->stream)
 		stream_close(conn->stream);
 	conn->stream = NULL;
 	/* after this turn: a parser may be on the stack */
