@@ -320,7 +320,7 @@ class Gateway:
     def log_records(self):
         """Every JSON object among the lines of output."""
         records = []
-        for line in self.output().splitlines():
+        for line in self.output().split("\n"):
             if line.startswith("{"):
                 with contextlib.suppress(ValueError):
                     records.append(json.loads(line))
@@ -401,7 +401,7 @@ class Gateway:
 
     def check_output(self):
         """Raises if a sanitizer or an assertion has spoken."""
-        for line in self.output().splitlines():
+        for line in self.output().split("\n"):
             if SANITIZER_LINE.search(line) or ASSERT_LINE.search(line):
                 raise GatewayFailed(f"{line}\n{self.last_output(12000)}")
 
