@@ -66,8 +66,13 @@ static struct {
 	struct samples latency, age, ttft;
 	uint64_t started, done, failed, lost, garbled, events, reconnects, last_progress, deadline;
 	char why[200]; /* the first failure */
-} load = { .conns = 10, .deltas = 64, .body_size = 1024, .path = "/v1/chat/completions", .model = "gpt-4o-mini",
-           .key = "sk-bench", .stall_ms = 10000 };
+} load = { .conns = 10,
+	   .deltas = 64,
+	   .body_size = 1024,
+	   .path = "/v1/chat/completions",
+	   .model = "gpt-4o-mini",
+	   .key = "sk-bench",
+	   .stall_ms = 10000 };
 
 /* ---- results ---- */
 
@@ -91,8 +96,14 @@ static int by_value(const void *a, const void *b)
 
 static void print_samples(const char *name, struct samples *s)
 {
-	static const struct { const char *suffix; double at; } marks[] = {
-		{ "p50", 0.50 }, { "p90", 0.90 }, { "p99", 0.99 }, { "max", 1.0 },
+	static const struct {
+		const char *suffix;
+		double at;
+	} marks[] = {
+		{ "p50", 0.50 },
+		{ "p90", 0.90 },
+		{ "p99", 0.99 },
+		{ "max", 1.0 },
 	};
 
 	if (!s->len)
@@ -110,13 +121,14 @@ static void fail(const char *why, const struct conn *c)
 {
 	load.failed++;
 	if (!load.why[0])
-		snprintf(load.why, sizeof(load.why), "%s (status %d, %zu bytes, next event %u)", why,
-		         c->status, c->received, c->next_seq);
+		snprintf(load.why, sizeof(load.why), "%s (status %d, %zu bytes, next event %u)",
+			 why, c->status, c->received, c->next_seq);
 }
 
 /* ---- the request ---- */
 
-static void add_text(struct bytes *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void add_text(struct bytes *b, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 static void add_text(struct bytes *b, const char *format, ...)
 {
@@ -135,15 +147,19 @@ static void add_text(struct bytes *b, const char *format, ...)
 /* A body of the wanted size: one user turn, with the words that the mock reads up front. */
 static struct bytes made_body(void)
 {
-	static const char filler[] = "Write down what the keeper of the light did that night, and why. ";
+	static const char filler[] =
+		"Write down what the keeper of the light did that night, and why. ";
 	struct bytes b = { 0 };
 	const char *stream = load.stream ? ",\"stream\":true" : "";
-	const char *usage = load.include_usage ? ",\"stream_options\":{\"include_usage\":true}" : "";
+	const char *usage =
+		load.include_usage ? ",\"stream_options\":{\"include_usage\":true}" : "";
 	size_t tail = strlen("\"}]}") + strlen(stream) + strlen(usage);
 
-	add_text(&b, "{\"model\":\"%s\",\"max_tokens\":256,\"temperature\":0.7,\"messages\":[{\"role\":\"user\","
-	         "\"content\":\"nonce=0000000000000000 pace=%llu deltas=%u ",
-	         load.model, (unsigned long long)load.pace_us, load.deltas);
+	add_text(&b,
+		 "{\"model\":\"%s\",\"max_tokens\":256,\"temperature\":0.7,\"messages\":[{\"role\":"
+		 "\"user\","
+		 "\"content\":\"nonce=0000000000000000 pace=%llu deltas=%u ",
+		 load.model, (unsigned long long)load.pace_us, load.deltas);
 	for (size_t i = 0; b.len + tail < load.body_size; i++)
 		bytes_add(&b, &filler[i % (sizeof(filler) - 1)], 1);
 	add_text(&b, "\"}]%s%s}", stream, usage);
@@ -174,8 +190,10 @@ static void build_template(void)
 	struct bytes body = load.body_file ? file_body(load.body_file) : made_body(), all = { 0 };
 	char *nonce;
 
-	add_text(&all, "POST %s HTTP/1.1\r\nhost: 127.0.0.1:%d\r\nuser-agent: llm-gateway-bench\r\n"
-	         "content-type: application/json\r\naccept: */*\r\n", load.path, load.port);
+	add_text(&all,
+		 "POST %s HTTP/1.1\r\nhost: 127.0.0.1:%d\r\nuser-agent: llm-gateway-bench\r\n"
+		 "content-type: application/json\r\naccept: */*\r\n",
+		 load.path, load.port);
 	if (load.dialect == OPENAI)
 		add_text(&all, "authorization: Bearer %s\r\n", load.key);
 	else
@@ -193,8 +211,9 @@ static void build_template(void)
 
 static int dial(void)
 {
-	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons((uint16_t)load.port),
-	                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in addr = { .sin_family = AF_INET,
+				    .sin_port = htons((uint16_t)load.port),
+				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
@@ -256,7 +275,8 @@ static void reset_answer(struct conn *c)
 
 static bool more_to_start(void)
 {
-	return (!load.requests || load.started < load.requests) && (!load.deadline || now_ns() < load.deadline);
+	return (!load.requests || load.started < load.requests) &&
+	       (!load.deadline || now_ns() < load.deadline);
 }
 
 static void start_request(struct conn *c)
@@ -533,7 +553,8 @@ static bool any_busy(struct conn **conns, unsigned opened)
 
 static void print_results(uint64_t start)
 {
-	printf("{\"requests\": %llu, \"failed\": %llu, \"lost\": %llu, \"garbled\": %llu, \"events\": %llu, "
+	printf("{\"requests\": %llu, \"failed\": %llu, \"lost\": %llu, \"garbled\": %llu, "
+	       "\"events\": %llu, "
 	       "\"reconnects\": %llu, \"seconds\": %.3f",
 	       (unsigned long long)load.done, (unsigned long long)load.failed,
 	       (unsigned long long)load.lost, (unsigned long long)load.garbled,
@@ -641,45 +662,86 @@ static void usage(FILE *out)
 	      "  --include-usage   ask for the usage chunk (OpenAI streams)\n"
 	      "  --body-size N     bytes of the body (default 1024)\n"
 	      "  --body FILE       a body of your own, with nonce=0000000000000000 in its text\n"
-	      "  --stall N         give up after N milliseconds without progress (default 10000)\n", out);
+	      "  --stall N         give up after N milliseconds without progress (default 10000)\n",
+	      out);
 }
 
 static const struct option options[] = {
-	{ "port", required_argument, NULL, 'p' },     { "path", required_argument, NULL, 'P' },
-	{ "dialect", required_argument, NULL, 'D' },  { "model", required_argument, NULL, 'm' },
-	{ "key", required_argument, NULL, 'k' },      { "conns", required_argument, NULL, 'c' },
-	{ "requests", required_argument, NULL, 'n' }, { "ms", required_argument, NULL, 't' },
-	{ "ramp", required_argument, NULL, 'r' },     { "pace", required_argument, NULL, 'T' },
-	{ "deltas", required_argument, NULL, 'd' },   { "include-usage", no_argument, NULL, 'u' },
-	{ "body-size", required_argument, NULL, 's' }, { "body", required_argument, NULL, 'b' },
-	{ "stall", required_argument, NULL, 'S' },    { "help", no_argument, NULL, 'h' },
+	{ "port", required_argument, NULL, 'p' },
+	{ "path", required_argument, NULL, 'P' },
+	{ "dialect", required_argument, NULL, 'D' },
+	{ "model", required_argument, NULL, 'm' },
+	{ "key", required_argument, NULL, 'k' },
+	{ "conns", required_argument, NULL, 'c' },
+	{ "requests", required_argument, NULL, 'n' },
+	{ "ms", required_argument, NULL, 't' },
+	{ "ramp", required_argument, NULL, 'r' },
+	{ "pace", required_argument, NULL, 'T' },
+	{ "deltas", required_argument, NULL, 'd' },
+	{ "include-usage", no_argument, NULL, 'u' },
+	{ "body-size", required_argument, NULL, 's' },
+	{ "body", required_argument, NULL, 'b' },
+	{ "stall", required_argument, NULL, 'S' },
+	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
 };
 
 static void take_option(int o)
 {
 	switch (o) {
-	case 'p': load.port = (int)option_number("port", optarg, 65535); break;
-	case 'P': load.path = optarg; break;
+	case 'p':
+		load.port = (int)option_number("port", optarg, 65535);
+		break;
+	case 'P':
+		load.path = optarg;
+		break;
 	case 'D':
 		if (strcmp(optarg, "openai") != 0 && strcmp(optarg, "anthropic") != 0)
 			die("--dialect: openai or anthropic, not %s", optarg);
 		load.dialect = optarg[0] == 'a' ? ANTHROPIC : OPENAI;
 		break;
-	case 'm': load.model = optarg; break;
-	case 'k': load.key = optarg; break;
-	case 'c': load.conns = (unsigned)option_number("conns", optarg, 16000); break;
-	case 'n': load.requests = option_number("requests", optarg, 1000000000); break;
-	case 't': load.seconds_ms = option_number("ms", optarg, 3600000); break;
-	case 'r': load.ramp_ms = option_number("ramp", optarg, 3600000); break;
-	case 'T': load.pace_us = option_number("pace", optarg, 3600000000ULL); break;
-	case 'd': load.deltas = (unsigned)option_number("deltas", optarg, 1000000); break;
-	case 'u': load.include_usage = true; break;
-	case 's': load.body_size = option_number("body-size", optarg, 1u << 20); break;
-	case 'b': load.body_file = optarg; break;
-	case 'S': load.stall_ms = option_number("stall", optarg, 3600000); break;
-	case 'h': usage(stdout); exit(0);
-	default: usage(stderr); exit(2);
+	case 'm':
+		load.model = optarg;
+		break;
+	case 'k':
+		load.key = optarg;
+		break;
+	case 'c':
+		load.conns = (unsigned)option_number("conns", optarg, 16000);
+		break;
+	case 'n':
+		load.requests = option_number("requests", optarg, 1000000000);
+		break;
+	case 't':
+		load.seconds_ms = option_number("ms", optarg, 3600000);
+		break;
+	case 'r':
+		load.ramp_ms = option_number("ramp", optarg, 3600000);
+		break;
+	case 'T':
+		load.pace_us = option_number("pace", optarg, 3600000000ULL);
+		break;
+	case 'd':
+		load.deltas = (unsigned)option_number("deltas", optarg, 1000000);
+		break;
+	case 'u':
+		load.include_usage = true;
+		break;
+	case 's':
+		load.body_size = option_number("body-size", optarg, 1u << 20);
+		break;
+	case 'b':
+		load.body_file = optarg;
+		break;
+	case 'S':
+		load.stall_ms = option_number("stall", optarg, 3600000);
+		break;
+	case 'h':
+		usage(stdout);
+		exit(0);
+	default:
+		usage(stderr);
+		exit(2);
 	}
 }
 

@@ -75,7 +75,8 @@ static void heap_down(int at)
 	struct conn *c = mock.heap[at];
 
 	for (int child; (child = 2 * at + 1) < mock.heap_len; at = child) {
-		if (child + 1 < mock.heap_len && mock.heap[child + 1]->due_ns < mock.heap[child]->due_ns)
+		if (child + 1 < mock.heap_len &&
+		    mock.heap[child + 1]->due_ns < mock.heap[child]->due_ns)
 			child++;
 		if (mock.heap[child]->due_ns >= c->due_ns)
 			break;
@@ -131,7 +132,8 @@ static void conn_close(struct conn *c)
 
 static void watch(struct conn *c, bool want_write)
 {
-	struct epoll_event ev = { .events = EPOLLIN | (want_write ? EPOLLOUT : 0), .data.fd = c->fd };
+	struct epoll_event ev = { .events = EPOLLIN | (want_write ? EPOLLOUT : 0),
+				  .data.fd = c->fd };
 
 	if (want_write == c->want_write)
 		return;
@@ -172,33 +174,44 @@ static bool conn_flush(struct conn *c)
 
 /* ---- answers ---- */
 
-#define OPENAI_IDS "\"id\":\"chatcmpl-CbX9yqz1vWmJ3kTn8RfLpQ2sHdA7u\",\"object\":\"chat.completion%s\"," \
+#define OPENAI_IDS                                                                            \
+	"\"id\":\"chatcmpl-CbX9yqz1vWmJ3kTn8RfLpQ2sHdA7u\",\"object\":\"chat.completion%s\"," \
 	"\"created\":1763721600,\"model\":\"gpt-4o-mini-2024-07-18\","
 #define OPENAI_TAIL "\"service_tier\":\"default\",\"system_fingerprint\":\"fp_560af6e559\""
-#define OPENAI_USAGE "{\"prompt_tokens\":212,\"completion_tokens\":64,\"total_tokens\":276," \
-	"\"prompt_tokens_details\":{\"cached_tokens\":0,\"audio_tokens\":0}," \
+#define OPENAI_USAGE                                                                \
+	"{\"prompt_tokens\":212,\"completion_tokens\":64,\"total_tokens\":276,"     \
+	"\"prompt_tokens_details\":{\"cached_tokens\":0,\"audio_tokens\":0},"       \
 	"\"completion_tokens_details\":{\"reasoning_tokens\":0,\"audio_tokens\":0," \
 	"\"accepted_prediction_tokens\":0,\"rejected_prediction_tokens\":0}}"
-#define ANTHROPIC_HEAD "\"id\":\"msg_01XFDUDYJgAACzvnptvVoYEL\",\"type\":\"message\",\"role\":\"assistant\"," \
+#define ANTHROPIC_HEAD                                                                         \
+	"\"id\":\"msg_01XFDUDYJgAACzvnptvVoYEL\",\"type\":\"message\",\"role\":\"assistant\"," \
 	"\"model\":\"claude-sonnet-4-5-20250929\""
-#define ANTHROPIC_USAGE "{\"input_tokens\":212,\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":0," \
-	"\"cache_creation\":{\"ephemeral_5m_input_tokens\":0,\"ephemeral_1h_input_tokens\":0}," \
+#define ANTHROPIC_USAGE                                                                          \
+	"{\"input_tokens\":212,\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":0," \
+	"\"cache_creation\":{\"ephemeral_5m_input_tokens\":0,\"ephemeral_1h_input_tokens\":0},"  \
 	"\"output_tokens\":%u,\"service_tier\":\"standard\"}"
-#define PROSE "The keeper of the light went up the stairs twice each night, once to wind the clockwork " \
+#define PROSE                                                                                      \
+	"The keeper of the light went up the stairs twice each night, once to wind the clockwork " \
 	"and once to trim the wick, and wrote both hours down."
 
 static int whole_body(const struct conn *c, char *out, size_t cap)
 {
 	if (c->dialect == OPENAI)
-		return snprintf(out, cap,
-		                "{" OPENAI_IDS "\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\","
-		                "\"content\":\"~%s 0 0~ " PROSE "\",\"refusal\":null,\"annotations\":[]},"
-		                "\"logprobs\":null,\"finish_reason\":\"stop\"}],\"usage\":" OPENAI_USAGE "," OPENAI_TAIL "}",
-		                "", c->nonce);
-	return snprintf(out, cap,
-	                "{" ANTHROPIC_HEAD ",\"content\":[{\"type\":\"text\",\"text\":\"~%s 0 0~ " PROSE "\"}],"
-	                "\"stop_reason\":\"end_turn\",\"stop_sequence\":null,\"usage\":" ANTHROPIC_USAGE "}",
-	                c->nonce, 64u);
+		return snprintf(
+			out, cap,
+			"{" OPENAI_IDS
+			"\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\","
+			"\"content\":\"~%s 0 0~ " PROSE "\",\"refusal\":null,\"annotations\":[]},"
+			"\"logprobs\":null,\"finish_reason\":\"stop\"}],\"usage\":" OPENAI_USAGE
+			"," OPENAI_TAIL "}",
+			"", c->nonce);
+	return snprintf(
+		out, cap,
+		"{" ANTHROPIC_HEAD ",\"content\":[{\"type\":\"text\",\"text\":\"~%s 0 0~ " PROSE
+		"\"}],"
+		"\"stop_reason\":\"end_turn\",\"stop_sequence\":null,\"usage\":" ANTHROPIC_USAGE
+		"}",
+		c->nonce, 64u);
 }
 
 static bool answer_json(struct conn *c, int status, const char *body, size_t len)
@@ -209,14 +222,16 @@ static bool answer_json(struct conn *c, int status, const char *body, size_t len
 
 	if (mock.chunked_whole)
 		n = snprintf(wire, sizeof(wire),
-		             "HTTP/1.1 %d %s\r\ncontent-type: application/json\r\nx-request-id: req_bench\r\n"
-		             "transfer-encoding: chunked\r\n\r\n%zx\r\n%.*s\r\n0\r\n\r\n",
-		             status, reason, len, (int)len, body);
+			     "HTTP/1.1 %d %s\r\ncontent-type: application/json\r\nx-request-id: "
+			     "req_bench\r\n"
+			     "transfer-encoding: chunked\r\n\r\n%zx\r\n%.*s\r\n0\r\n\r\n",
+			     status, reason, len, (int)len, body);
 	else
 		n = snprintf(wire, sizeof(wire),
-		             "HTTP/1.1 %d %s\r\ncontent-type: application/json\r\nx-request-id: req_bench\r\n"
-		             "content-length: %zu\r\n\r\n%.*s",
-		             status, reason, len, (int)len, body);
+			     "HTTP/1.1 %d %s\r\ncontent-type: application/json\r\nx-request-id: "
+			     "req_bench\r\n"
+			     "content-length: %zu\r\n\r\n%.*s",
+			     status, reason, len, (int)len, body);
 	return conn_write(c, wire, (size_t)n);
 }
 
@@ -230,19 +245,23 @@ static bool answer_whole(struct conn *c)
 
 static bool answer_models(struct conn *c)
 {
-	static const char body[] =
-		"{\"object\":\"list\",\"data\":[{\"id\":\"gpt-4o-mini\",\"object\":\"model\",\"type\":\"model\","
-		"\"created\":1721172741,\"created_at\":\"2025-09-29T00:00:00Z\",\"display_name\":\"Bench\","
-		"\"owned_by\":\"system\"}],\"has_more\":false,\"first_id\":\"gpt-4o-mini\",\"last_id\":\"gpt-4o-mini\"}";
+	static const char body[] = "{\"object\":\"list\",\"data\":[{\"id\":\"gpt-4o-mini\","
+				   "\"object\":\"model\",\"type\":\"model\","
+				   "\"created\":1721172741,\"created_at\":\"2025-09-29T00:00:00Z\","
+				   "\"display_name\":\"Bench\","
+				   "\"owned_by\":\"system\"}],\"has_more\":false,\"first_id\":"
+				   "\"gpt-4o-mini\",\"last_id\":\"gpt-4o-mini\"}";
 
 	return answer_json(c, 200, body, sizeof(body) - 1);
 }
 
 /* One event as one chunk in one write, with `before` ahead of it and `after` behind it. */
-static bool send_event(struct conn *c, const char *before, const char *event, int len, const char *after)
+static bool send_event(struct conn *c, const char *before, const char *event, int len,
+		       const char *after)
 {
 	char wire[EVENT_MAX + 1024];
-	int n = snprintf(wire, sizeof(wire), "%s%x\r\n%.*s\r\n%s", before, (unsigned)len, len, event, after);
+	int n = snprintf(wire, sizeof(wire), "%s%x\r\n%.*s\r\n%s", before, (unsigned)len, len,
+			 event, after);
 
 	return conn_write(c, wire, (size_t)n);
 }
@@ -260,19 +279,27 @@ static bool send_opening(struct conn *c)
 
 	if (c->dialect == OPENAI) {
 		n = snprintf(event, sizeof(event),
-		             "data: {" OPENAI_IDS OPENAI_TAIL ",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\","
-		             "\"content\":\"\",\"refusal\":null},\"logprobs\":null,\"finish_reason\":null}]%s}\n\n",
-		             ".chunk", c->include_usage ? ",\"usage\":null" : "");
+			     "data: {" OPENAI_IDS OPENAI_TAIL
+			     ",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\","
+			     "\"content\":\"\",\"refusal\":null},\"logprobs\":null,\"finish_"
+			     "reason\":null}]%s}\n\n",
+			     ".chunk", c->include_usage ? ",\"usage\":null" : "");
 		return send_event(c, stream_head, event, n, "");
 	}
-	n = snprintf(event, sizeof(event),
-	             ANTHROPIC_EVENT("message_start", ",\"message\":{" ANTHROPIC_HEAD ",\"content\":[],"
-	             "\"stop_reason\":null,\"stop_sequence\":null,\"usage\":" ANTHROPIC_USAGE "}"), 1u);
+	n = snprintf(
+		event, sizeof(event),
+		ANTHROPIC_EVENT(
+			"message_start",
+			",\"message\":{" ANTHROPIC_HEAD ",\"content\":[],"
+			"\"stop_reason\":null,\"stop_sequence\":null,\"usage\":" ANTHROPIC_USAGE
+			"}"),
+		1u);
 	if (!send_event(c, stream_head, event, n, ""))
 		return false;
 	n = snprintf(event, sizeof(event), "%s",
-	             ANTHROPIC_EVENT("content_block_start",
-	                             ",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}"));
+		     ANTHROPIC_EVENT(
+			     "content_block_start",
+			     ",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}"));
 	if (!send_event(c, "", event, n, ""))
 		return false;
 	n = snprintf(event, sizeof(event), "%s", ANTHROPIC_EVENT("ping", ""));
@@ -287,13 +314,17 @@ static bool send_delta(struct conn *c)
 
 	if (c->dialect == OPENAI)
 		n = snprintf(event, sizeof(event),
-		             "data: {" OPENAI_IDS OPENAI_TAIL ",\"choices\":[{\"index\":0,\"delta\":{\"content\":"
-		             "\"~%s %u %llu~\"},\"logprobs\":null,\"finish_reason\":null}]%s}\n\n",
-		             ".chunk", c->nonce, c->sent, t, c->include_usage ? ",\"usage\":null" : "");
+			     "data: {" OPENAI_IDS OPENAI_TAIL
+			     ",\"choices\":[{\"index\":0,\"delta\":{\"content\":"
+			     "\"~%s %u %llu~\"},\"logprobs\":null,\"finish_reason\":null}]%s}\n\n",
+			     ".chunk", c->nonce, c->sent, t,
+			     c->include_usage ? ",\"usage\":null" : "");
 	else
 		n = snprintf(event, sizeof(event),
-		             ANTHROPIC_EVENT("content_block_delta", ",\"index\":0,\"delta\":{\"type\":\"text_delta\","
-		             "\"text\":\"~%s %u %llu~\"}"), c->nonce, c->sent, t);
+			     ANTHROPIC_EVENT("content_block_delta",
+					     ",\"index\":0,\"delta\":{\"type\":\"text_delta\","
+					     "\"text\":\"~%s %u %llu~\"}"),
+			     c->nonce, c->sent, t);
 	c->sent++;
 	return send_event(c, "", event, n, "");
 }
@@ -308,23 +339,30 @@ static bool send_closing(struct conn *c)
 
 	if (c->dialect == OPENAI) {
 		n = snprintf(event, sizeof(event),
-		             "data: {" OPENAI_IDS OPENAI_TAIL ",\"choices\":[{\"index\":0,\"delta\":{},\"logprobs\":null,"
-		             "\"finish_reason\":\"stop\"}]%s}\n\n",
-		             ".chunk", c->include_usage ? ",\"usage\":null" : "");
+			     "data: {" OPENAI_IDS OPENAI_TAIL
+			     ",\"choices\":[{\"index\":0,\"delta\":{},\"logprobs\":null,"
+			     "\"finish_reason\":\"stop\"}]%s}\n\n",
+			     ".chunk", c->include_usage ? ",\"usage\":null" : "");
 		if (!send_event(c, "", event, n, ""))
 			return false;
 		n = snprintf(event, sizeof(event),
-		             "data: {" OPENAI_IDS OPENAI_TAIL ",\"choices\":[],\"usage\":" OPENAI_USAGE "}\n\n", ".chunk");
+			     "data: {" OPENAI_IDS OPENAI_TAIL
+			     ",\"choices\":[],\"usage\":" OPENAI_USAGE "}\n\n",
+			     ".chunk");
 		if (c->include_usage && !send_event(c, "", event, n, ""))
 			return false;
 		return send_event(c, "", done, sizeof(done) - 1, "0\r\n\r\n");
 	}
 	if (!send_event(c, "", block_stop, sizeof(block_stop) - 1, ""))
 		return false;
-	n = snprintf(event, sizeof(event),
-	             ANTHROPIC_EVENT("message_delta", ",\"delta\":{\"stop_reason\":\"end_turn\",\"stop_sequence\":null},"
-	             "\"usage\":{\"output_tokens\":%u}"), c->deltas);
-	return send_event(c, "", event, n, "") && send_event(c, "", stop, sizeof(stop) - 1, "0\r\n\r\n");
+	n = snprintf(
+		event, sizeof(event),
+		ANTHROPIC_EVENT("message_delta",
+				",\"delta\":{\"stop_reason\":\"end_turn\",\"stop_sequence\":null},"
+				"\"usage\":{\"output_tokens\":%u}"),
+		c->deltas);
+	return send_event(c, "", event, n, "") &&
+	       send_event(c, "", stop, sizeof(stop) - 1, "0\r\n\r\n");
 }
 
 static bool stream_end(struct conn *c)
@@ -411,7 +449,8 @@ static bool path_ends(const char *head, size_t line, const char *end)
 
 static bool answer(struct conn *c, const char *head, size_t head_len, const char *body, size_t n)
 {
-	static const char nothing[] = "{\"error\":{\"message\":\"no such path\",\"type\":\"not_found_error\"}}";
+	static const char nothing[] =
+		"{\"error\":{\"message\":\"no such path\",\"type\":\"not_found_error\"}}";
 	size_t line = (size_t)((const char *)memchr(head, '\r', head_len) - head);
 	const char *nonce = find(body, n, "nonce=");
 
@@ -485,7 +524,7 @@ static bool take_requests(struct conn *c)
 		if (c->in.len - head_len < used)
 			return used < REQUEST_MAX;
 		if (!answer(c, c->in.ptr, head_len, copy.ptr ? copy.ptr : end + 4,
-		            length > 0 ? (size_t)length : 0)) {
+			    length > 0 ? (size_t)length : 0)) {
 			free(copy.ptr);
 			return false;
 		}
@@ -564,14 +603,16 @@ static void fire_due(void)
 
 static void listen_on(int port)
 {
-	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port),
-	                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in addr = { .sin_family = AF_INET,
+				    .sin_port = htons((uint16_t)port),
+				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(addr);
 	int one = 1;
 
 	mock.listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	setsockopt(mock.listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(mock.listener, (struct sockaddr *)&addr, sizeof(addr)) || listen(mock.listener, 4096))
+	if (bind(mock.listener, (struct sockaddr *)&addr, sizeof(addr)) ||
+	    listen(mock.listener, 4096))
 		die("listen on port %d: %s", port, strerror(errno));
 	getsockname(mock.listener, (struct sockaddr *)&addr, &len);
 	mock.port = ntohs(addr.sin_port);
@@ -606,27 +647,43 @@ static void usage(FILE *out)
 {
 	fputs("usage: mock [--port N] [--pace US] [--deltas N] [--chunked]\n"
 	      "A mock of OpenAI chat and Anthropic messages on 127.0.0.1; prints its port.\n"
-	      "The words pace=US and deltas=N in a request's text override the options; nonce=X is sent back.\n",
+	      "The words pace=US and deltas=N in a request's text override the options; nonce=X is "
+	      "sent back.\n",
 	      out);
 }
 
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "port", required_argument, NULL, 'p' },  { "pace", required_argument, NULL, 't' },
-		{ "deltas", required_argument, NULL, 'd' }, { "chunked", no_argument, NULL, 'c' },
-		{ "help", no_argument, NULL, 'h' },        { 0 },
+		{ "port", required_argument, NULL, 'p' },
+		{ "pace", required_argument, NULL, 't' },
+		{ "deltas", required_argument, NULL, 'd' },
+		{ "chunked", no_argument, NULL, 'c' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
 	};
 	int port = 0;
 
 	for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
 		switch (o) {
-		case 'p': port = (int)option_number("port", optarg, 65535); break;
-		case 't': mock.pace_us = option_number("pace", optarg, 3600000000ULL); break;
-		case 'd': mock.deltas = (unsigned)option_number("deltas", optarg, 1000000); break;
-		case 'c': mock.chunked_whole = true; break;
-		case 'h': usage(stdout); return 0;
-		default: usage(stderr); return 2;
+		case 'p':
+			port = (int)option_number("port", optarg, 65535);
+			break;
+		case 't':
+			mock.pace_us = option_number("pace", optarg, 3600000000ULL);
+			break;
+		case 'd':
+			mock.deltas = (unsigned)option_number("deltas", optarg, 1000000);
+			break;
+		case 'c':
+			mock.chunked_whole = true;
+			break;
+		case 'h':
+			usage(stdout);
+			return 0;
+		default:
+			usage(stderr);
+			return 2;
 		}
 	}
 	signal(SIGPIPE, SIG_IGN);

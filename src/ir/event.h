@@ -24,16 +24,15 @@
  * input includes what was read from and written to a cache; output includes reasoning. */
 struct ir_usage {
 	int64_t input, output;
-	int64_t cache_read, cache_write;          /* parts of input */
-	int64_t cache_write_5m, cache_write_1h;   /* parts of cache_write */
-	int64_t reasoning;                        /* part of output */
+	int64_t cache_read, cache_write;        /* parts of input */
+	int64_t cache_write_5m, cache_write_1h; /* parts of cache_write */
+	int64_t reasoning;                      /* part of output */
 	int64_t audio_input, audio_output;
 	int64_t accepted_prediction, rejected_prediction;
 	bool estimated;
 };
 
-#define IR_USAGE_NONE                                                                          \
-	((struct ir_usage){ -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, false })
+#define IR_USAGE_NONE ((struct ir_usage){ -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, false })
 
 /* Members of `with` that are said replace those of `u` (cumulative: last wins). */
 void ir_usage_merge(struct ir_usage *u, const struct ir_usage *with);
@@ -58,19 +57,20 @@ enum ir_delta_kind {
 /* A citation as far as several vendors share it; `raw` is the minting vendor's own. */
 struct ir_citation {
 	struct str url, title, cited_text;
-	int64_t start, end; /* character range in the answer's text; IR_UNSET-like -1 when unknown */
+	int64_t start,
+		end; /* character range in the answer's text; IR_UNSET-like -1 when unknown */
 	struct str raw;
 	const char *origin;
 };
 
 enum ir_stop {
-	IR_STOP_END,        /* the turn is complete */
-	IR_STOP_LENGTH,     /* max_tokens */
-	IR_STOP_SEQUENCE,   /* a stop sequence; text in stop_sequence when known */
+	IR_STOP_END,      /* the turn is complete */
+	IR_STOP_LENGTH,   /* max_tokens */
+	IR_STOP_SEQUENCE, /* a stop sequence; text in stop_sequence when known */
 	IR_STOP_TOOL_CALLS,
-	IR_STOP_REFUSAL,    /* refused or filtered */
-	IR_STOP_PAUSE,      /* Anthropic pause_turn */
-	IR_STOP_CONTEXT,    /* the context window is full */
+	IR_STOP_REFUSAL, /* refused or filtered */
+	IR_STOP_PAUSE,   /* Anthropic pause_turn */
+	IR_STOP_CONTEXT, /* the context window is full */
 };
 
 /* What went wrong, in no vendor's words. Each protocol maps kind -> its own type and status. */
@@ -96,11 +96,11 @@ enum ir_error_kind {
 
 struct ir_error {
 	enum ir_error_kind kind;
-	int status;           /* HTTP status to answer with; 0: the protocol's own for the kind */
-	struct str message;   /* for the user: what is wrong and what to do; no secrets */
-	struct str code;      /* machine-readable, "model_not_found"; absent */
-	struct str param;     /* the field concerned; absent */
-	struct str type;      /* the upstream's own type, kept towards the same protocol; absent */
+	int status;         /* HTTP status to answer with; 0: the protocol's own for the kind */
+	struct str message; /* for the user: what is wrong and what to do; no secrets */
+	struct str code;    /* machine-readable, "model_not_found"; absent */
+	struct str param;   /* the field concerned; absent */
+	struct str type;    /* the upstream's own type, kept towards the same protocol; absent */
 	int64_t retry_after_ms; /* -1: none */
 };
 
@@ -117,18 +117,18 @@ enum ir_event_kind {
 
 struct ir_event {
 	enum ir_event_kind kind;
-	unsigned index;            /* OPEN, DELTA, CLOSE */
-	enum ir_block_kind block;  /* OPEN, DELTA, CLOSE */
-	enum ir_delta_kind delta;  /* DELTA */
-	struct str id;             /* START: the upstream's response id; OPEN of TOOL_CALL: the call's id */
-	struct str name;           /* START: the upstream's model; OPEN of TOOL_CALL: the tool's name */
-	const char *origin;        /* OPEN of REASONING or OPAQUE: the minting protocol */
-	struct str text;           /* DELTA */
+	unsigned index;           /* OPEN, DELTA, CLOSE */
+	enum ir_block_kind block; /* OPEN, DELTA, CLOSE */
+	enum ir_delta_kind delta; /* DELTA */
+	struct str id;   /* START: the upstream's response id; OPEN of TOOL_CALL: the call's id */
+	struct str name; /* START: the upstream's model; OPEN of TOOL_CALL: the tool's name */
+	const char *origin;                 /* OPEN of REASONING or OPAQUE: the minting protocol */
+	struct str text;                    /* DELTA */
 	const struct ir_citation *citation; /* DELTA of CITATION */
-	struct ir_usage usage;     /* START and USAGE (START: all -1 when unknown) */
-	enum ir_stop stop;         /* FINISH */
-	struct str stop_sequence;  /* FINISH with IR_STOP_SEQUENCE; absent when unknown */
-	const struct ir_error *error; /* ERROR */
+	struct ir_usage usage;              /* START and USAGE (START: all -1 when unknown) */
+	enum ir_stop stop;                  /* FINISH */
+	struct str stop_sequence;           /* FINISH with IR_STOP_SEQUENCE; absent when unknown */
+	const struct ir_error *error;       /* ERROR */
 };
 
 /* Takes events one by one. Non-zero (a negative rc) means: stop, I failed. */
@@ -145,8 +145,9 @@ static inline int ir_emit(struct ir_sink *s, const struct ir_event *ev)
 
 struct ir_block {
 	enum ir_block_kind kind;
-	struct str id, name;    /* TOOL_CALL */
-	struct str text;        /* TEXT, REASONING, REFUSAL; TOOL_CALL: the arguments' JSON ("{}" when none came); OPAQUE: raw */
+	struct str id, name; /* TOOL_CALL */
+	struct str
+		text; /* TEXT, REASONING, REFUSAL; TOOL_CALL: the arguments' JSON ("{}" when none came); OPAQUE: raw */
 	struct str signature, redacted; /* REASONING */
 	const char *origin;
 	struct ir_citation *citations; /* TEXT */

@@ -28,16 +28,16 @@ struct ir_forced_tool {
 	struct arena *arena;
 	const struct ir_request *request;
 	/* private */
-	struct str only_;  /* the one tool's name; absent when several are allowed */
-	struct str id_;    /* seed of the calls' ids: the upstream's response id */
-	struct str held_;  /* text seen before the name is known */
+	struct str only_; /* the one tool's name; absent when several are allowed */
+	struct str id_;   /* seed of the calls' ids: the upstream's response id */
+	struct str held_; /* text seen before the name is known */
 	size_t held_cap_;
 	int state_, depth_;
 	bool in_string_, escaped_, in_block_, called_;
-	unsigned index_;   /* of the next block we open */
+	unsigned index_; /* of the next block we open */
 };
 
-int ir_forced_tool_init(struct ir_forced_tool *f, struct arena *a, const struct ir_request *original,
-			struct ir_sink *next) MUST_CHECK;
+int ir_forced_tool_init(struct ir_forced_tool *f, struct arena *a,
+			const struct ir_request *original, struct ir_sink *next) MUST_CHECK;
 
 #endif

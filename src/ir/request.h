@@ -41,7 +41,7 @@ enum ir_role {
 enum ir_part_kind {
 	IR_PART_TEXT,
 	IR_PART_IMAGE,
-	IR_PART_FILE,  /* PDF or other document */
+	IR_PART_FILE, /* PDF or other document */
 	IR_PART_AUDIO,
 	IR_PART_TOOL_CALL,
 	IR_PART_TOOL_RESULT,
@@ -51,38 +51,39 @@ enum ir_part_kind {
 };
 
 enum ir_media_source {
-	IR_MEDIA_BASE64, /* .data holds base64 text */
-	IR_MEDIA_URL,    /* .data holds the URL */
-	IR_MEDIA_FILE_ID,/* .data holds a vendor's file id */
-	IR_MEDIA_TEXT,   /* .data holds plain text (Anthropic's text documents) */
+	IR_MEDIA_BASE64,  /* .data holds base64 text */
+	IR_MEDIA_URL,     /* .data holds the URL */
+	IR_MEDIA_FILE_ID, /* .data holds a vendor's file id */
+	IR_MEDIA_TEXT,    /* .data holds plain text (Anthropic's text documents) */
 };
 
 enum ir_cache { IR_CACHE_NONE, IR_CACHE_DEFAULT, IR_CACHE_5M, IR_CACHE_1H };
 
 struct ir_media {
 	enum ir_media_source source;
-	struct str mime;   /* "image/png"; absent when unknown */
+	struct str mime; /* "image/png"; absent when unknown */
 	struct str data;
-	struct str name;   /* file name or title; absent when none */
-	struct str detail; /* OpenAI's image detail */
-	struct str context;/* Anthropic's document context */
+	struct str name;    /* file name or title; absent when none */
+	struct str detail;  /* OpenAI's image detail */
+	struct str context; /* Anthropic's document context */
 };
 
 /* One part of a message. Which members mean something depends on the kind. */
 struct ir_part {
 	enum ir_part_kind kind;
-	struct str text;      /* TEXT, REASONING, REFUSAL */
-	struct ir_media media;/* IMAGE, FILE, AUDIO (detail: the audio format) */
-	struct str id;        /* TOOL_CALL, TOOL_RESULT: the call's id; REASONING: an item id */
-	struct str name;      /* TOOL_CALL; TOOL_RESULT when known */
-	struct str arguments; /* TOOL_CALL: raw JSON object text, never absent ("{}") */
+	struct str text;         /* TEXT, REASONING, REFUSAL */
+	struct ir_media media;   /* IMAGE, FILE, AUDIO (detail: the audio format) */
+	struct str id;           /* TOOL_CALL, TOOL_RESULT: the call's id; REASONING: an item id */
+	struct str name;         /* TOOL_CALL; TOOL_RESULT when known */
+	struct str arguments;    /* TOOL_CALL: raw JSON object text, never absent ("{}") */
 	struct ir_part *content; /* TOOL_RESULT: TEXT, IMAGE, FILE, OPAQUE parts */
 	unsigned n_content;
 	bool is_error;        /* TOOL_RESULT */
 	struct str signature; /* REASONING: proof by the vendor that minted it; may be empty */
 	struct str redacted;  /* REASONING: opaque data instead of text (trap 48) */
-	const char *origin;   /* REASONING, OPAQUE: name of the protocol that minted it; NULL unknown */
-	struct str raw;       /* OPAQUE: the block as JSON. TEXT: unused */
+	const char
+		*origin; /* REASONING, OPAQUE: name of the protocol that minted it; NULL unknown */
+	struct str raw;  /* OPAQUE: the block as JSON. TEXT: unused */
 	struct str citations; /* TEXT, FILE: raw JSON (FILE: the request's citations setting) */
 	enum ir_cache cache;  /* a cache breakpoint after this part */
 };
@@ -100,8 +101,8 @@ struct ir_tool {
 	struct str parameters;  /* raw JSON schema; absent when none */
 	enum ir_tri strict;
 	enum ir_cache cache;
-	struct str server_raw;  /* a vendor's own tool (web search, ...): its JSON; else absent */
-	const char *origin;     /* of server_raw: the protocol's name */
+	struct str server_raw; /* a vendor's own tool (web search, ...): its JSON; else absent */
+	const char *origin;    /* of server_raw: the protocol's name */
 };
 
 enum ir_choice_mode {
@@ -114,13 +115,18 @@ enum ir_choice_mode {
 
 struct ir_tool_choice {
 	enum ir_choice_mode mode;
-	struct str name;      /* NAMED */
-	struct str *allowed;  /* allowed_tools: a hard constraint (trap 76); NULL: all */
+	struct str name;     /* NAMED */
+	struct str *allowed; /* allowed_tools: a hard constraint (trap 76); NULL: all */
 	unsigned n_allowed;
 	enum ir_tri parallel; /* may several calls come in one turn? */
 };
 
-enum ir_format_kind { IR_FORMAT_UNSET, IR_FORMAT_TEXT, IR_FORMAT_JSON_OBJECT, IR_FORMAT_JSON_SCHEMA };
+enum ir_format_kind {
+	IR_FORMAT_UNSET,
+	IR_FORMAT_TEXT,
+	IR_FORMAT_JSON_OBJECT,
+	IR_FORMAT_JSON_SCHEMA
+};
 
 struct ir_format {
 	enum ir_format_kind kind;
@@ -140,7 +146,12 @@ enum ir_effort {
 	IR_EFFORT_MAX,
 };
 
-enum ir_thinking { IR_THINKING_UNSET, IR_THINKING_DISABLED, IR_THINKING_ENABLED, IR_THINKING_ADAPTIVE };
+enum ir_thinking {
+	IR_THINKING_UNSET,
+	IR_THINKING_DISABLED,
+	IR_THINKING_ENABLED,
+	IR_THINKING_ADAPTIVE
+};
 
 struct ir_reasoning {
 	enum ir_effort effort;
@@ -181,23 +192,23 @@ struct ir_request {
 	struct ir_format format;
 	struct ir_reasoning reasoning;
 
-	int64_t max_tokens; /* IR_UNSET: absent */
+	int64_t max_tokens;                                                 /* IR_UNSET: absent */
 	struct str temperature, top_p, frequency_penalty, presence_penalty; /* number texts */
 	int64_t top_k, seed, n, top_logprobs;
 	enum ir_tri logprobs, store;
 	struct str *stop;
 	unsigned n_stop;
 
-	struct str user;              /* Chat `user`, Anthropic metadata.user_id */
+	struct str user; /* Chat `user`, Anthropic metadata.user_id */
 	struct str service_tier, verbosity, prompt_cache_key, safety_identifier;
-	struct str metadata;          /* raw JSON object of strings (Chat) */
+	struct str metadata; /* raw JSON object of strings (Chat) */
 	struct str logit_bias, prediction, modalities, audio; /* raw JSON */
-	enum ir_cache cache;          /* Anthropic's top-level cache_control */
+	enum ir_cache cache; /* Anthropic's top-level cache_control */
 
 	struct ir_extra *extras;
 	unsigned n_extras;
 
-	unsigned needs; /* enum ir_need, set by ir_request_needs() at the end of decoding */
+	unsigned needs;     /* enum ir_need, set by ir_request_needs() at the end of decoding */
 	const char *origin; /* name of the protocol it was decoded from */
 };
 

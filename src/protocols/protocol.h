@@ -42,22 +42,24 @@ struct protocol;
 
 struct protocol_route {
 	enum http_method method;
-	const char *path; /* literal; a trailing "{id}" takes the rest, one segment or more (model names hold slashes) */
+	const char *
+		path; /* literal; a trailing "{id}" takes the rest, one segment or more (model names hold slashes) */
 	enum ir_op op;
 };
 
 struct route_match {
 	const struct protocol *protocol; /* never NULL: the one to answer in, also for a refusal */
 	enum ir_op op;
-	struct str arg;      /* what "{id}" took, percent-decoded; absent */
-	struct str allow;    /* with ROUTE_METHOD: "GET, POST" */
+	struct str arg;   /* what "{id}" took, percent-decoded; absent */
+	struct str allow; /* with ROUTE_METHOD: "GET, POST" */
 };
 
 enum route_result { ROUTE_OK, ROUTE_NOT_FOUND, ROUTE_METHOD };
 
 /* Which protocol and operation a request head asks for. Vendor prefixes (/openai, /anthropic, /api) and the query
  * (`?beta=true`) are taken off; /v1/models goes to Anthropic when the head has anthropic-version. */
-enum route_result route_find(struct arena *a, const struct http_head *head, struct route_match *ret);
+enum route_result route_find(struct arena *a, const struct http_head *head,
+			     struct route_match *ret);
 
 /* --- requests: relay --- */
 
@@ -67,16 +69,18 @@ struct request_peek {
 	struct str model;
 	bool stream;
 	bool include_usage; /* the client asked for usage in the stream, or the protocol always sends it */
-	bool forces_tool;   /* tool_choice forces a call */
-	struct str provider_pin; /* our own top-level `provider` string (interface.md section 3); absent */
-	struct json_want model_at, stream_options_at, provider_at, max_tokens_at; /* where they stand */
+	bool forces_tool; /* tool_choice forces a call */
+	struct str
+		provider_pin; /* our own top-level `provider` string (interface.md section 3); absent */
+	struct json_want model_at, stream_options_at, provider_at,
+		max_tokens_at; /* where they stand */
 };
 
 struct patch_options {
-	struct str model;     /* the target's name for the model */
+	struct str model; /* the target's name for the model */
 	unsigned quirks;
-	bool strip_provider;  /* take our own `provider` member out */
-	bool ask_usage;       /* ask for usage in the stream though the client did not */
+	bool strip_provider; /* take our own `provider` member out */
+	bool ask_usage;      /* ask for usage in the stream though the client did not */
 };
 
 /* --- requests: translation --- */
@@ -107,10 +111,10 @@ struct relay_tap {
 	struct ir_usage usage; /* set to IR_USAGE_NONE first; last seen, cumulative */
 	struct ir_error error;
 	enum ir_stop stop;
-	bool finished;         /* a stop reason was seen */
-	bool meaningful;       /* of the tap's own: something meaningful has passed */
+	bool finished;   /* a stop reason was seen */
+	bool meaningful; /* of the tap's own: something meaningful has passed */
 	struct str edited;
-	struct buf scratch;    /* of the tap's own, for `edited`; the pump ends it with buf_done() */
+	struct buf scratch; /* of the tap's own, for `edited`; the pump ends it with buf_done() */
 };
 
 /* --- responses: translation --- */
@@ -123,14 +127,15 @@ struct decoder_options {
 	struct arena *scratch; /* emptied by the pump after each frame (arena_reset) */
 	struct ir_sink *sink;
 	unsigned quirks;
-	const struct ir_request *request; /* what was asked, to give tools back the names the client knows; MAY be NULL */
+	const struct ir_request *
+		request; /* what was asked, to give tools back the names the client knows; MAY be NULL */
 };
 
 struct encoder_options {
 	struct arena *arena;
-	struct str id;      /* ready, with the protocol's prefix (id_prefix + random) */
-	struct str model;   /* as the client asked */
-	int64_t created_s;  /* wall clock */
+	struct str id;     /* ready, with the protocol's prefix (id_prefix + random) */
+	struct str model;  /* as the client asked */
+	int64_t created_s; /* wall clock */
 	bool include_usage;
 	struct str request_id; /* for an error's body; absent: none */
 };
@@ -138,37 +143,41 @@ struct encoder_options {
 /* A line of the model list. */
 struct model_info {
 	struct str id;
-	struct str owner;    /* the provider's name */
+	struct str owner; /* the provider's name */
 	int64_t created_s;
-	int64_t context;     /* tokens; 0 unknown */
-	int64_t max_output;  /* 0 unknown */
+	int64_t context;    /* tokens; 0 unknown */
+	int64_t max_output; /* 0 unknown */
 };
 
 struct protocol {
-	const char *name;       /* MUST: "openai-chat" */
-	const char *id_prefix;  /* MUST: "chatcmpl-" */
-	const char *request_id_header; /* MUST: name under which clients look for the request's id */
+	const char *name;      /* MUST: "openai-chat" */
+	const char *id_prefix; /* MUST: "chatcmpl-" */
+	const char
+		*request_id_header; /* MUST: name under which clients look for the request's id */
 	const struct protocol_route *routes; /* MUST: ends with .path NULL */
-	const char *error_content_type; /* MUST: "application/json" */
+	const char *error_content_type;      /* MUST: "application/json" */
 	bool end_required; /* a stream without its own end (TAP_END) was cut, even when a stop reason came before (trap 113) */
 
 	/* Requests, relay. MUST. RC_INVALID / RC_SYNTAX with a message for the caller. */
 	int (*peek)(struct arena *a, struct str body, struct request_peek *ret, struct err *reterr);
 	/* The body with only the gateway's fields changed. */
-	int (*patch)(struct arena *a, const struct request_peek *peek, const struct patch_options *o,
-		     struct buf *out);
+	int (*patch)(struct arena *a, const struct request_peek *peek,
+		     const struct patch_options *o, struct buf *out);
 
 	/* Requests, translation. MUST. decode: RC_INVALID with reterr->param for what the caller did wrong. */
-	int (*decode_request)(struct arena *a, struct str body, struct ir_request **ret, struct err *reterr);
+	int (*decode_request)(struct arena *a, struct str body, struct ir_request **ret,
+			      struct err *reterr);
 	/* What the protocol demands of a decoded request before a model may answer it, beyond its shape (Anthropic: max_tokens,
 	 * which counting tokens does not need). MAY be NULL: nothing. To be called for IR_OP_GENERATE only. */
 	int (*check_generate)(const struct ir_request *r, struct err *reterr);
 	/* Maps, drops-and-discloses (ir_loss) or refuses (RC_UNSUPPORTED) every field. `a` is scratch. */
-	int (*encode_request)(struct arena *a, const struct ir_request *r, const struct request_target *t,
-			      struct buf *out, struct ir_losses *losses, struct err *reterr);
+	int (*encode_request)(struct arena *a, const struct ir_request *r,
+			      const struct request_target *t, struct buf *out,
+			      struct ir_losses *losses, struct err *reterr);
 
 	/* Responses, relay. MUST. One SSE event that is about to be passed on. */
-	unsigned (*tap_event)(struct relay_tap *t, struct arena *scratch, const struct sse_event *ev);
+	unsigned (*tap_event)(struct relay_tap *t, struct arena *scratch,
+			      const struct sse_event *ev);
 	/* A whole 2xx body. Returns TAP_ERROR when it holds an error instead of an answer, TAP_MEANINGFUL else; 0 when it is
 	 * no answer of this protocol at all (HTML, empty). */
 	unsigned (*tap_body)(struct relay_tap *t, struct arena *scratch, struct str body);
@@ -176,7 +185,8 @@ struct protocol {
 	/* Responses, translation. MUST. new: NULL when memory is out. */
 	struct protocol_decoder *(*decoder_new)(const struct decoder_options *o);
 	/* One SSE event. RC_SYNTAX: not this protocol (reterr says what). */
-	int (*decode_event)(struct protocol_decoder *d, const struct sse_event *ev, struct err *reterr);
+	int (*decode_event)(struct protocol_decoder *d, const struct sse_event *ev,
+			    struct err *reterr);
 	/* The body ended. RC_CLOSED when the answer was cut (no FINISH and no ERROR was emitted, and none can be
 	 * honestly made up: trap 7 allows it only where the protocol's own end came). */
 	int (*decode_end)(struct protocol_decoder *d, struct err *reterr);
@@ -187,12 +197,15 @@ struct protocol {
 	/* Appends what the client gets for `ev`: whole SSE events, or nothing. ERROR: the protocol's own terminal error event. */
 	int (*encode_event)(struct protocol_encoder *e, const struct ir_event *ev, struct buf *out);
 	/* A whole answer. */
-	int (*encode_response)(const struct encoder_options *o, const struct ir_response *r, struct buf *out);
+	int (*encode_response)(const struct encoder_options *o, const struct ir_response *r,
+			       struct buf *out);
 
 	/* Errors. MUST. The body of an error answer; *ret_status its HTTP status. */
-	void (*encode_error)(const struct ir_error *e, struct str request_id, struct buf *out, int *ret_status);
+	void (*encode_error)(const struct ir_error *e, struct str request_id, struct buf *out,
+			     int *ret_status);
 	/* An error as the terminal event(s) of a stream that is being relayed (no encoder exists). */
-	void (*encode_stream_error)(const struct ir_error *e, struct str request_id, struct buf *out);
+	void (*encode_stream_error)(const struct ir_error *e, struct str request_id,
+				    struct buf *out);
 	/* Reads an upstream's error answer of whatever shape (trap 107). Returns true when the
 	 * body has this protocol's own shape, so that a relay may pass it on as it is. */
 	bool (*decode_error)(struct arena *a, int status, struct str body, struct ir_error *ret);
@@ -203,8 +216,8 @@ struct protocol {
 	void (*encode_models)(const struct model_info *models, unsigned n, struct buf *out);
 	void (*encode_model)(const struct model_info *model, struct buf *out);
 	/* Ids out of an upstream's list; each into the arena. MAY be NULL. */
-	int (*decode_models)(struct arena *a, struct str body, struct str **ret_ids, unsigned *ret_n,
-			     struct err *reterr);
+	int (*decode_models)(struct arena *a, struct str body, struct str **ret_ids,
+			     unsigned *ret_n, struct err *reterr);
 
 	/* Token counts. MAY be NULL; decode: -1 when it is none. */
 	int64_t (*decode_token_count)(struct arena *scratch, struct str body);

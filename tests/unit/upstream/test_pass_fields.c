@@ -6,7 +6,9 @@
 
 static struct http_head head_of(struct http_field *fields, unsigned n)
 {
-	return (struct http_head){ .status = 200, .fields = fields, .n_fields = n, .content_length = -1 };
+	return (struct http_head){
+		.status = 200, .fields = fields, .n_fields = n, .content_length = -1
+	};
 }
 
 static bool has(const struct attempt_fields *f, const char *name)
@@ -60,7 +62,8 @@ static void trap_114_rate_limits_do_not_cross_dialects(void **state)
 
 static void R20_a_value_with_a_line_break_is_left_out(void **state)
 {
-	struct http_field evil[] = { { STR_INIT("x-should-retry"), STR_INIT("true\r\nset-cookie: a") } };
+	struct http_field evil[] = { { STR_INIT("x-should-retry"),
+				       STR_INIT("true\r\nset-cookie: a") } };
 	struct http_head h = head_of(evil, 1);
 	struct attempt_fields f = { 0 };
 	struct arena *a = arena_new(65536);
@@ -84,7 +87,8 @@ static void trap_110_retry_after_in_each_spelling(void **state)
 
 	assert_int_equal(retry("retry-after", "3", 0), 3000);
 	assert_int_equal(retry("retry-after-ms", "250", 0), 250);
-	assert_int_equal(retry("Retry-After", "Sun, 06 Nov 1994 08:49:37 GMT", 784111777 - 5), 5000);
+	assert_int_equal(retry("Retry-After", "Sun, 06 Nov 1994 08:49:37 GMT", 784111777 - 5),
+			 5000);
 	assert_int_equal(retry("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT", 784111777 + 5), 0);
 	assert_int_equal(retry("retry-after", "1000000000", 0), day);
 	assert_int_equal(retry("retry-after", "99999999999999999999", 0), -1);
