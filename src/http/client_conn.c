@@ -9,7 +9,10 @@
 
 #include "http/client_parts.h"
 
-enum { AFTER_FAILED_WRITE_MS = 2000 };
+enum {
+	AFTER_FAILED_WRITE_MS = 2000,
+	TRUST_MS = 10000, /* for reading the certificates to trust, once */
+};
 
 static struct str method_text(enum http_method m)
 {
@@ -313,23 +316,34 @@ static const struct stream_events conn_events = {
 	.on_open = on_open,
 };
 
-static void start_tls(struct conn *conn, struct stream *s)
+void conn_trusted(struct conn *conn, struct tls_ctx *ctx, struct str why_not)
 {
 	const struct http_call_options *o = &conn->call->o;
-	struct err err;
-	struct tls_ctx *ctx = trust_find(conn->client, o->origin, &err);
 
 	if (!ctx) {
-		stream_close(s);
-		call_failed(conn->call, HTTP_FAIL_TLS, str_from(err.msg));
+		call_failed(conn->call, HTTP_FAIL_TLS, why_not);
 		return;
 	}
-	conn->state = CONN_SHAKING;
-	conn->stream = tls_client(s, ctx, o->origin->host, &conn_events, conn);
+	conn->stream = tls_client(conn->stream, ctx, o->origin->host, &conn_events, conn);
 	if (!conn->stream)
 		call_failed(conn->call, HTTP_FAIL_NOMEM, STR_NONE);
 	else
 		set(conn, o->deadlines.tls_ms);
+}
+
+static void start_tls(struct conn *conn)
+{
+	struct trust *t = trust_find(conn->client, conn->call->o.origin);
+
+	conn->state = CONN_SHAKING;
+	if (!t) {
+		call_failed(conn->call, HTTP_FAIL_NOMEM, STR_NONE);
+	} else if (!t->client) { /* made */
+		conn_trusted(conn, t->ctx, STR_NONE);
+	} else {
+		list_append(&t->waiting, &conn->trust_node);
+		deadline_set(&conn->deadline, TRUST_MS);
+	}
 }
 
 static void on_dialled(void *user, struct stream *s)
@@ -337,13 +351,12 @@ static void on_dialled(void *user, struct stream *s)
 	struct conn *conn = user;
 
 	conn->dial = NULL;
-	if (conn->call->o.origin->tls) {
-		start_tls(conn, s);
-		return;
-	}
 	conn->stream = s;
 	stream_own(s, &conn_events, conn);
-	ready(conn);
+	if (conn->call->o.origin->tls)
+		start_tls(conn);
+	else
+		ready(conn);
 }
 
 static void on_dial_failed(void *user, enum dial_failure f, struct str detail)
@@ -383,6 +396,7 @@ struct conn *conn_open(struct http_call *call, struct pool *p)
 	conn->call = call;
 	conn->state = CONN_DIALLING;
 	list_init(&conn->idle_node);
+	list_init(&conn->trust_node);
 	list_append(&c->conns, &conn->node);
 	c->n_conns++;
 	p->n_conns++;
@@ -390,6 +404,8 @@ struct conn *conn_open(struct http_call *call, struct pool *p)
 	deadline_init(&conn->deadline, c->loop, on_deadline);
 	call->state = CALL_OPENING;
 	call->conn = conn;
+	if (call->o.origin->tls) /* it is made, if it must be, while we dial */
+		(void)trust_find(c, call->o.origin);
 	return conn;
 }
 
@@ -421,6 +437,7 @@ void conn_close(struct conn *conn)
 	conn->pool->n_conns--;
 	conn->pool = NULL;
 	list_remove(&conn->node);
+	list_remove(&conn->trust_node);
 	dial_cancel(conn->dial);
 	conn->dial = NULL;
 	if (conn->stream && unsent)

@@ -27,10 +27,14 @@ struct pool {
 	char key[];
 };
 
-/* A TLS context for each way to verify. */
+/* A TLS context for each way to verify, made on the thread pool at its first use. */
 struct trust {
-	struct list node;
-	struct tls_ctx *ctx;
+	struct list node;           /* in client.trusts; in none once the client is closed */
+	struct http_client *client; /* NULL once it is made, or the client closed */
+	uv_work_t work;
+	struct list waiting; /* conn.trust_node */
+	struct tls_ctx *ctx; /* NULL while it is being made */
+	struct err err;
 	bool verify, has_ca;
 	size_t ca_len;
 	char ca_file[];
@@ -59,8 +63,9 @@ struct http_client {
 enum conn_state { CONN_DIALLING, CONN_SHAKING, CONN_BUSY, CONN_IDLE, CONN_CLOSED };
 
 struct conn {
-	struct list node;      /* in client.conns */
-	struct list idle_node; /* in pool.idle */
+	struct list node;       /* in client.conns */
+	struct list idle_node;  /* in pool.idle */
+	struct list trust_node; /* in trust.waiting */
 	struct http_client *client;
 	struct pool *pool;
 	enum conn_state state;
@@ -110,8 +115,9 @@ struct pool *pool_find(struct http_client *c,
 struct conn *pool_take(struct pool *p);         /* an idle connection, or NULL */
 void pool_put(struct conn *conn);
 void pool_drop_all(struct http_client *c);
-/* NULL with *reterr. */
-struct tls_ctx *trust_find(struct http_client *c, const struct origin *o, struct err *reterr);
+/* --- client_trust.c --- */
+/* The context for an origin; made when missing. NULL: memory. */
+struct trust *trust_find(struct http_client *c, const struct origin *o);
 void trust_drop_all(struct http_client *c);
 
 /* --- client.c --- */
@@ -121,6 +127,8 @@ void client_gone(struct http_client *c);
 /* --- client_conn.c --- */
 /* Opens one for the call, which hears of it later. NULL: memory. */
 struct conn *conn_open(struct http_call *call, struct pool *p);
+/* The context that the connection waits for is there (NULL: it could not be made). */
+void conn_trusted(struct conn *conn, struct tls_ctx *ctx, struct str why_not);
 /* Writes the call's request. */
 void conn_send(struct conn *conn);
 /* The deadline that the call's state asks for. */

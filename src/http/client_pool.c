@@ -1,4 +1,4 @@
-/* http/client_pool.c - idle connections by origin, and the TLS contexts they were made with.
+/* http/client_pool.c - idle connections by origin.
  *
  * Idle connections keep reading, so a peer that closes takes its connection out of the pool at
  * once. The newest is used first: the others grow old and go.
@@ -87,44 +87,4 @@ void pool_drop_all(struct http_client *c)
 {
 	LIST_EACH_SAFE (&c->pools, it, tmp)
 		pool_free(c, LIST_ENTRY(it, struct pool, node));
-}
-
-struct tls_ctx *trust_find(struct http_client *c, const struct origin *o, struct err *reterr)
-{
-	struct trust *t;
-
-	LIST_EACH (&c->trusts, it) {
-		t = LIST_ENTRY(it, struct trust, node);
-		if (t->verify == o->tls_verify && t->has_ca == str_present(o->ca_file) &&
-		    str_eq(o->ca_file, (struct str){ t->ca_file, t->ca_len }))
-			return t->ctx;
-	}
-	t = calloc(1, sizeof(*t) + o->ca_file.len + 1);
-	if (!t) {
-		(void)err_set(reterr, RC_NOMEM, "out of memory");
-		return NULL;
-	}
-	t->ctx = tls_client_ctx(o->ca_file, o->tls_verify, reterr);
-	if (!t->ctx) {
-		free(t);
-		return NULL;
-	}
-	t->verify = o->tls_verify;
-	t->has_ca = str_present(o->ca_file);
-	t->ca_len = o->ca_file.len;
-	if (t->ca_len)
-		memcpy(t->ca_file, o->ca_file.ptr, t->ca_len);
-	list_append(&c->trusts, &t->node);
-	return t->ctx;
-}
-
-void trust_drop_all(struct http_client *c)
-{
-	LIST_EACH_SAFE (&c->trusts, it, tmp) {
-		struct trust *t = LIST_ENTRY(it, struct trust, node);
-
-		list_remove(it);
-		tls_ctx_free(t->ctx);
-		free(t);
-	}
 }

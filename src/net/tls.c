@@ -155,6 +155,29 @@ static const char *c_path(struct str s, char out[PATH_MAX])
 	return out;
 }
 
+/* The system's store is a megabyte of certificates once read: one for the whole process, never let
+ * go. OpenSSL locks it. */
+static X509_STORE *system_store;
+
+static void read_system_store(void)
+{
+	system_store = X509_STORE_new();
+	if (system_store && X509_STORE_set_default_paths(system_store) != 1) {
+		X509_STORE_free(system_store);
+		system_store = NULL;
+	}
+}
+
+static bool use_system_store(struct tls_ctx *c)
+{
+	static uv_once_t once = UV_ONCE_INIT;
+
+	uv_once(&once, read_system_store);
+	if (system_store)
+		SSL_CTX_set1_cert_store(c->ssl, system_store);
+	return system_store != NULL;
+}
+
 struct tls_ctx *tls_client_ctx(struct str ca_file, bool verify, struct err *reterr)
 {
 	static const unsigned char alpn[] = "\x08http/1.1";
@@ -170,7 +193,7 @@ struct tls_ctx *tls_client_ctx(struct str ca_file, bool verify, struct err *rete
 	if (str_present(ca_file))
 		ok = SSL_CTX_load_verify_file(c->ssl, c_path(ca_file, path));
 	else if (verify)
-		ok = SSL_CTX_set_default_verify_paths(c->ssl);
+		ok = use_system_store(c);
 	if (!ok || SSL_CTX_set_alpn_protos(c->ssl, alpn, sizeof(alpn) - 1) != 0) {
 		(void)err_set(reterr, RC_INVALID, "cannot load the certificates to trust%s%.*s: %s",
 			      str_present(ca_file) ? " from " : "", STR_ARG(ca_file), why(text));

@@ -1,8 +1,8 @@
 /* net/tls.h - TLS 1.2 and 1.3 over any stream (OpenSSL), both sides.
  *
  * A client context verifies the chain and the host name unless told not to, offers http/1.1 by
- * ALPN, and keeps the last sessions by host for resumption. Contexts belong to one thread's
- * loop.
+ * ALPN, and keeps the last sessions by host for resumption. A context belongs to one thread at
+ * a time.
  */
 #ifndef GW_NET_TLS_H
 #define GW_NET_TLS_H
@@ -15,7 +15,8 @@
 
 struct tls_ctx;
 
-/* `ca_file` absent: the system's store, read now. NULL with *reterr on failure. */
+/* `ca_file` absent: the system's store. Reads files, for tens of milliseconds: call it off the
+ * loop; any thread may. NULL with *reterr on failure. */
 struct tls_ctx *tls_client_ctx(struct str ca_file, bool verify, struct err *reterr);
 /* PEM files, the certificate with its chain. */
 struct tls_ctx *tls_server_ctx(struct str certificate, struct str key, struct err *reterr);

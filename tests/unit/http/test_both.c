@@ -15,6 +15,7 @@ struct fixture {
 	struct http_client *client;
 	struct origin origin;
 	unsigned n_closed;
+	uint64_t tls_ms;
 	char dir[32], sock[64];
 };
 
@@ -143,7 +144,7 @@ static void up(struct fixture *f, bool tls, bool is_unix)
 	struct http_listener_options o = { .host = STR("127.0.0.1") };
 	struct err err = { .msg = "" };
 
-	*f = (struct fixture){ .dir = "/tmp/gw-both-XXXXXX" };
+	*f = (struct fixture){ .dir = "/tmp/gw-both-XXXXXX", .tls_ms = 20000 };
 	rig_init(&f->rig);
 	certs_init(&f->certs, "DNS:localhost");
 	assert_non_null(mkdtemp(f->dir));
@@ -193,7 +194,7 @@ static void call(struct fixture *f, struct result *r, const char *path, struct s
 		.method = HTTP_POST,
 		.path = str_from(path),
 		.body = body,
-		.deadlines = { 5000, 300, 5000, 5000 },
+		.deadlines = { 20000, f->tls_ms, 20000, 20000 },
 	};
 
 	*r = (struct result){ .over = false };
@@ -291,6 +292,7 @@ static void a_handshake_that_does_not_end_is_a_tls_timeout(void **state)
 
 	up(&f, false, false);
 	host_init(&mute, &f.rig);
+	f.tls_ms = 200;
 	aim(&f,
 	    arena_printf(f.arena, "https://localhost:%u", (unsigned)listener_port(mute.listener)),
 	    true);
