@@ -55,7 +55,7 @@ struct attempt_fields {
 	unsigned n;
 	struct str content_type;
 	int64_t retry_after_ms; /* -1: none; clamped to a day */
-	bool until_close; /* nothing but the connection's end tells the body's */
+	bool until_close;       /* nothing but the connection's end tells the body's */
 };
 
 struct attempt_events {
