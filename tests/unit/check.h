@@ -13,10 +13,17 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
 #include "base/str.h"
+
+/* CPU time of the process so far: for bounds that must hold on a busy machine too. */
+static inline uint64_t check_cpu_ms(void)
+{
+	return (uint64_t)clock() * 1000 / CLOCKS_PER_SEC;
+}
 
 /* Both absent, or the same bytes; shows both where they differ. */
 static inline void check_str(struct str got, struct str want, const char *file, int line)

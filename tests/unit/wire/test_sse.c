@@ -328,7 +328,7 @@ static void bar_26_one_mebibyte_byte_by_byte_is_linear(void **state)
 	char *in = malloc(n);
 
 	for (size_t i = 0; i < 4; i++) {
-		uint64_t began = clock_mono_ms();
+		uint64_t began = check_cpu_ms();
 		struct sse_parser p;
 		struct sse_event ev;
 		size_t used, other = 0;
@@ -343,7 +343,7 @@ static void bar_26_one_mebibyte_byte_by_byte_is_linear(void **state)
 		assert_int_equal(sse_next(&p, (struct str){ in, n }, &ev, &used), SSE_EVENT);
 		sse_done(&p);
 		/* Searching again from the start each time would take minutes. */
-		assert_true(clock_mono_ms() - began < 10000);
+		assert_true(check_cpu_ms() - began < 10000);
 	}
 	free(in);
 }
@@ -356,7 +356,7 @@ static void many_events_in_one_window_are_linear(void **state)
 					     STR_INIT("data: a\n") };
 
 	for (size_t i = 0; i < 3; i++) {
-		uint64_t began = clock_mono_ms();
+		uint64_t began = check_cpu_ms();
 		struct sse_parser p;
 		struct sse_event ev;
 		struct buf in;
@@ -371,7 +371,7 @@ static void many_events_in_one_window_are_linear(void **state)
 		for (rest = buf_str(&in); sse_next(&p, rest, &ev, &used) == SSE_EVENT; n++)
 			rest = str_from_offset(rest, used);
 		assert_true(rest.len == 0 && n > 0);
-		assert_true(clock_mono_ms() - began < 10000);
+		assert_true(check_cpu_ms() - began < 10000);
 		sse_done(&p);
 		buf_done(&in);
 	}
