@@ -67,7 +67,7 @@ static void look_drained(struct deadline *d)
 {
 	struct worker *w = LIST_ENTRY(d, struct worker, look);
 
-	if (http_server_connections(w->server) > 0 ||
+	if (http_server_connections(w->server) > 0 || http_server_listening(w->server) ||
 	    loop_post(w->o.control, tell_drained, w) != RC_OK)
 		deadline_set(&w->look, DRAIN_LOOK_MS);
 }

@@ -18,6 +18,7 @@ enum {
 	ROOM_RETRY_MS = 250,
 	ROOM_IDLE_MS = 1000, /* idle for so long: may be closed to make room */
 	ROOM_AT_ONCE = 16,
+	LAST_CALL_MS = 100, /* a handshake takes one round trip more */
 	CHUNK_EXT_MAX = 1024,
 };
 
@@ -62,9 +63,26 @@ static void make_room(struct http_server *s)
 		deadline_set(&s->room, ROOM_RETRY_MS);
 }
 
+static void close_listeners(struct http_server *s)
+{
+	while (s->n_listeners > 0) {
+		struct server_listener *l = &s->listeners[--s->n_listeners];
+
+		listener_finish(l->listener);
+		tls_ctx_free(l->tls);
+	}
+	s->paused = false;
+	deadline_clear(&s->room);
+}
+
 static void on_room(struct deadline *d)
 {
-	make_room(LIST_ENTRY(d, struct http_server, room));
+	struct http_server *s = LIST_ENTRY(d, struct http_server, room);
+
+	if (s->draining)
+		close_listeners(s);
+	else
+		make_room(s);
 }
 
 void server_conn_closed(struct http_server *s)
@@ -239,24 +257,24 @@ uint16_t http_server_port(const struct http_server *s)
 	return s->n_listeners ? listener_port(s->listeners[0].listener) : 0;
 }
 
-static void close_listeners(struct http_server *s)
-{
-	while (s->n_listeners > 0) {
-		struct server_listener *l = &s->listeners[--s->n_listeners];
-
-		listener_close(l->listener);
-		tls_ctx_free(l->tls);
-	}
-	s->paused = false;
-	deadline_clear(&s->room);
-}
-
 void http_server_drain(struct http_server *s)
 {
+	bool wait = s->n_listeners > 0;
+
 	s->draining = true;
-	close_listeners(s);
+	for (unsigned i = 0; i < s->n_listeners; i++)
+		wait = listener_last_call(s->listeners[i].listener) && wait;
+	if (wait)
+		deadline_set(&s->room, LAST_CALL_MS);
+	else
+		close_listeners(s);
 	LIST_EACH_SAFE (&s->idle, it, tmp)
-		server_conn_close(LIST_ENTRY(it, struct server_conn, node), false);
+		server_conn_drain(LIST_ENTRY(it, struct server_conn, node));
+}
+
+bool http_server_listening(const struct http_server *s)
+{
+	return s->n_listeners > 0;
 }
 
 unsigned http_server_connections(const struct http_server *s)
@@ -278,6 +296,9 @@ void http_server_close(struct http_server *s, void (*done)(void *user), void *us
 	s->closed = done;
 	s->closed_user = user;
 	http_server_drain(s);
+	close_listeners(s);
+	while (!list_empty(&s->idle))
+		server_conn_close(LIST_ENTRY(s->idle.next, struct server_conn, node), false);
 	while (!list_empty(&s->busy))
 		server_conn_gone(LIST_ENTRY(s->busy.next, struct server_conn, node),
 				 "the server closes");

@@ -75,6 +75,8 @@ void http_server_set_limits(struct http_server *s, const struct http_server_limi
 void http_server_drain(struct http_server *s);
 /* Connections still open. */
 unsigned http_server_connections(const struct http_server *s);
+/* While draining: connections may still come. */
+bool http_server_listening(const struct http_server *s);
 /* Closes everything now; `done` when nothing is left and the server is freed. */
 void http_server_close(struct http_server *s, void (*done)(void *user), void *user);
 

@@ -227,6 +227,7 @@ static void parsed(struct server_conn *c)
 		if (c->no_memory) {
 			server_conn_close(c, false);
 		} else if (c->req) {
+			c->served = true;
 			conn_set(c, CONN_REQUEST);
 			request_begin(c);
 		}
@@ -273,7 +274,7 @@ static void settle(struct server_conn *c)
 		conn_set(c, CONN_HEAD);
 	else if (c->state == CONN_REQUEST && c->req->wants_body)
 		deadline_set(&c->read_deadline, c->server->limits.body_timeout_ms);
-	else if (c->state == CONN_IDLE && c->server->draining)
+	else if (c->state == CONN_IDLE && c->server->draining && c->served)
 		server_conn_close(c, false);
 }
 
@@ -342,6 +343,22 @@ void server_conn_go_on(struct server_conn *c)
 	settle(c);
 }
 
+/* How long a new connection is waited for. */
+static uint64_t first_head_ms(const struct http_server *s)
+{
+	uint64_t ms = s->limits.head_timeout_ms;
+
+	return s->draining && ms > FRESH_MS ? FRESH_MS : ms;
+}
+
+void server_conn_drain(struct server_conn *c)
+{
+	if (c->served)
+		server_conn_close(c, false);
+	else /* its first request is on its way: whoever connects is answered */
+		deadline_set(&c->read_deadline, first_head_ms(c->server));
+}
+
 static void on_end(void *user, int status)
 {
 	struct server_conn *c = user;
@@ -365,12 +382,12 @@ static void on_open(void *user, int status, struct str detail)
 	struct server_conn *c = user;
 
 	(void)detail;
-	if (status < 0 || c->server->draining) {
+	if (status < 0) {
 		server_conn_close(c, false);
 		return;
 	}
 	conn_set(c, CONN_IDLE);
-	deadline_set(&c->read_deadline, c->server->limits.head_timeout_ms);
+	deadline_set(&c->read_deadline, first_head_ms(c->server));
 }
 
 static const struct stream_events conn_events = {
@@ -431,7 +448,7 @@ struct server_conn *server_conn_new(struct http_server *s, struct stream *stream
 	deadline_init(&c->write_deadline, s->loop, on_write_deadline);
 	stream_own(stream, &conn_events, c);
 	conn_set(c, tls ? CONN_SHAKING : CONN_IDLE);
-	deadline_set(&c->read_deadline, s->limits.head_timeout_ms);
+	deadline_set(&c->read_deadline, first_head_ms(s));
 	if (stream_read_start(stream) < 0) {
 		s->n_conns++; /* as the close will count it out */
 		server_conn_close(c, false);

@@ -23,6 +23,7 @@ enum {
 	DRAIN_MAX = 64 * 1024,  /* rest of a body worth reading to keep the connection */
 	LINGER_MAX = 128 * 1024 * 1024,
 	LINGER_MS = 5000,
+	FRESH_MS = 1000, /* while draining: for the first request of a new connection */
 	ANSWER_HEAD_MAX = 256 * 1024,
 	ANSWER_DATA_MAX =
 		1024 * 1024 * 1024, /* the marks above bound it; this is for our own mistakes */
@@ -88,6 +89,7 @@ struct server_conn {
 	bool flying;
 	bool feeding; /* the parse loop is on the stack */
 	bool in_call; /* of a request's owner, which no further request may be started inside of */
+	bool served;  /* it has had a request */
 	bool message_ended;    /* the parser has seen the end of the last request */
 	bool held;             /* reading is stopped: too much is kept */
 	bool last;             /* to be closed after the answer */
@@ -137,6 +139,8 @@ void server_keep_buf(struct http_server *s, struct buf *b);
 struct server_conn *server_conn_new(struct http_server *s, struct stream *stream,
 				    struct tls_ctx *tls, const char *peer);
 void server_conn_close(struct server_conn *c, bool reset);
+/* The server drains: ends an idle connection, unless its first request is still to come. */
+void server_conn_drain(struct server_conn *c);
 /* Tells the handler that its client is gone, and closes. */
 void server_conn_gone(struct server_conn *c, const char *why);
 /* The request was answered: what comes next. */

@@ -17,7 +17,11 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <netinet/tcp.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <linux/filter.h>
+#endif
 
 #include "base/log.h"
 
@@ -164,20 +168,22 @@ static void on_retry(struct deadline *d)
 		l->ev->on_exhausted(l->user, false);
 }
 
-static void on_readable(uv_poll_t *poll, int status, int events)
+static bool is_shortage(int error)
 {
-	struct listen_socket *ls = LIST_ENTRY(poll, struct listen_socket, poll);
+	return error == -EMFILE || error == -ENFILE || error == -ENOBUFS || error == -ENOMEM;
+}
+
+/* At most `n` connections. */
+static void accept_some(struct listen_socket *ls, int n)
+{
 	struct listener *l = ls->owner;
 	char peer[LISTENER_PEER_MAX];
 	union address from;
 
-	(void)events;
-	if (status < 0)
-		return;
-	for (int i = 0; i < ACCEPTS_PER_TURN && !l->paused && !l->closed; i++) {
+	for (int i = 0; i < n && !l->paused && !l->closed; i++) {
 		int fd = accept_one(ls->fd, &from);
 
-		if (fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM) {
+		if (is_shortage(fd)) {
 			run_out(l, fd);
 			return;
 		}
@@ -191,6 +197,13 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 		if (s)
 			l->ev->on_accept(l->user, s, peer);
 	}
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+	(void)events;
+	if (status == 0)
+		accept_some(LIST_ENTRY(poll, struct listen_socket, poll), ACCEPTS_PER_TURN);
 }
 
 /* --- opening --- */
@@ -384,19 +397,63 @@ static void on_retry_closed(struct deadline *d)
 	one_closed(LIST_ENTRY(d, struct listener, retry));
 }
 
-void listener_close(struct listener *l)
+static void close_sockets(struct listener *l)
+{
+	for (unsigned i = 0; i < l->n_sockets; i++) {
+		struct listen_socket *ls = &l->sockets[i];
+
+		uv_poll_stop(&ls->poll);
+		uv_close((uv_handle_t *)&ls->poll, on_poll_closed);
+		/* after uv_close(): a descriptor in epoll must not be reused under it */
+		close(ls->fd);
+	}
+}
+
+static void end(struct listener *l, bool accept_first)
 {
 	if (!l || l->closed)
 		return;
+	/* Just before the close: what comes between the two is reset. */
+	for (unsigned i = 0; accept_first && !l->exhausted && i < l->n_sockets; i++)
+		accept_some(&l->sockets[i], 2 * LISTENER_BACKLOG);
 	l->closed = true;
-	for (unsigned i = 0; i < l->n_sockets; i++) {
-		uv_poll_stop(&l->sockets[i].poll);
-		uv_close((uv_handle_t *)&l->sockets[i].poll, on_poll_closed);
-		/* after uv_close(): a descriptor in epoll must not be reused under it */
-		close(l->sockets[i].fd);
-	}
+	close_sockets(l);
 	if (l->unix_path[0])
 		unlink(l->unix_path);
 	reserve_drop(l);
 	deadline_close(&l->retry, on_retry_closed);
+}
+
+bool listener_last_call(struct listener *l)
+{
+#ifdef __linux__
+	/* On a TCP socket a filter sees segments from their TCP header on: byte 13 holds the flags. */
+	struct sock_filter drop_syn[] = {
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, TH_SYN | TH_ACK),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TH_SYN, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+	};
+	struct sock_fprog program = { sizeof(drop_syn) / sizeof(drop_syn[0]), drop_syn };
+	bool all = !l->is_unix;
+
+	for (unsigned i = 0; all && i < l->n_sockets; i++)
+		all = setsockopt(l->sockets[i].fd, SOL_SOCKET, SO_ATTACH_FILTER, &program,
+				 sizeof(program)) == 0;
+	return all;
+#else
+	(void)l;
+	return false;
+#endif
+}
+
+void listener_close(struct listener *l)
+{
+	end(l, false);
+}
+
+void listener_finish(struct listener *l)
+{
+	end(l, true);
 }

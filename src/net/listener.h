@@ -46,5 +46,11 @@ void listener_pause(struct listener *l);
 void listener_resume(struct listener *l);
 /* Nothing is accepted after it; frees later. NULL is a no-op. */
 void listener_close(struct listener *l);
+/* Before the end, where a successor listens on the same port: handshakes that have begun are finished and accepted, new
+ * ones are left unanswered, so that the caller's kernel tries again in a second and finds the successor. False where the
+ * system cannot do that. */
+bool listener_last_call(struct listener *l);
+/* Closes, but what already waits in the kernel's queue is accepted first: the close would reset it. */
+void listener_finish(struct listener *l);
 
 #endif
