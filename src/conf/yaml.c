@@ -19,7 +19,7 @@ enum {
 	MAX_ANCHORS = 256,
 };
 
-struct frame {
+struct open_node {
 	struct yaml_node *node;
 	struct yaml_node *key; /* MAP: read, its value is awaited */
 	struct str anchor;
@@ -31,7 +31,7 @@ struct builder {
 	struct arena *arena;
 	struct conf_report *report;
 	struct str file;
-	struct frame stack[MAX_DEPTH];
+	struct open_node stack[MAX_DEPTH];
 	unsigned depth, n_nodes, n_anchors;
 	struct {
 		struct str name;
@@ -81,7 +81,7 @@ static struct yaml_node *node_new(struct builder *b, enum yaml_kind kind, const 
 }
 
 /* Room for one more key and item of the innermost collection. */
-static bool grow(struct builder *b, struct frame *f)
+static bool grow(struct builder *b, struct open_node *f)
 {
 	struct yaml_node *n = f->node;
 	unsigned cap = f->cap ? f->cap * 2 : 8;
@@ -107,7 +107,7 @@ static bool grow(struct builder *b, struct frame *f)
 	return true;
 }
 
-static void take_key(struct builder *b, struct frame *f, struct yaml_node *key)
+static void take_key(struct builder *b, struct open_node *f, struct yaml_node *key)
 {
 	f->key = key;
 	f->skip = key->kind != YAML_SCALAR;
@@ -129,7 +129,7 @@ static void take_key(struct builder *b, struct frame *f, struct yaml_node *key)
 /* A whole node has come: it is the root, a key, or a value. */
 static void place(struct builder *b, struct yaml_node *n)
 {
-	struct frame *f = b->depth ? &b->stack[b->depth - 1] : NULL;
+	struct open_node *f = b->depth ? &b->stack[b->depth - 1] : NULL;
 
 	if (!f) {
 		b->root = n;
@@ -196,7 +196,7 @@ static void on_open(struct builder *b, enum yaml_kind kind, struct fy_event *ev,
 		give_up(b, n->line, n->column, "nested too deeply");
 		return;
 	}
-	b->stack[b->depth++] = (struct frame){
+	b->stack[b->depth++] = (struct open_node){
 		.node = n,
 		.anchor = anchor ? token_text(b, anchor) : STR_NONE,
 	};
@@ -204,7 +204,7 @@ static void on_open(struct builder *b, enum yaml_kind kind, struct fy_event *ev,
 
 static void on_close(struct builder *b)
 {
-	struct frame f = b->stack[--b->depth];
+	struct open_node f = b->stack[--b->depth];
 
 	name_anchor(b, f.anchor, f.node);
 	place(b, f.node);

@@ -64,9 +64,11 @@ static void error_in_stream(struct exchange *x, const struct ir_error *e, const 
 		struct ir_event ev = { .kind = IR_ERROR, .error = e };
 
 		if (x->match.protocol->encode_event(x->pump.encoder, &ev, out) != RC_OK)
-			x->match.protocol->encode_stream_error(e, x->id, out);
+			x->match.protocol->encode_stream_error(e, x->id, x->peek.framing,
+							       x->committed, out);
 	} else {
-		x->match.protocol->encode_stream_error(e, x->id, out);
+		x->match.protocol->encode_stream_error(e, x->id, x->peek.framing, x->committed,
+						       out);
 	}
 	/* No final chunk: who misses the event still sees that this was no proper end. */
 	exchange_over(x, end);
@@ -117,11 +119,11 @@ void answer_models(struct exchange *x)
 		return;
 	}
 	buf_init(&body, 16 * 1024 * 1024);
-	if (x->match.op == IR_OP_LIST_MODELS) {
+	if (x->match.line.op == IR_OP_LIST_MODELS) {
 		x->match.protocol->encode_models(models, n, &body);
 	} else {
 		for (unsigned i = 0; i < n && buf_len(&body) == 0; i++)
-			if (str_eq(models[i].id, x->match.arg))
+			if (str_eq(models[i].id, x->match.line.arg))
 				x->match.protocol->encode_model(&models[i], &body);
 	}
 	if (buf_len(&body) > 0) {
@@ -130,7 +132,7 @@ void answer_models(struct exchange *x)
 		missing.message = arena_printf(
 			x->arena,
 			"The model \"%.*s\" does not exist. GET /v1/models lists those that do.",
-			STR_ARG(x->match.arg));
+			STR_ARG(x->match.line.arg));
 		missing.code = STR("model_not_found");
 		answer_error(x, &missing, "refused");
 	}

@@ -187,7 +187,8 @@ void count_tokens(struct exchange *x)
 	if (t->local && x->env->engine) {
 		rc = count_local(x, t, &e);
 	} else {
-		rc = x->match.protocol->decode_request(x->arena, x->peek.body, &x->ir, &e);
+		rc = x->match.protocol->decode_request(x->arena, &x->match.line, x->peek.body,
+						       &x->ir, &e);
 		if (rc == RC_OK)
 			answer_token_count(x, estimate(x->ir), true);
 	}

@@ -117,7 +117,7 @@ static enum step_result authenticate(struct exchange *x)
 
 static enum step_result list_models(struct exchange *x)
 {
-	if (x->match.op != IR_OP_LIST_MODELS && x->match.op != IR_OP_GET_MODEL)
+	if (x->match.line.op != IR_OP_LIST_MODELS && x->match.line.op != IR_OP_GET_MODEL)
 		return NEXT;
 	answer_models(x);
 	return DONE;
@@ -148,7 +148,7 @@ static enum step_result peek(struct exchange *x)
 	struct str pin = http_field_get(x->head, STR("x-llm-gateway-provider"));
 	struct str strict = http_field_get(x->head, STR("x-llm-gateway-strict"));
 	struct err e = { 0 };
-	int rc = x->match.protocol->peek(x->arena, x->peek.body, &x->peek, &e);
+	int rc = x->match.protocol->peek(x->arena, &x->match.line, x->peek.body, &x->peek, &e);
 
 	if (rc == RC_NOMEM)
 		return out_of_memory(x);
@@ -182,6 +182,7 @@ static enum step_result route(struct exchange *x)
 		.model = x->peek.model,
 		.pin = x->pin,
 		.protocol = x->match.protocol,
+		.op = x->match.line.op,
 		.needs = x->peek.stream ? IR_NEED_STREAM : 0,
 		.principal = &x->principal,
 	};
@@ -195,7 +196,7 @@ static enum step_result route(struct exchange *x)
 
 static enum step_result count(struct exchange *x)
 {
-	if (x->match.op != IR_OP_COUNT_TOKENS || x->route.targets[0].relay)
+	if (x->match.line.op != IR_OP_COUNT_TOKENS || x->route.targets[0].relay)
 		return NEXT;
 	count_tokens(x);
 	return DONE;

@@ -65,7 +65,8 @@ struct exchange {
 	struct request_peek peek;
 	struct str pin;
 	bool strict;
-	struct ir_request *ir; /* decoded when the first foreign target needs it */
+	struct ir_request *ir;          /* decoded when the first foreign target needs it */
+	struct ir_embed_request *embed; /* the same for IR_OP_EMBED */
 	struct ir_losses losses;
 
 	struct route route;
@@ -111,6 +112,10 @@ void forward_next(struct exchange *x);
 /* The request's body for a foreign target, its losses noted; decodes the request first when nobody has. */
 int forward_translate_body(struct exchange *x, const struct target *t, struct buf *out,
 			   struct err *reterr) MUST_CHECK;
+/* What a provider's encoder may assume of the target. */
+struct request_target forward_target(const struct exchange *x, const struct target *t);
+/* RC_UNSUPPORTED when something was lost and the caller wants none of that. */
+int forward_check_losses(struct exchange *x, const struct target *t, struct err *reterr) MUST_CHECK;
 /* What the client is told when that fails. */
 struct ir_error forward_error_of(struct exchange *x, int rc, const struct err *e);
 /* The current attempt failed before anything was committed, in a way that another target may not share. */
@@ -125,6 +130,21 @@ void pump_done(struct pump *p);
 void pump_drained(struct exchange *x);
 /* The upstream is silent: keeps the client's connection warm. */
 void pump_keepalive(struct exchange *x);
+
+/* The upstream's answer makes no sense; before the commit another target may do better. */
+void pump_nonsense(struct exchange *x, const char *why);
+/* A whole answer that the client may have. */
+void pump_whole_ok(struct exchange *x, struct str content_type, struct str body);
+/* There is no memory for the answer. */
+void pump_no_memory(struct exchange *x);
+
+/* --- embed.c --- */
+
+/* The request's body for a target that speaks another protocol. */
+int embed_translate_body(struct exchange *x, const struct target *t, struct buf *out,
+			 struct err *reterr) MUST_CHECK;
+/* The upstream's whole answer. */
+void embed_answer(struct exchange *x, struct str body);
 
 /* --- count_tokens.c --- */
 

@@ -34,7 +34,7 @@ static int patch_body(struct exchange *x, const struct target *t, struct buf *ou
 	return t->protocol->patch(x->arena, &x->peek, &o, out);
 }
 
-static struct request_target request_target(const struct exchange *x, const struct target *t)
+struct request_target forward_target(const struct exchange *x, const struct target *t)
 {
 	const struct provider *kind = t->account->kind;
 	struct request_target rt = {
@@ -52,17 +52,30 @@ static struct request_target request_target(const struct exchange *x, const stru
 	return rt;
 }
 
+int forward_check_losses(struct exchange *x, const struct target *t, struct err *reterr)
+{
+	if (x->losses.failed)
+		return RC_NOMEM;
+	if (!x->strict || x->losses.n == 0)
+		return RC_OK;
+	return err_set(reterr, RC_UNSUPPORTED,
+		       "Provider \"%.*s\" cannot take: %.*s. Leave them out, or do not ask "
+		       "to be strict.",
+		       STR_ARG(t->account->name), STR_ARG(ir_losses_text(&x->losses)));
+}
+
 int forward_translate_body(struct exchange *x, const struct target *t, struct buf *out,
 			   struct err *reterr)
 {
-	struct request_target rt = request_target(x, t);
+	struct request_target rt = forward_target(x, t);
 	const struct ir_request *r;
 	struct ir_request forced;
 	int rc;
 
 	if (!x->ir) {
-		rc = x->match.protocol->decode_request(x->arena, x->peek.body, &x->ir, reterr);
-		if (rc == RC_OK && x->match.op == IR_OP_GENERATE &&
+		rc = x->match.protocol->decode_request(x->arena, &x->match.line, x->peek.body,
+						       &x->ir, reterr);
+		if (rc == RC_OK && x->match.line.op == IR_OP_GENERATE &&
 		    x->match.protocol->check_generate)
 			rc = x->match.protocol->check_generate(x->ir, reterr);
 		if (rc != RC_OK)
@@ -77,14 +90,7 @@ int forward_translate_body(struct exchange *x, const struct target *t, struct bu
 		r = &forced;
 	}
 	rc = t->protocol->encode_request(x->arena, r, &rt, out, &x->losses, reterr);
-	if (rc == RC_OK && x->losses.failed)
-		rc = RC_NOMEM;
-	if (rc == RC_OK && x->strict && x->losses.n > 0)
-		rc = err_set(reterr, RC_UNSUPPORTED,
-			     "Provider \"%.*s\" cannot take: %.*s. Leave them out, or do not ask "
-			     "to be strict.",
-			     STR_ARG(t->account->name), STR_ARG(ir_losses_text(&x->losses)));
-	return rc;
+	return rc == RC_OK ? forward_check_losses(x, t, reterr) : rc;
 }
 
 /* --- one attempt --- */
@@ -108,7 +114,13 @@ struct ir_error forward_error_of(struct exchange *x, int rc, const struct err *e
 
 static int start(struct exchange *x, const struct target *t, struct err *reterr)
 {
-	struct attempt_options o = {
+	struct attempt_options o;
+	int rc;
+
+	if (!t->protocol)
+		return err_set(reterr, RC_UNSUPPORTED, "Provider \"%.*s\" has no such operation.",
+			       STR_ARG(t->account->name));
+	o = (struct attempt_options){
 		.loop = x->env->loop,
 		.client = x->env->client,
 		.engine = x->env->engine,
@@ -116,15 +128,19 @@ static int start(struct exchange *x, const struct target *t, struct err *reterr)
 		.account = t->account,
 		.model = t->model,
 		.protocol = t->protocol,
-		.op = x->match.op,
+		.op = x->match.line.op,
 		.stream = x->peek.stream,
 		.relay = x->relay,
+		.framing = x->relay ? x->peek.framing : t->protocol->framing,
 		.client_head = x->head,
 	};
-	int rc;
-
 	buf_init(&o.body, 2 * x->snapshot->max_body + 65536);
-	rc = x->relay ? patch_body(x, t, &o.body) : forward_translate_body(x, t, &o.body, reterr);
+	if (x->relay)
+		rc = patch_body(x, t, &o.body);
+	else if (x->match.line.op == IR_OP_EMBED)
+		rc = embed_translate_body(x, t, &o.body, reterr);
+	else
+		rc = forward_translate_body(x, t, &o.body, reterr);
 	if (rc == RC_OK && !buf_ok(&o.body))
 		rc = o.body.over ? RC_TOOBIG : RC_NOMEM;
 	if (rc != RC_OK) {

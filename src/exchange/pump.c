@@ -1,7 +1,7 @@
 /* exchange/pump.c - the answer on its way: upstream bytes in, client bytes out.
  *
- *	relay:      SSE block -> tap -------------------------------------> the same bytes
- *	translate:  SSE block -> decoder -> grammar -> (forced tool) -> encoder -> client bytes
+ *	relay:      frame -> tap -------------------------------------> the same bytes
+ *	translate:  frame -> decoder -> grammar -> (forced tool) -> encoder -> client bytes
  *	whole body: the same events, folded (client does not stream) or streamed
  *
  * The hard thing is the commit gate: until the first meaningful event the client's bytes are held, and a failure may
@@ -65,7 +65,7 @@ static void fail_cut(struct exchange *x)
 	fail(x, &e, "truncated", "upstream_truncated", true);
 }
 
-static void fail_nonsense(struct exchange *x, const char *why)
+void pump_nonsense(struct exchange *x, const char *why)
 {
 	struct ir_error e = upstream_error(x, IR_ERR_UPSTREAM,
 					   "sent something that is no answer of its protocol");
@@ -84,7 +84,7 @@ static void fail_held(struct exchange *x)
 	fail(x, &e, "no_beginning", "upstream_error", true);
 }
 
-static void fail_memory(struct exchange *x)
+void pump_no_memory(struct exchange *x)
 {
 	struct ir_error e = { .kind = IR_ERR_UNAVAILABLE,
 			      .message = STR("The gateway is out of memory for this answer."),
@@ -128,6 +128,8 @@ static int set_up_translation(struct exchange *x)
 	struct encoder_options e = {
 		.arena = p->arena,
 		.id = x->response_id,
+		.request = x->ir,
+		.framing = x->peek.framing,
 		.model = x->peek.model,
 		.created_s = x->created_s,
 		.include_usage = x->peek.include_usage,
@@ -165,7 +167,7 @@ static int set_up(struct exchange *x)
 	if (!p->scratch)
 		return RC_NOMEM;
 	p->ready = true;
-	if (x->relay)
+	if (x->relay || x->match.line.op == IR_OP_EMBED)
 		return RC_OK;
 	return mint_response_id(x) == RC_OK ? set_up_translation(x) : RC_NOMEM;
 }
@@ -182,6 +184,12 @@ void pump_done(struct pump *p)
 
 /* --- towards the client --- */
 
+static const struct str stream_types[] = {
+	[FRAMING_SSE] = STR_INIT("text/event-stream; charset=utf-8"),
+	[FRAMING_NDJSON] = STR_INIT("application/x-ndjson"),
+	[FRAMING_JSON_ARRAY] = STR_INIT("application/json; charset=utf-8"),
+};
+
 static void send_head(struct exchange *x)
 {
 	struct http_field fields[MAX_ANSWER_FIELDS];
@@ -189,7 +197,7 @@ static void send_head(struct exchange *x)
 
 	if (x->head_sent)
 		return;
-	n = answer_fields(x, fields, STR("text/event-stream; charset=utf-8"), true);
+	n = answer_fields(x, fields, stream_types[x->peek.framing], true);
 	fields[n++] = (struct http_field){ STR("cache-control"), STR("no-store") };
 	fields[n++] = (struct http_field){ STR("x-accel-buffering"), STR("no") };
 	x->head_sent = true;
@@ -235,10 +243,10 @@ void pump_drained(struct exchange *x)
 
 void pump_keepalive(struct exchange *x)
 {
-	if (x->paused || x->match.op != IR_OP_GENERATE)
+	if (x->paused || x->match.line.op != IR_OP_GENERATE)
 		return;
 	send_head(x);
-	x->match.protocol->encode_ping(x->committed, http_respond_buf(x->request));
+	x->match.protocol->encode_ping(x->peek.framing, x->committed, http_respond_buf(x->request));
 	flush(x);
 }
 
@@ -305,17 +313,17 @@ static bool decoded_badly(struct exchange *x, int rc, const struct err *e)
 	if (p->errored)
 		fail(x, &p->error, "error_event", "upstream_error", true);
 	else if (rc == RC_NOMEM || rc == RC_TOOBIG)
-		fail_memory(x);
+		pump_no_memory(x);
 	else if (rc == RC_CLOSED)
 		fail_cut(x);
 	else if (rc != RC_OK)
-		fail_nonsense(x, p->grammar.breach ? p->grammar.breach : e->msg);
+		pump_nonsense(x, p->grammar.breach ? p->grammar.breach : e->msg);
 	else
 		return false;
 	return true;
 }
 
-static int translate_event(struct exchange *x, const struct sse_event *ev)
+static int translate_event(struct exchange *x, const struct frame *ev)
 {
 	struct err e = { 0 };
 	int rc = x->target->protocol->decode_event(x->pump.decoder, ev, &e);
@@ -324,7 +332,7 @@ static int translate_event(struct exchange *x, const struct sse_event *ev)
 	return decoded_badly(x, rc, &e) ? -1 : 0;
 }
 
-static int relay_event(struct exchange *x, const struct sse_event *ev)
+static int relay_event(struct exchange *x, const struct frame *ev)
 {
 	struct pump *p = &x->pump;
 	unsigned flags = x->target->protocol->tap_event(&p->tap, p->scratch, ev);
@@ -339,7 +347,7 @@ static int relay_event(struct exchange *x, const struct sse_event *ev)
 		p->errored = p->finished = true; /* it is the last thing the client hears */
 	}
 	if ((flags & TAP_END) && !x->committed && !p->tap.finished) {
-		fail_nonsense(x, "it ended without an answer");
+		pump_nonsense(x, "it ended without an answer");
 		return -1;
 	}
 	if (flags & (TAP_MEANINGFUL | TAP_END))
@@ -358,7 +366,10 @@ static int relay_event(struct exchange *x, const struct sse_event *ev)
 /* Some servers stream whatever was asked for, or never do: the client gets the form it asked for, by translation. */
 static void mind_form(struct exchange *x, bool streamed)
 {
-	if (x->match.op == IR_OP_GENERATE && streamed != x->peek.stream)
+	if (x->match.line.op != IR_OP_GENERATE)
+		return;
+	if (streamed != x->peek.stream ||
+	    (streamed && attempt_framing(x->attempt) != x->peek.framing))
 		x->relay = false;
 }
 
@@ -369,10 +380,10 @@ static void on_answer(void *user)
 	mind_form(x, true);
 	x->record.reused = attempt_stats(x->attempt).reused;
 	if (set_up(x) != RC_OK)
-		fail_memory(x);
+		pump_no_memory(x);
 }
 
-static int on_event(void *user, const struct sse_event *ev)
+static int on_event(void *user, const struct frame *ev)
 {
 	struct exchange *x = user;
 
@@ -418,15 +429,20 @@ static void on_end(void *user)
 
 /* --- whole answers --- */
 
+void pump_whole_ok(struct exchange *x, struct str content_type, struct str body)
+{
+	note_ok(x);
+	answer_whole(x, 200, content_type, body, true, "ok");
+}
+
 static void relay_whole(struct exchange *x, struct str body)
 {
 	struct pump *p = &x->pump;
 	unsigned flags;
 
-	if (x->match.op == IR_OP_COUNT_TOKENS) {
-		note_ok(x);
+	if (x->match.line.op == IR_OP_COUNT_TOKENS) {
 		x->record.usage.input = x->target->protocol->decode_token_count(p->scratch, body);
-		answer_whole(x, 200, attempt_fields(x->attempt)->content_type, body, true, "ok");
+		pump_whole_ok(x, attempt_fields(x->attempt)->content_type, body);
 		return;
 	}
 	/* The tap only glances at a body. Where HTTP cannot tell a cut, the JSON must. */
@@ -439,10 +455,9 @@ static void relay_whole(struct exchange *x, struct str body)
 	if (flags & TAP_ERROR) {
 		fail(x, &p->tap.error, "error_body", "upstream_error", true);
 	} else if (!(flags & TAP_MEANINGFUL)) {
-		fail_nonsense(x, NULL);
+		pump_nonsense(x, NULL);
 	} else {
-		note_ok(x);
-		answer_whole(x, 200, attempt_fields(x->attempt)->content_type, body, true, "ok");
+		pump_whole_ok(x, attempt_fields(x->attempt)->content_type, body);
 	}
 }
 
@@ -452,6 +467,8 @@ static void answer_folded(struct exchange *x)
 	struct encoder_options o = {
 		.arena = p->arena,
 		.id = x->response_id,
+		.request = x->ir,
+		.framing = x->peek.framing,
 		.model = x->peek.model,
 		.created_s = x->created_s,
 		.include_usage = true,
@@ -461,7 +478,7 @@ static void answer_folded(struct exchange *x)
 	buf_init(&body, 2 * x->snapshot->max_response);
 	if (x->match.protocol->encode_response(&o, &p->fold.response, &body) != RC_OK ||
 	    !buf_ok(&body)) {
-		fail_memory(x);
+		pump_no_memory(x);
 	} else {
 		answer_whole(x, 200, STR("application/json"), buf_str(&body), true, "ok");
 	}
@@ -486,7 +503,7 @@ static void translate_whole(struct exchange *x, struct str body)
 	if (p->finished)
 		finish(x);
 	else
-		fail_nonsense(x, NULL);
+		pump_nonsense(x, NULL);
 }
 
 static void on_body(void *user, struct str body)
@@ -496,7 +513,9 @@ static void on_body(void *user, struct str body)
 	mind_form(x, false);
 	x->record.reused = attempt_stats(x->attempt).reused;
 	if (set_up(x) != RC_OK)
-		fail_memory(x);
+		pump_no_memory(x);
+	else if (x->match.line.op == IR_OP_EMBED)
+		embed_answer(x, body);
 	else if (x->relay)
 		relay_whole(x, body);
 	else

@@ -8,6 +8,7 @@
  * calls that a vendor interleaves, trap 1). USAGE is cumulative and may also come
  * between blocks: the last one counts (trap 118). After FINISH or ERROR nothing follows.
  * ERROR may come at any time, also before START and inside a block: that is when upstreams fail.
+ * A REASONING block with a signature and no text is a proof that belongs to the block behind it (Gemini signs calls).
  * An answer without a block is allowed. Slices are valid only during the sink's call.
  */
 #ifndef GW_IR_EVENT_H
@@ -122,8 +123,10 @@ struct ir_event {
 	enum ir_delta_kind delta; /* DELTA */
 	struct str id;   /* START: the upstream's response id; OPEN of TOOL_CALL: the call's id */
 	struct str name; /* START: the upstream's model; OPEN of TOOL_CALL: the tool's name */
-	const char *origin;                 /* OPEN of REASONING or OPAQUE: the minting protocol */
-	struct str text;                    /* DELTA */
+	const char *origin; /* OPEN of REASONING or OPAQUE: the minting protocol */
+	struct str text;    /* DELTA */
+	struct str
+		logprobs; /* DELTA of TEXT: the tokens' log probabilities as OpenAI Chat's `content` list, raw JSON; absent */
 	const struct ir_citation *citation; /* DELTA of CITATION */
 	struct ir_usage usage;              /* START and USAGE (START: all -1 when unknown) */
 	enum ir_stop stop;                  /* FINISH */
@@ -150,6 +153,7 @@ struct ir_block {
 		text; /* TEXT, REASONING, REFUSAL; TOOL_CALL: the arguments' JSON ("{}" when none came); OPAQUE: raw */
 	struct str signature, redacted; /* REASONING */
 	const char *origin;
+	struct str logprobs;           /* TEXT: one JSON list, as in ir_event; absent */
 	struct ir_citation *citations; /* TEXT */
 	unsigned n_citations;
 };

@@ -19,20 +19,21 @@ static int grow_array(struct arena *a, void **items, unsigned n, unsigned *cap, 
 	return RC_OK;
 }
 
-static int append_text(struct ir_fold *f, struct str *to, struct str more)
+/* *cap is what the text was given room for; 0: it is not ours to write to yet. */
+static int append(struct arena *a, struct str *to, size_t *cap, struct str more)
 {
 	size_t need = to->len + more.len;
 	char *text = (char *)to->ptr;
 
-	if (need > f->cap_text_) {
-		size_t cap = f->cap_text_ ? f->cap_text_ : 256;
+	if (need > *cap) {
+		size_t bigger = *cap ? *cap : 256;
 
-		while (cap < need)
-			cap *= 2;
-		text = arena_grow(f->arena, f->cap_text_ ? text : NULL, f->cap_text_, cap);
+		while (bigger < need)
+			bigger *= 2;
+		text = arena_grow(a, *cap ? text : NULL, *cap, bigger);
 		if (!text)
 			return RC_NOMEM;
-		f->cap_text_ = cap;
+		*cap = bigger;
 	}
 	if (more.len)
 		memcpy(text + to->len, more.ptr, more.len);
@@ -62,7 +63,7 @@ static int fold_open(struct ir_fold *f, const struct ir_event *ev)
 	b = &r->blocks[r->n_blocks++];
 	*b = (struct ir_block){ .kind = ev->block, .text = STR(""), .origin = ev->origin };
 	f->cap_citations_ = 0;
-	f->cap_text_ = 0;
+	f->cap_text_ = f->cap_logprobs_ = 0;
 	f->open_ = true;
 	rc = keep(f->arena, &b->id, ev->id);
 	return rc ? rc : keep(f->arena, &b->name, ev->name);
@@ -91,6 +92,22 @@ static int fold_citation(struct ir_fold *f, struct ir_block *b, const struct ir_
 	return RC_OK;
 }
 
+/* "[a]" and "[b,c]" make "[a,b,c]". */
+static int append_list(struct ir_fold *f, struct ir_block *b, struct str more)
+{
+	bool first = b->logprobs.len == 0;
+	int rc;
+
+	if (!first) {
+		b->logprobs.len--; /* the closing bracket */
+		more = str_from_offset(more, 1);
+		rc = append(f->arena, &b->logprobs, &f->cap_logprobs_, STR(","));
+		if (rc)
+			return rc;
+	}
+	return append(f->arena, &b->logprobs, &f->cap_logprobs_, more);
+}
+
 static int fold_delta(struct ir_fold *f, const struct ir_event *ev)
 {
 	struct ir_block *b;
@@ -100,9 +117,12 @@ static int fold_delta(struct ir_fold *f, const struct ir_event *ev)
 	b = &f->response.blocks[f->response.n_blocks - 1];
 	switch (ev->delta) {
 	case IR_DELTA_TEXT:
+		if (ev->logprobs.len > 2 && append_list(f, b, ev->logprobs) != RC_OK)
+			return RC_NOMEM;
+		return append(f->arena, &b->text, &f->cap_text_, ev->text);
 	case IR_DELTA_ARGUMENTS:
 	case IR_DELTA_RAW:
-		return append_text(f, &b->text, ev->text);
+		return append(f->arena, &b->text, &f->cap_text_, ev->text);
 	case IR_DELTA_SIGNATURE:
 		return keep(f->arena, &b->signature, ev->text);
 	case IR_DELTA_REDACTED:

@@ -19,7 +19,7 @@ struct ir_fold {
 	bool finished, failed;
 	/* private */
 	unsigned cap_blocks_, cap_citations_;
-	size_t cap_text_;
+	size_t cap_text_, cap_logprobs_;
 	bool open_;
 };
 

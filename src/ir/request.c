@@ -10,6 +10,7 @@ void ir_request_init(struct ir_request *r)
 		.top_k = IR_UNSET,
 		.seed = IR_UNSET,
 		.n = IR_UNSET,
+		.max_tool_calls = IR_UNSET,
 		.top_logprobs = IR_UNSET,
 		.reasoning.budget = IR_UNSET,
 	};
@@ -164,6 +165,20 @@ void ir_loss(struct ir_losses *l, struct str name)
 		return;
 	}
 	l->names[l->n++] = copy;
+}
+
+void ir_lose_stateful(struct ir_losses *l, const struct ir_request *r)
+{
+	if (str_present(r->previous_response_id))
+		ir_loss(l, STR("previous_response_id"));
+	if (str_present(r->truncation) && !str_eq(r->truncation, STR("disabled")))
+		ir_loss(l, STR("truncation"));
+	if (str_present(r->include))
+		ir_loss(l, STR("include"));
+	if (r->max_tool_calls != IR_UNSET)
+		ir_loss(l, STR("max_tool_calls"));
+	if (r->background == IR_TRUE)
+		ir_loss(l, STR("background"));
 }
 
 struct str ir_losses_text(const struct ir_losses *l)

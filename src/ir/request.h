@@ -29,6 +29,7 @@ enum ir_op {
 	IR_OP_COUNT_TOKENS, /* how long is this request */
 	IR_OP_LIST_MODELS,
 	IR_OP_GET_MODEL,
+	IR_OP_EMBED, /* texts to vectors (ir/embed.h) */
 };
 
 enum ir_role {
@@ -78,9 +79,11 @@ struct ir_part {
 	struct str arguments;    /* TOOL_CALL: raw JSON object text, never absent ("{}") */
 	struct ir_part *content; /* TOOL_RESULT: TEXT, IMAGE, FILE, OPAQUE parts */
 	unsigned n_content;
-	bool is_error;        /* TOOL_RESULT */
-	struct str signature; /* REASONING: proof by the vendor that minted it; may be empty */
-	struct str redacted;  /* REASONING: opaque data instead of text (trap 48) */
+	bool is_error; /* TOOL_RESULT */
+	struct str
+		signature; /* REASONING: proof by the vendor that minted it; may be empty. Without text the
+				 proof is that of the part that follows (Gemini signs calls and texts) */
+	struct str redacted; /* REASONING: opaque data instead of text (trap 48) */
 	const char
 		*origin; /* REASONING, OPAQUE: name of the protocol that minted it; NULL unknown */
 	struct str raw;  /* OPAQUE: the block as JSON. TEXT: unused */
@@ -103,6 +106,10 @@ struct ir_tool {
 	enum ir_cache cache;
 	struct str server_raw; /* a vendor's own tool (web search, ...): its JSON; else absent */
 	const char *origin;    /* of server_raw: the protocol's name */
+	/* OpenAI's custom tool: its input is free text, not JSON. Its calls are {"input":"..."} everywhere in here, and that is
+	 * its schema where only functions are known; encoders that know custom tools look it up by name. */
+	bool custom;
+	struct str custom_format; /* raw JSON of `format` (a grammar); absent */
 };
 
 enum ir_choice_mode {
@@ -200,6 +207,13 @@ struct ir_request {
 	unsigned n_stop;
 
 	struct str user; /* Chat `user`, Anthropic metadata.user_id */
+	/* Responses */
+	struct str previous_response_id, truncation;
+	struct str include; /* raw JSON list */
+	int64_t max_tool_calls;
+	enum ir_tri background;
+	/* Completions, Ollama's generate: text behind the gap */
+	struct str suffix;
 	struct str service_tier, verbosity, prompt_cache_key, safety_identifier;
 	struct str metadata; /* raw JSON object of strings (Chat) */
 	struct str logit_bias, prediction, modalities, audio; /* raw JSON */
@@ -210,6 +224,7 @@ struct ir_request {
 
 	unsigned needs;     /* enum ir_need, set by ir_request_needs() at the end of decoding */
 	const char *origin; /* name of the protocol it was decoded from */
+	struct str raw;     /* the client's body, for encoders whose answers repeat parts of it */
 };
 
 /* All numbers IR_UNSET, the rest absent. */
@@ -238,6 +253,8 @@ struct ir_losses {
 
 void ir_losses_init(struct ir_losses *l, struct arena *a);
 void ir_loss(struct ir_losses *l, struct str name);
+/* Notes what only OpenAI's Responses can do: for encoders of everything else. What asks for nothing special is no loss. */
+void ir_lose_stateful(struct ir_losses *l, const struct ir_request *r);
 /* "a, b, c" for the header: bytes that may not stand in a field value are left out. Absent when nothing was lost. */
 struct str ir_losses_text(const struct ir_losses *l);
 

@@ -18,11 +18,12 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "ir/embed.h"
 #include "ir/event.h"
 #include "ir/request.h"
 #include "json/scan.h"
 #include "wire/http1.h"
-#include "wire/sse.h"
+#include "wire/frame.h"
 
 enum quirk_bit {
 #define X(NAME, yaml, text) QUIRK_BIT_##NAME,
@@ -42,15 +43,28 @@ struct protocol;
 
 struct protocol_route {
 	enum http_method method;
-	const char *
-		path; /* literal; a trailing "{id}" takes the rest, one segment or more (model names hold slashes) */
+	/* Literal but for one "{id}", which takes one segment or more (model names hold slashes); what stands behind
+	 * it must follow: "/v1beta/models/{id}:countTokens". The first route that matches counts. */
+	const char *path;
 	enum ir_op op;
+	unsigned variant; /* of the protocol's own: which of several forms of one operation */
 };
+
+/* What the head says of a request beside its body. */
+struct request_line {
+	enum ir_op op;
+	unsigned variant; /* of the route */
+	struct str
+		arg; /* what "{id}" took, percent-decoded: a model's or a response's name; absent */
+	struct str query; /* without '?'; absent */
+};
+
+/* A plain request to generate: nothing in the path, no query. */
+extern const struct request_line request_line_plain;
 
 struct route_match {
 	const struct protocol *protocol; /* never NULL: the one to answer in, also for a refusal */
-	enum ir_op op;
-	struct str arg;   /* what "{id}" took, percent-decoded; absent */
+	struct request_line line;
 	struct str allow; /* with ROUTE_METHOD: "GET, POST" */
 };
 
@@ -68,6 +82,7 @@ struct request_peek {
 	struct str body;
 	struct str model;
 	bool stream;
+	enum framing framing; /* of the stream the client wants */
 	bool include_usage; /* the client asked for usage in the stream, or the protocol always sends it */
 	bool forces_tool; /* tool_choice forces a call */
 	struct str
@@ -133,9 +148,12 @@ struct decoder_options {
 
 struct encoder_options {
 	struct arena *arena;
-	struct str id;     /* ready, with the protocol's prefix (id_prefix + random) */
-	struct str model;  /* as the client asked */
-	int64_t created_s; /* wall clock */
+	const struct ir_request
+		*request; /* what the client asked, for what an answer repeats; NULL in a relay */
+	enum framing framing; /* the form of stream the client wants */
+	struct str id;        /* ready, with the protocol's prefix (id_prefix + random) */
+	struct str model;     /* as the client asked */
+	int64_t created_s;    /* wall clock */
 	bool include_usage;
 	struct str request_id; /* for an error's body; absent: none */
 };
@@ -149,6 +167,23 @@ struct model_info {
 	int64_t max_output; /* 0 unknown */
 };
 
+/* Embeddings of a protocol: one body in, one body out. All MUST. Errors as in struct protocol. */
+struct embed_codec {
+	int (*decode_request)(struct arena *a, const struct request_line *line, struct str body,
+			      struct ir_embed_request **ret, struct err *reterr);
+	int (*encode_request)(struct arena *a, const struct ir_embed_request *r,
+			      const struct request_target *t, struct buf *out,
+			      struct ir_losses *losses, struct err *reterr);
+	/* A whole 2xx body; `r` is what was asked. RC_SYNTAX: no answer of this protocol. */
+	int (*decode_response)(struct arena *a, const struct ir_embed_request *r, struct str body,
+			       struct ir_embed_response **ret, struct err *reterr);
+	/* `r` is what the client asked (form of the vectors); `model` as it asked for it. */
+	int (*encode_response)(const struct ir_embed_request *r, const struct ir_embed_response *e,
+			       struct str model, struct buf *out);
+	/* Relay: usage out of a whole 2xx body; false when it is no answer of this protocol. */
+	bool (*tap_body)(struct arena *scratch, struct str body, struct ir_usage *ret);
+};
+
 struct protocol {
 	const char *name;      /* MUST: "openai-chat" */
 	const char *id_prefix; /* MUST: "chatcmpl-" */
@@ -156,17 +191,19 @@ struct protocol {
 		*request_id_header; /* MUST: name under which clients look for the request's id */
 	const struct protocol_route *routes; /* MUST: ends with .path NULL */
 	const char *error_content_type;      /* MUST: "application/json" */
+	enum framing framing; /* in which its streams come, when it is spoken upstream */
 	bool end_required; /* a stream without its own end (TAP_END) was cut, even when a stop reason came before (trap 113) */
 
 	/* Requests, relay. MUST. RC_INVALID / RC_SYNTAX with a message for the caller. */
-	int (*peek)(struct arena *a, struct str body, struct request_peek *ret, struct err *reterr);
+	int (*peek)(struct arena *a, const struct request_line *line, struct str body,
+		    struct request_peek *ret, struct err *reterr);
 	/* The body with only the gateway's fields changed. */
 	int (*patch)(struct arena *a, const struct request_peek *peek,
 		     const struct patch_options *o, struct buf *out);
 
 	/* Requests, translation. MUST. decode: RC_INVALID with reterr->param for what the caller did wrong. */
-	int (*decode_request)(struct arena *a, struct str body, struct ir_request **ret,
-			      struct err *reterr);
+	int (*decode_request)(struct arena *a, const struct request_line *line, struct str body,
+			      struct ir_request **ret, struct err *reterr);
 	/* What the protocol demands of a decoded request before a model may answer it, beyond its shape (Anthropic: max_tokens,
 	 * which counting tokens does not need). MAY be NULL: nothing. To be called for IR_OP_GENERATE only. */
 	int (*check_generate)(const struct ir_request *r, struct err *reterr);
@@ -175,18 +212,16 @@ struct protocol {
 			      const struct request_target *t, struct buf *out,
 			      struct ir_losses *losses, struct err *reterr);
 
-	/* Responses, relay. MUST. One SSE event that is about to be passed on. */
-	unsigned (*tap_event)(struct relay_tap *t, struct arena *scratch,
-			      const struct sse_event *ev);
+	/* Responses, relay. MUST. One frame that is about to be passed on. */
+	unsigned (*tap_event)(struct relay_tap *t, struct arena *scratch, const struct frame *ev);
 	/* A whole 2xx body. Returns TAP_ERROR when it holds an error instead of an answer, TAP_MEANINGFUL else; 0 when it is
 	 * no answer of this protocol at all (HTML, empty). */
 	unsigned (*tap_body)(struct relay_tap *t, struct arena *scratch, struct str body);
 
 	/* Responses, translation. MUST. new: NULL when memory is out. */
 	struct protocol_decoder *(*decoder_new)(const struct decoder_options *o);
-	/* One SSE event. RC_SYNTAX: not this protocol (reterr says what). */
-	int (*decode_event)(struct protocol_decoder *d, const struct sse_event *ev,
-			    struct err *reterr);
+	/* One frame. RC_SYNTAX: not this protocol (reterr says what). */
+	int (*decode_event)(struct protocol_decoder *d, const struct frame *ev, struct err *reterr);
 	/* The body ended. RC_CLOSED when the answer was cut (no FINISH and no ERROR was emitted, and none can be
 	 * honestly made up: trap 7 allows it only where the protocol's own end came). */
 	int (*decode_end)(struct protocol_decoder *d, struct err *reterr);
@@ -194,7 +229,7 @@ struct protocol {
 	int (*decode_body)(const struct decoder_options *o, struct str body, struct err *reterr);
 
 	struct protocol_encoder *(*encoder_new)(const struct encoder_options *o);
-	/* Appends what the client gets for `ev`: whole SSE events, or nothing. ERROR: the protocol's own terminal error event. */
+	/* Appends what the client gets for `ev`: whole frames, or nothing. ERROR: the protocol's own terminal error event. */
 	int (*encode_event)(struct protocol_encoder *e, const struct ir_event *ev, struct buf *out);
 	/* A whole answer. */
 	int (*encode_response)(const struct encoder_options *o, const struct ir_response *r,
@@ -205,12 +240,13 @@ struct protocol {
 			     int *ret_status);
 	/* An error as the terminal event(s) of a stream that is being relayed (no encoder exists). */
 	void (*encode_stream_error)(const struct ir_error *e, struct str request_id,
-				    struct buf *out);
+				    enum framing framing, bool started, struct buf *out);
 	/* Reads an upstream's error answer of whatever shape (trap 107). Returns true when the
 	 * body has this protocol's own shape, so that a relay may pass it on as it is. */
 	bool (*decode_error)(struct arena *a, int status, struct str body, struct ir_error *ret);
-	/* Keep-alive while the upstream is silent, between events; `started`: some event was sent already. */
-	void (*encode_ping)(bool started, struct buf *out);
+	/* Keep-alive while the upstream is silent, between events; `started`: some event was sent already. Where a stream has
+	 * no place for one it appends nothing. */
+	void (*encode_ping)(enum framing framing, bool started, struct buf *out);
 
 	/* Models. MAY be NULL when the protocol lists none. */
 	void (*encode_models)(const struct model_info *models, unsigned n, struct buf *out);
@@ -222,6 +258,9 @@ struct protocol {
 	/* Token counts. MAY be NULL; decode: -1 when it is none. */
 	int64_t (*decode_token_count)(struct arena *scratch, struct str body);
 	void (*encode_token_count)(int64_t input_tokens, struct buf *out);
+
+	/* Embeddings. MAY be NULL: the protocol has none. */
+	const struct embed_codec *embed;
 };
 
 /* All of protocols.def, in its order; NULL at the end. */

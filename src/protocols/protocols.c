@@ -8,6 +8,8 @@ const struct protocol *const protocols[] = {
 	NULL,
 };
 
+const struct request_line request_line_plain = { .op = IR_OP_GENERATE };
+
 const struct protocol *protocol_find(struct str name)
 {
 	for (unsigned i = 0; protocols[i]; i++) {

@@ -82,15 +82,18 @@ static const struct protocol *speaker(const struct asked *q)
 
 static bool path_matches(const char *route, struct str path, struct str *ret_arg)
 {
-	struct str want = str_from(route);
+	struct str after = str_from(route), before;
+	ptrdiff_t at = str_find(after, STR("{id}"));
 
 	*ret_arg = STR_NONE;
-	if (!str_ends(want, STR("{id}")))
-		return str_eq(want, path);
-	want.len -= 4;
-	if (!str_starts(path, want) || path.len == want.len)
+	if (at < 0)
+		return str_eq(after, path);
+	before = (struct str){ after.ptr, (size_t)at };
+	after = str_from_offset(after, (size_t)at + 4);
+	if (path.len <= before.len + after.len || !str_starts(path, before) ||
+	    !str_ends(path, after))
 		return false;
-	*ret_arg = str_from_offset(path, want.len);
+	*ret_arg = (struct str){ path.ptr + before.len, path.len - before.len - after.len };
 	return true;
 }
 
@@ -178,11 +181,13 @@ enum route_result route_find(struct arena *a, const struct http_head *head, stru
 		}
 	}
 	if (found) {
-		ret->op = found->op;
+		ret->line = (struct request_line){ .op = found->op,
+						   .variant = found->variant,
+						   .query = head->query };
 		if (!str_present(found_arg))
 			return ROUTE_OK;
-		ret->arg = percent_decode(a, found_arg);
-		return str_present(ret->arg) ? ROUTE_OK : ROUTE_NOT_FOUND;
+		ret->line.arg = percent_decode(a, found_arg);
+		return str_present(ret->line.arg) ? ROUTE_OK : ROUTE_NOT_FOUND;
 	}
 	if (!methods)
 		return ROUTE_NOT_FOUND;

@@ -120,7 +120,9 @@ void compose_start(struct compose *c, struct arena *a, const struct prepare_opti
 		add(c, o->account->headers[i].name, o->account->headers[i].value);
 	if (method == HTTP_POST)
 		compose_field(c, "content-type", STR("application/json"));
-	compose_field(c, "accept", o->stream ? STR("text/event-stream") : STR("application/json"));
+	compose_field(c, "accept",
+		      o->stream && o->framing == FRAMING_SSE ? STR("text/event-stream")
+							     : STR("application/json"));
 	compose_field(c, "accept-encoding", STR("identity"));
 	compose_field(c, "user-agent", STR("llm-gateway/" GW_VERSION));
 	if (is_id(id))
@@ -184,16 +186,20 @@ static int no_such_operation(struct err *reterr)
 int compose_openai(struct arena *a, const struct prepare_options *o, struct upstream_request *ret,
 		   struct err *reterr)
 {
+	bool post = o->op == IR_OP_GENERATE || o->op == IR_OP_EMBED;
 	struct compose c;
 
 	if (o->op == IR_OP_COUNT_TOKENS)
 		return no_such_operation(reterr);
-	compose_start(&c, a, o, o->op == IR_OP_GENERATE ? HTTP_POST : HTTP_GET, ret, reterr);
+	compose_start(&c, a, o, post ? HTTP_POST : HTTP_GET, ret, reterr);
 	compose_key(&c, "authorization", "Bearer ");
 	compose_from_client(&c, "openai-beta");
 	switch (o->op) {
 	case IR_OP_GENERATE:
 		compose_path(&c, "", "/chat/completions", STR_NONE, "");
+		break;
+	case IR_OP_EMBED:
+		compose_path(&c, "", "/embeddings", STR_NONE, "");
 		break;
 	case IR_OP_LIST_MODELS:
 		compose_path(&c, "", "/models", STR_NONE, "");
@@ -224,6 +230,8 @@ int compose_anthropic(struct arena *a, const struct prepare_options *o, const ch
 	bool post = o->op == IR_OP_GENERATE || o->op == IR_OP_COUNT_TOKENS;
 	struct compose c;
 
+	if (o->op == IR_OP_EMBED)
+		return no_such_operation(reterr);
 	compose_start(&c, a, o, post ? HTTP_POST : HTTP_GET, ret, reterr);
 	compose_key(&c, "x-api-key", "");
 	compose_from_client(&c, "anthropic-version");
@@ -241,6 +249,8 @@ int compose_anthropic(struct arena *a, const struct prepare_options *o, const ch
 		break;
 	case IR_OP_GET_MODEL:
 		compose_path(&c, root, "/models", o->model, "");
+		break;
+	case IR_OP_EMBED:
 		break;
 	}
 	return compose_end(&c);

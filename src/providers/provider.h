@@ -16,7 +16,7 @@
 #include "net/origin.h"
 #include "protocols/protocol.h"
 
-enum { PROVIDER_MAX_PROTOCOLS = 4, UPSTREAM_MAX_FIELDS = 24 };
+enum { PROVIDER_MAX_PROTOCOLS = 8, UPSTREAM_MAX_FIELDS = 24 };
 
 /* One model of a `local` provider: a llama-server child of ours. */
 struct local_model {
@@ -77,7 +77,8 @@ struct prepare_options {
 	enum ir_op op;
 	struct str model;
 	bool stream;
-	bool relay; /* the client speaks the same protocol */
+	enum framing framing; /* of the stream that is asked for */
+	bool relay;           /* the client speaks the same protocol */
 	const struct http_head
 		*client; /* the client's head: fields on the allow-list are taken from it (R20) */
 };

@@ -69,12 +69,27 @@ static bool lists(const struct work *w, const struct account *acc, struct str mo
 	return false;
 }
 
-static bool speaks(const struct account *acc, const struct protocol *p)
+static bool does(const struct protocol *p, enum ir_op op)
 {
-	for (unsigned i = 0; i < PROVIDER_MAX_PROTOCOLS && acc->speaks[i]; i++)
-		if (acc->speaks[i] == p)
-			return true;
-	return false;
+	return op != IR_OP_EMBED || p->embed;
+}
+
+/* Which of its protocols an account is asked in: the client's own, so that bytes can be passed on, else the first that knows
+ * the operation; NULL when none does. */
+static const struct protocol *protocol_for(const struct account *acc, const struct route_facts *f)
+{
+	const struct protocol *first = NULL;
+
+	for (unsigned i = 0; i < PROVIDER_MAX_PROTOCOLS && acc->speaks[i]; i++) {
+		const struct protocol *p = acc->speaks[i];
+
+		if (!does(p, f->op))
+			continue;
+		if (p == f->protocol)
+			return p;
+		first = first ? first : p;
+	}
+	return first;
 }
 
 /* Can the account do what the request needs? Only where that is known for certain. */
@@ -92,6 +107,7 @@ static void add(struct work *w, const struct account *acc, struct str model)
 	struct target *t = r->targets;
 	bool local = acc->kind == &provider_local;
 	const struct local_model *m = local ? local_by_name(acc, model) : NULL;
+	const struct protocol *protocol = protocol_for(acc, w->f);
 
 	if (local && !m)
 		return;
@@ -108,8 +124,8 @@ static void add(struct work *w, const struct account *acc, struct str model)
 		.account = acc,
 		.local = m,
 		.model = model,
-		.relay = speaks(acc, w->f->protocol),
-		.protocol = speaks(acc, w->f->protocol) ? w->f->protocol : acc->speaks[0],
+		.relay = protocol && protocol == w->f->protocol,
+		.protocol = protocol,
 	};
 }
 

@@ -42,6 +42,7 @@ struct route_facts {
 	struct str
 		pin; /* name of a provider, from the body or x-llm-gateway-provider; absent or empty: none */
 	const struct protocol *protocol; /* the client's */
+	enum ir_op op;  /* what is asked; decides which of an account's protocols will do */
 	unsigned needs; /* enum ir_need; of equal targets those that can come first */
 	const struct principal
 		*principal; /* names are suggested only as far as it may use them; NULL: all */

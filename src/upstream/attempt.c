@@ -4,7 +4,7 @@
  * call's callbacks may be the attempt's last. So the attempt's memory always ends through loop_free_later(), and every
  * callback that goes on after telling the owner looks at `over` first.
  *
- * The window of SSE bytes is the read buffer itself while events come whole; only a cut event's beginning is kept.
+ * The window of a stream is the read buffer itself while frames come whole; only a cut frame's beginning is kept.
  */
 #include "upstream/attempt.h"
 
@@ -33,7 +33,7 @@ struct attempt {
 	struct attempt_fields fields;
 	enum body_shape shape;
 	int status;
-	struct sse_parser sse;
+	struct framer framer;
 	struct buf body; /* whole body, or the beginning of a cut event */
 	bool paused, over, detached;
 	uint64_t detached_until_ms;
@@ -45,7 +45,7 @@ static void attempt_free(struct loop_dead *dead)
 {
 	struct attempt *t = LIST_ENTRY(dead, struct attempt, dead);
 
-	sse_done(&t->sse);
+	framer_done(&t->framer);
 	buf_done(&t->body);
 	buf_done(&t->o.body);
 	snapshot_unref(t->o.snapshot);
@@ -110,22 +110,26 @@ static void fail_local(struct attempt *t, enum attempt_failure kind, const char 
 static ptrdiff_t deliver_events(struct attempt *t, struct str window)
 {
 	size_t done = 0, used;
-	struct sse_event ev;
+	struct frame ev;
 
 	for (;;) {
-		switch (sse_next(&t->sse, str_from_offset(window, done), &ev, &used)) {
-		case SSE_MORE:
+		switch (framer_next(&t->framer, str_from_offset(window, done), &ev, &used)) {
+		case FRAMER_MORE:
 			return (ptrdiff_t)done;
-		case SSE_EVENT:
+		case FRAMER_FRAME:
 			done += used;
 			if (t->ev.on_event(t->user, &ev) != 0 || t->over)
 				return -1;
 			break;
-		case SSE_TOOBIG:
+		case FRAMER_TOOBIG:
 			fail_local(t, ATTEMPT_TOO_BIG, "event_too_big", IR_ERR_UPSTREAM,
 				   "sent an event longer than server.max_event allows");
 			return -1;
-		case SSE_NOMEM:
+		case FRAMER_SYNTAX:
+			fail_local(t, ATTEMPT_TRANSPORT, "nonsense", IR_ERR_UPSTREAM,
+				   "sent a stream that is no JSON list");
+			return -1;
+		case FRAMER_NOMEM:
 			fail_local(t, ATTEMPT_NOMEM, "out_of_memory", IR_ERR_UNAVAILABLE,
 				   "sent more than there is memory for");
 			return -1;
@@ -182,10 +186,11 @@ static void whole_bytes(struct attempt *t, struct str bytes)
 			   "sent an answer longer than server.max_response allows");
 }
 
-static void become_stream(struct attempt *t)
+static void become_stream(struct attempt *t, enum framing framing)
 {
 	t->shape = SHAPE_STREAM;
-	/* sse_next() bounds the event; behind its end one read may have brought more. */
+	framer_init(&t->framer, framing, t->o.snapshot->max_event);
+	/* framer_next() bounds the event; behind its end one read may have brought more. */
 	t->body.max = t->o.snapshot->max_event + LOOP_READ_BUF;
 	t->ev.on_answer(t->user);
 }
@@ -205,7 +210,12 @@ static void call_head(void *user, const struct http_head *head)
 	if (head->status < 200 || head->status > 299)
 		t->shape = SHAPE_STATUS;
 	else if (str_istarts(type, STR("text/event-stream")))
-		become_stream(t);
+		become_stream(t, FRAMING_SSE);
+	else if (str_istarts(type, STR("application/x-ndjson")))
+		become_stream(t, FRAMING_NDJSON);
+	else if (t->o.stream && t->o.framing == FRAMING_JSON_ARRAY &&
+		 str_istarts(type, STR("application/json")))
+		become_stream(t, FRAMING_JSON_ARRAY);
 	else if (t->o.stream && !str_istarts(type, STR("application/json")))
 		t->shape = SHAPE_UNKNOWN;
 	else
@@ -227,7 +237,7 @@ static void call_body(void *user, struct str bytes)
 		t->shape = sniff(buf_str(&t->body));
 		if (t->shape == SHAPE_WHOLE)
 			return;
-		become_stream(t);
+		become_stream(t, FRAMING_SSE);
 		if (!t->over)
 			stream_bytes(t, STR(""));
 		return;
@@ -259,7 +269,7 @@ static void call_end(void *user)
 	attempt_over(t);
 	if (t->detached)
 		return;
-	/* A block that the upstream did not finish with its blank line is not an event (WHATWG): it is never passed on. */
+	/* A frame that the upstream did not finish (WHATWG: with its blank line) is none: it is never passed on. */
 	if (t->shape == SHAPE_STREAM)
 		t->ev.on_end(t->user);
 	else if (t->shape == SHAPE_STATUS)
@@ -438,6 +448,7 @@ struct attempt *attempt_start(const struct attempt_options *o, const struct atte
 		.op = o->op,
 		.model = o->model,
 		.stream = o->stream,
+		.framing = o->framing,
 		.relay = o->relay,
 		.client = o->client_head,
 	};
@@ -458,7 +469,7 @@ struct attempt *attempt_start(const struct attempt_options *o, const struct atte
 	t->fields.retry_after_ms = -1;
 	list_init(&t->in_detached);
 	buf_init(&t->body, o->snapshot->max_response);
-	sse_init(&t->sse, o->snapshot->max_event);
+	framer_init(&t->framer, o->framing, o->snapshot->max_event);
 	if (o->account->kind->prepare(a, &p, &t->prepared, reterr) != RC_OK ||
 	    begin(t, reterr) != RC_OK) {
 		engine_release(t->lease);
@@ -501,6 +512,11 @@ void attempt_resume(struct attempt *t)
 	t->paused = false;
 	if (t->call)
 		http_call_resume(t->call);
+}
+
+enum framing attempt_framing(const struct attempt *t)
+{
+	return t->framer.framing;
 }
 
 struct arena *attempt_arena(struct attempt *t)

@@ -1,6 +1,6 @@
 /* upstream/attempt.h - one upstream try: lease, send, read, and exactly one outcome.
  *
- * An attempt knows one target and one wire protocol, frames the answer (SSE blocks, or one whole
+ * An attempt knows one target and one wire protocol, frames the answer (frames of a stream, or one whole
  * body, bounded either way) and tells its owner. It neither decodes nor retries: the pump and
  * the exchange do.
  *
@@ -28,7 +28,7 @@
 #include "ir/event.h"
 #include "protocols/protocol.h"
 #include "providers/provider.h"
-#include "wire/sse.h"
+#include "wire/framer.h"
 
 struct attempt;
 struct engine;
@@ -59,10 +59,10 @@ struct attempt_fields {
 };
 
 struct attempt_events {
-	/* A 2xx head whose body is a stream of SSE blocks. */
+	/* A 2xx head whose body is a stream. */
 	void (*on_answer)(void *user);
-	/* One block. Non-zero: the owner has cancelled, stop. */
-	int (*on_event)(void *user, const struct sse_event *ev);
+	/* One frame. Non-zero: the owner has cancelled, stop. */
+	int (*on_event)(void *user, const struct frame *ev);
 	/* All that one read brought was delivered. */
 	void (*on_read_done)(void *user);
 	void (*on_end)(void *user);
@@ -81,6 +81,7 @@ struct attempt_options {
 	const struct protocol *protocol; /* spoken upstream */
 	enum ir_op op;
 	bool stream, relay;
+	enum framing framing; /* of the stream that is asked for */
 	const struct http_head *client_head;
 	struct buf body; /* the attempt takes it over, also when it cannot start */
 };
@@ -99,6 +100,8 @@ void attempt_pause(struct attempt *t);
 void attempt_resume(struct attempt *t);
 
 struct arena *attempt_arena(struct attempt *t);
+/* In which the answer comes, from on_answer on. */
+enum framing attempt_framing(const struct attempt *t);
 const struct attempt_fields *attempt_fields(const struct attempt *t);
 /* Connection figures; zeroes while there is no call. */
 struct http_call_stats attempt_stats(const struct attempt *t);

@@ -66,7 +66,7 @@ static size_t find_block(struct sse_parser *p, struct str window)
 }
 
 /* One data line more: the first is borrowed, from the second on they are joined. */
-static void add_data(struct sse_parser *p, struct sse_event *ev, struct str value, bool *joining)
+static void add_data(struct sse_parser *p, struct frame *ev, struct str value, bool *joining)
 {
 	if (!ev->data.ptr) {
 		ev->data = value;
@@ -82,7 +82,7 @@ static void add_data(struct sse_parser *p, struct sse_event *ev, struct str valu
 }
 
 /* Fills *ev from the lines of `block`, which ends in its blank line. */
-static bool read_block(struct sse_parser *p, struct str block, struct sse_event *ev)
+static bool read_block(struct sse_parser *p, struct str block, struct frame *ev)
 {
 	bool joining = false;
 
@@ -115,11 +115,11 @@ static bool read_block(struct sse_parser *p, struct str block, struct sse_event 
 	return !joining || buf_ok(&p->joined);
 }
 
-enum sse_result sse_next(struct sse_parser *p, struct str window, struct sse_event *ret,
+enum sse_result sse_next(struct sse_parser *p, struct str window, struct frame *ret,
 			 size_t *ret_consumed)
 {
 	size_t len = find_block(p, window), from;
-	struct sse_event ev = { 0 };
+	struct frame ev = { 0 };
 
 	/* Measured without the blank line and without an LF of the last one, as it depends on the cut whether
 	 * those count here. While the block is open, one byte more may be the CR of its blank line. */

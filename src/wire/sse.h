@@ -17,15 +17,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
-
-struct sse_event {
-	struct str
-		name; /* the `event:` field; absent when there is none or it is empty (both mean "message") */
-	struct str data; /* data lines joined by LF; absent when there is none (a comment block) */
-	struct str
-		raw; /* all bytes of the block, its blank line included: the blocks' raws are the stream */
-	bool comment; /* the block has only comment lines (or nothing) */
-};
+#include "wire/frame.h"
 
 struct sse_parser {
 	size_t max_event; /* longest block in bytes, its line ends included, its blank line not */
@@ -46,7 +38,7 @@ enum sse_result { SSE_MORE, SSE_EVENT, SSE_TOOBIG, SSE_NOMEM };
 /* Looks for one whole block at the front of `window`. SSE_EVENT: *ret filled (slices
  * of the window, or of the parser for joined data; valid until the next call or the
  * window moves), *ret_consumed is how many bytes to drop before the next call. */
-enum sse_result sse_next(struct sse_parser *p, struct str window, struct sse_event *ret,
+enum sse_result sse_next(struct sse_parser *p, struct str window, struct frame *ret,
 			 size_t *ret_consumed);
 
 /* --- writing: always LF, one data line (the caller's JSON has no newline) --- */

@@ -40,13 +40,13 @@ static void translate(struct arena *a, struct str in)
 	struct ir_request *r, *again;
 	struct err e = { 0 };
 	struct buf once, twice;
-	int rc = am->decode_request(a, in, &r, &e);
+	int rc = am->decode_request(a, &request_line_plain, in, &r, &e);
 
 	check(rc == 0 || e.msg[0]);
 	if (rc)
 		return;
 	if (encode(a, r, 0, false, &once) == 0) {
-		check(am->decode_request(a, buf_str(&once), &again, &e) == 0);
+		check(am->decode_request(a, &request_line_plain, buf_str(&once), &again, &e) == 0);
 		check(encode(a, again, 0, false, &twice) == 0);
 		check(str_eq(buf_str(&once), buf_str(&twice)));
 		buf_done(&twice);
@@ -64,13 +64,13 @@ static void relay(struct arena *a, struct str in)
 	struct err e = { 0 };
 	struct buf out;
 
-	if (am->peek(a, in, &p, &e) != 0) {
+	if (am->peek(a, &request_line_plain, in, &p, &e) != 0) {
 		check(e.msg[0]);
 		return;
 	}
 	buf_init(&out, OUT_MAX);
 	check(am->patch(a, &p, &o, &out) == 0);
-	check(am->peek(a, buf_str(&out), &again, NULL) == 0);
+	check(am->peek(a, &request_line_plain, buf_str(&out), &again, NULL) == 0);
 	check(str_eq(again.model, o.model) && again.stream == p.stream);
 	buf_done(&out);
 }

@@ -7,6 +7,7 @@
 #include "ir/fold.h"
 #include "ir/grammar.h"
 #include "protocols/protocol.h"
+#include "wire/sse.h"
 
 enum { ARENA_MAX = 64 << 20, OUT_MAX = 16 << 20 };
 
@@ -41,7 +42,7 @@ static int stream(struct arena *a, struct str in, struct ir_sink *sink)
 	struct decoder_options o = { .arena = a, .scratch = scratch, .sink = &g.sink };
 	struct protocol_decoder *d;
 	struct sse_parser p;
-	struct sse_event ev;
+	struct frame ev;
 	struct err e = { 0 };
 	size_t used;
 	int rc = 0;
@@ -111,7 +112,7 @@ static void read_along(struct str in)
 	struct arena *a = arena_new(ARENA_MAX);
 	struct relay_tap t = { .arena = a, .usage = IR_USAGE_NONE };
 	struct sse_parser p;
-	struct sse_event ev;
+	struct frame ev;
 	struct ir_error e;
 	struct str rest = in;
 	size_t used;

@@ -47,7 +47,7 @@ static void check_patch(struct arena *a, const struct request_peek *p, struct pa
 	if (!str_eq(json_str(json_get(after, STR("model"))), o.model))
 		abort();
 	check_same(a, before, after);
-	if (protocol_openai_chat.peek(a, buf_str(&out), &again, &err))
+	if (protocol_openai_chat.peek(a, &request_line_plain, buf_str(&out), &again, &err))
 		abort();
 	if (again.stream != p->stream || again.forces_tool != p->forces_tool ||
 	    (o.strip_provider && str_present(again.provider_pin)) ||
@@ -67,7 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (json_scan(body, &want, 1, NULL) == RC_OK && !json_is_obj(json_parse(a, body, NULL)))
 		abort();
-	if (protocol_openai_chat.peek(a, body, &p, &err) == RC_OK) {
+	if (protocol_openai_chat.peek(a, &request_line_plain, body, &p, &err) == RC_OK) {
 		check_patch(a, &p, (struct patch_options){ .model = p.model });
 		check_patch(a, &p,
 			    (struct patch_options){ .model = STR("new\"\n"),

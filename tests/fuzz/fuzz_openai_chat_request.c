@@ -38,13 +38,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct err err;
 	int rc;
 
-	if (chat->decode_request(a, body, &r, &err) == RC_OK) {
+	if (chat->decode_request(a, &request_line_plain, body, &r, &err) == RC_OK) {
 		/* Duplicate members are refused by the one and not by the other. */
-		if (chat->peek(a, body, &peek, &err) == RC_OK && !str_eq(peek.model, r->model))
+		if (chat->peek(a, &request_line_plain, body, &peek, &err) == RC_OK &&
+		    !str_eq(peek.model, r->model))
 			abort();
 		once = encode(a, chat, r, r->model, all, &rc);
 		if (rc == RC_OK) {
-			if (chat->decode_request(a, once, &again, &err) != RC_OK)
+			if (chat->decode_request(a, &request_line_plain, once, &again, &err) !=
+			    RC_OK)
 				abort();
 			twice = encode(a, chat, again, r->model, all, &rc);
 			if (rc != RC_OK || !str_eq(once, twice))

@@ -48,7 +48,7 @@ static void check_tap(struct str in)
 	struct arena *a = arena_new(TAPE_ARENA), *scratch = arena_new(TAPE_ARENA);
 	struct relay_tap tap = { .arena = a, .hide_usage = true, .usage = IR_USAGE_NONE };
 	struct sse_parser sse;
-	struct sse_event ev;
+	struct frame ev;
 	struct str left = in;
 	size_t used;
 

@@ -17,7 +17,7 @@ static uint64_t play(struct str in, size_t step)
 
 	sse_init(&p, MAX_EVENT);
 	for (size_t have = step; at < in.len; have += step) {
-		struct sse_event ev;
+		struct frame ev;
 		enum sse_result r;
 
 		if (have > in.len)

@@ -69,7 +69,7 @@ static unsigned tap_stream(const struct job *job, struct relay_tap *tap, struct 
 {
 	struct arena *scratch = arena_new(TAPE_ARENA);
 	struct sse_parser sse;
-	struct sse_event ev;
+	struct frame ev;
 	unsigned flags = 0;
 	size_t used;
 
@@ -159,7 +159,7 @@ static void run_request(const struct job *job, struct str in, struct buf *out)
 	struct err err = { .msg = "" };
 	struct buf body;
 	struct jw w = jw_on(out);
-	int rc = job->p->decode_request(a, in, &r, &err);
+	int rc = job->p->decode_request(a, &request_line_plain, in, &r, &err);
 
 	buf_init(&body, TAPE_MAX);
 	ir_losses_init(&losses, a);

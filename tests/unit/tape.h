@@ -199,7 +199,7 @@ static inline int feed_stream(struct feed *f, struct str bytes, size_t step)
 	};
 	struct protocol_decoder *d;
 	struct sse_parser sse;
-	struct sse_event ev;
+	struct frame ev;
 	struct buf window;
 	size_t fed = 0, used;
 	int rc = 0;

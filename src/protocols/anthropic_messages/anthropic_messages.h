@@ -46,16 +46,18 @@ bool am_error_is(const json *root);
 
 void am_encode_error(const struct ir_error *e, struct str request_id, struct buf *out,
 		     int *ret_status);
-void am_encode_stream_error(const struct ir_error *e, struct str request_id, struct buf *out);
+void am_encode_stream_error(const struct ir_error *e, struct str request_id, enum framing framing,
+			    bool started, struct buf *out);
 bool am_decode_error(struct arena *a, int status, struct str body, struct ir_error *ret);
-void am_encode_ping(bool started, struct buf *out);
+void am_encode_ping(enum framing framing, bool started, struct buf *out);
 
 /* --- relay.c --- */
 
-int am_peek(struct arena *a, struct str body, struct request_peek *ret, struct err *reterr);
+int am_peek(struct arena *a, const struct request_line *line, struct str body,
+	    struct request_peek *ret, struct err *reterr);
 int am_patch(struct arena *a, const struct request_peek *peek, const struct patch_options *o,
 	     struct buf *out);
-unsigned am_tap_event(struct relay_tap *t, struct arena *scratch, const struct sse_event *ev);
+unsigned am_tap_event(struct relay_tap *t, struct arena *scratch, const struct frame *ev);
 unsigned am_tap_body(struct relay_tap *t, struct arena *scratch, struct str body);
 /* A text block's citations without those that only look like the vendor's (they carry no proof). */
 void am_write_citations(struct jw *w, const json *citations);
@@ -71,8 +73,8 @@ int64_t am_decode_token_count(struct arena *scratch, struct str body);
 
 /* --- request_decode.c --- */
 
-int am_decode_request(struct arena *a, struct str body, struct ir_request **ret,
-		      struct err *reterr);
+int am_decode_request(struct arena *a, const struct request_line *line, struct str body,
+		      struct ir_request **ret, struct err *reterr);
 int am_check_generate(const struct ir_request *r, struct err *reterr);
 
 /* Where in the request a decoder stands: a chain through the stack frames of its callers, put into words ("messages.1.content.0")
@@ -144,7 +146,7 @@ struct str am_tool_id_decode(struct arena *a, struct str id);
 /* --- response_decode.c --- */
 
 struct protocol_decoder *am_decoder_new(const struct decoder_options *o);
-int am_decode_event(struct protocol_decoder *d, const struct sse_event *ev, struct err *reterr);
+int am_decode_event(struct protocol_decoder *d, const struct frame *ev, struct err *reterr);
 int am_decode_end(struct protocol_decoder *d, struct err *reterr);
 int am_decode_body(const struct decoder_options *o, struct str body, struct err *reterr);
 

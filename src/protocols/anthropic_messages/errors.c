@@ -103,16 +103,20 @@ void am_encode_error(const struct ir_error *e, struct str request_id, struct buf
 	*ret_status = e->status ? e->status : row_of(e->kind).status;
 }
 
-void am_encode_stream_error(const struct ir_error *e, struct str request_id, struct buf *out)
+void am_encode_stream_error(const struct ir_error *e, struct str request_id, enum framing framing,
+			    bool started, struct buf *out)
 {
+	(void)framing;
+	(void)started;
 	sse_put_head(out, "error");
 	put_error(e, request_id, out);
 	sse_put_end(out);
 }
 
 /* The official SDK knows `ping` only after message_start (trap 21); a comment is safe before it. */
-void am_encode_ping(bool started, struct buf *out)
+void am_encode_ping(enum framing framing, bool started, struct buf *out)
 {
+	(void)framing;
 	buf_put(out,
 		started ? STR("event: ping\ndata: {\"type\": \"ping\"}\n\n") : STR(": ping\n"));
 }

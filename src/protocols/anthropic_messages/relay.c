@@ -34,7 +34,8 @@ static bool forces_tool(struct arena *a, const struct json_want *choice)
 	return str_eq(name, STR("any")) || str_eq(name, STR("tool"));
 }
 
-int am_peek(struct arena *a, struct str body, struct request_peek *ret, struct err *reterr)
+int am_peek(struct arena *a, const struct request_line *line, struct str body,
+	    struct request_peek *ret, struct err *reterr)
 {
 	enum { MODEL, STREAM, PROVIDER, MAX_TOKENS, CHOICE, N };
 	struct json_want w[N] = {
@@ -44,6 +45,7 @@ int am_peek(struct arena *a, struct str body, struct request_peek *ret, struct e
 	};
 	int rc = json_scan(body, w, N, reterr);
 
+	(void)line;
 	if (rc)
 		return rc;
 	*ret = (struct request_peek){ .body = body, .include_usage = true };
@@ -262,7 +264,7 @@ static unsigned tap_named(struct relay_tap *t, struct arena *scratch, struct str
 	return 0;
 }
 
-unsigned am_tap_event(struct relay_tap *t, struct arena *scratch, const struct sse_event *ev)
+unsigned am_tap_event(struct relay_tap *t, struct arena *scratch, const struct frame *ev)
 {
 	const json *root;
 

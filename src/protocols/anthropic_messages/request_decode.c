@@ -468,7 +468,8 @@ static int read_member(struct decode *d, struct str key, const json *v)
 	return add_extra(d, "", key, v);
 }
 
-int am_decode_request(struct arena *a, struct str body, struct ir_request **ret, struct err *reterr)
+int am_decode_request(struct arena *a, const struct request_line *line, struct str body,
+		      struct ir_request **ret, struct err *reterr)
 {
 	struct decode d = { .in = { a, reterr } };
 	const struct am_path top = { 0 };

@@ -557,6 +557,9 @@ static int note_foreign(struct am_writer *w)
 		loss(w, "modalities");
 	if (str_present(r->audio))
 		loss(w, "audio");
+	if (str_present(r->suffix))
+		loss(w, "suffix");
+	ir_lose_stateful(w->losses, r);
 	for (unsigned i = 0; i < r->n_extras; i++) {
 		if (!am_minted(r->origin) || !str_present(r->extras[i].raw))
 			ir_loss(w->losses, r->extras[i].name);

@@ -493,7 +493,7 @@ struct protocol_decoder *am_decoder_new(const struct decoder_options *o)
 	return d;
 }
 
-int am_decode_event(struct protocol_decoder *d, const struct sse_event *ev, struct err *reterr)
+int am_decode_event(struct protocol_decoder *d, const struct frame *ev, struct err *reterr)
 {
 	const json *root;
 	struct str type;

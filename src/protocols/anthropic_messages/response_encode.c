@@ -343,11 +343,11 @@ int am_encode_event(struct protocol_encoder *e, const struct ir_event *ev, struc
 		break;
 	case IR_ERROR:
 		e->ended = true;
-		am_encode_stream_error(ev->error, e->o.request_id, out);
+		am_encode_stream_error(ev->error, e->o.request_id, FRAMING_SSE, true, out);
 		break;
 	case IR_PING:
 		if (e->started)
-			am_encode_ping(true, out);
+			am_encode_ping(FRAMING_SSE, true, out);
 		break;
 	}
 	return buf_ok(out) ? RC_OK : RC_NOMEM;

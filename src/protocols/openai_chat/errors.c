@@ -5,6 +5,8 @@
  * into an ir_error and written anew with all four keys (trap 107). */
 #include "protocols/openai_chat/openai_chat.h"
 
+#include "wire/sse.h"
+
 /* How a kind reads to OpenAI's clients. */
 static const struct {
 	const char *type, *code;
@@ -55,17 +57,21 @@ void oc_encode_error(const struct ir_error *e, struct str request_id, struct buf
 }
 
 /* Trap 111: the SDKs raise on a data line with `error`; no [DONE] follows, for nothing was done. */
-void oc_encode_stream_error(const struct ir_error *e, struct str request_id, struct buf *out)
+void oc_encode_stream_error(const struct ir_error *e, struct str request_id, enum framing framing,
+			    bool started, struct buf *out)
 {
 	(void)request_id;
+	(void)framing;
+	(void)started;
 	sse_put_head(out, NULL);
 	put_body(e, out);
 	sse_put_end(out);
 }
 
 /* A comment: the only thing that no client of this protocol takes for a chunk. */
-void oc_encode_ping(bool started, struct buf *out)
+void oc_encode_ping(enum framing framing, bool started, struct buf *out)
 {
+	(void)framing;
 	(void)started;
 	buf_puts(out, ": keep-alive\n\n");
 }

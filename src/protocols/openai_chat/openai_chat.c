@@ -2,9 +2,9 @@
 #include "protocols/openai_chat/openai_chat.h"
 
 static const struct protocol_route routes[] = {
-	{ HTTP_POST, "/v1/chat/completions", IR_OP_GENERATE },
-	{ HTTP_GET, "/v1/models", IR_OP_LIST_MODELS },
-	{ HTTP_GET, "/v1/models/{id}", IR_OP_GET_MODEL },
+	{ HTTP_POST, "/v1/chat/completions", IR_OP_GENERATE, 0 },
+	{ HTTP_GET, "/v1/models", IR_OP_LIST_MODELS, 0 },
+	{ HTTP_GET, "/v1/models/{id}", IR_OP_GET_MODEL, 0 },
 	{ .path = NULL },
 };
 

@@ -49,9 +49,10 @@ bool oc_error_read(struct arena *a, const json *root, int status, struct ir_erro
 
 void oc_encode_error(const struct ir_error *e, struct str request_id, struct buf *out,
 		     int *ret_status);
-void oc_encode_stream_error(const struct ir_error *e, struct str request_id, struct buf *out);
+void oc_encode_stream_error(const struct ir_error *e, struct str request_id, enum framing framing,
+			    bool started, struct buf *out);
 bool oc_decode_error(struct arena *a, int status, struct str body, struct ir_error *ret);
-void oc_encode_ping(bool started, struct buf *out);
+void oc_encode_ping(enum framing framing, bool started, struct buf *out);
 
 /* --- names.c --- */
 
@@ -68,10 +69,11 @@ const char *oc_origin_format(const char *origin);
 
 /* --- relay.c --- */
 
-int oc_peek(struct arena *a, struct str body, struct request_peek *ret, struct err *reterr);
+int oc_peek(struct arena *a, const struct request_line *line, struct str body,
+	    struct request_peek *ret, struct err *reterr);
 int oc_patch(struct arena *a, const struct request_peek *peek, const struct patch_options *o,
 	     struct buf *out);
-unsigned oc_tap_event(struct relay_tap *t, struct arena *scratch, const struct sse_event *ev);
+unsigned oc_tap_event(struct relay_tap *t, struct arena *scratch, const struct frame *ev);
 unsigned oc_tap_body(struct relay_tap *t, struct arena *scratch, struct str body);
 
 /* --- models.c --- */
@@ -83,8 +85,8 @@ int oc_decode_models(struct arena *a, struct str body, struct str **ret_ids, uns
 
 /* --- request_decode.c, request_messages.c --- */
 
-int oc_decode_request(struct arena *a, struct str body, struct ir_request **ret,
-		      struct err *reterr);
+int oc_decode_request(struct arena *a, const struct request_line *line, struct str body,
+		      struct ir_request **ret, struct err *reterr);
 
 /* Where in the request the decoder stands, as OpenAI writes it: "messages[1].content". */
 struct oc_path {
@@ -189,7 +191,7 @@ int oc_blocks_end(struct oc_blocks *b) MUST_CHECK;
 /* --- response_decode.c --- */
 
 struct protocol_decoder *oc_decoder_new(const struct decoder_options *o);
-int oc_decode_event(struct protocol_decoder *d, const struct sse_event *ev, struct err *reterr);
+int oc_decode_event(struct protocol_decoder *d, const struct frame *ev, struct err *reterr);
 int oc_decode_end(struct protocol_decoder *d, struct err *reterr);
 int oc_decode_body(const struct decoder_options *o, struct str body, struct err *reterr);
 

@@ -4,6 +4,7 @@
  * The hard thing is the cost: a stream is hundreds of events of which two matter. So once the first event
  * with content has passed, an event is only searched for the three strings that could make it matter, and parsed
  * when one of them is there. Inside JSON strings quotes are escaped, so `"usage"` in the bytes is the key. */
+#include "wire/sse.h"
 #include "protocols/glance.h"
 #include "protocols/openai_chat/openai_chat.h"
 
@@ -52,7 +53,8 @@ static bool forces(struct arena *a, struct json_want choice, struct json_want fu
 	return str_eq(json_unquote(a, inner[2].value), STR("required"));
 }
 
-int oc_peek(struct arena *a, struct str body, struct request_peek *ret, struct err *reterr)
+int oc_peek(struct arena *a, const struct request_line *line, struct str body,
+	    struct request_peek *ret, struct err *reterr)
 {
 	struct json_want w[W_COUNT] = {
 		[W_MODEL] = { .key = "model" },
@@ -254,7 +256,7 @@ static struct json_edit usage_removal(struct str data)
 }
 
 /* The event's own bytes without its `usage` member. */
-static unsigned strip_usage(struct relay_tap *t, const struct sse_event *ev)
+static unsigned strip_usage(struct relay_tap *t, const struct frame *ev)
 {
 	struct json_edit edit = usage_removal(ev->data);
 	bool in_place = ev->data.ptr >= ev->raw.ptr && ev->data.ptr < ev->raw.ptr + ev->raw.len;
@@ -280,7 +282,7 @@ static unsigned strip_usage(struct relay_tap *t, const struct sse_event *ev)
 	return TAP_EDIT;
 }
 
-static unsigned tap_parsed(struct relay_tap *t, struct arena *scratch, const struct sse_event *ev)
+static unsigned tap_parsed(struct relay_tap *t, struct arena *scratch, const struct frame *ev)
 {
 	const json *root = json_parse(scratch, ev->data, NULL);
 	const json *usage = json_get(root, STR("usage")), *choices = json_get(root, STR("choices"));
@@ -303,7 +305,7 @@ static unsigned tap_parsed(struct relay_tap *t, struct arena *scratch, const str
 	return flags | strip_usage(t, ev);
 }
 
-unsigned oc_tap_event(struct relay_tap *t, struct arena *scratch, const struct sse_event *ev)
+unsigned oc_tap_event(struct relay_tap *t, struct arena *scratch, const struct frame *ev)
 {
 	struct str data = ev->data;
 	char usage, finish;

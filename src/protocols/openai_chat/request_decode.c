@@ -568,7 +568,8 @@ static int read_extras(const struct oc_reader *r, const json *root, struct ir_re
 	return RC_OK;
 }
 
-int oc_decode_request(struct arena *a, struct str body, struct ir_request **ret, struct err *reterr)
+int oc_decode_request(struct arena *a, const struct request_line *line, struct str body,
+		      struct ir_request **ret, struct err *reterr)
 {
 	const struct oc_reader r = { .arena = a, .reterr = reterr };
 	const json *root;

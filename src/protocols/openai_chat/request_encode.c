@@ -412,6 +412,9 @@ static void write_the_rest(struct oc_writer *w)
 	write_number(w, "audio", r->audio);
 	if (r->cache != IR_CACHE_NONE)
 		ir_loss(w->losses, STR("cache_control"));
+	if (str_present(r->suffix))
+		ir_loss(w->losses, STR("suffix"));
+	ir_lose_stateful(w->losses, r);
 	for (unsigned i = 0; i < r->n_extras; i++) { /* trap 91 */
 		if (!oc_minted(r->origin)) {
 			ir_loss(w->losses, r->extras[i].name);

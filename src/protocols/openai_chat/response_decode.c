@@ -378,7 +378,7 @@ static int explain(int rc, struct err *reterr)
 	return rc;
 }
 
-int oc_decode_event(struct protocol_decoder *d, const struct sse_event *ev, struct err *reterr)
+int oc_decode_event(struct protocol_decoder *d, const struct frame *ev, struct err *reterr)
 {
 	struct str data = str_trim(ev->data);
 	const json *root;

@@ -4,6 +4,8 @@
  * empty usage) is written once, and a chunk is that prefix, the delta's own few bytes, and the suffix. */
 #include "protocols/openai_chat/openai_chat.h"
 
+#include "wire/sse.h"
+
 enum { HEAD_MAX = 1 << 20 };
 
 struct protocol_encoder {
@@ -300,7 +302,7 @@ int oc_encode_event(struct protocol_encoder *e, const struct ir_event *ev, struc
 		put_finish(e, ev->stop, out);
 		break;
 	case IR_ERROR:
-		oc_encode_stream_error(ev->error, STR_NONE, out);
+		oc_encode_stream_error(ev->error, STR_NONE, FRAMING_SSE, true, out);
 		break;
 	case IR_PING: /* trap 21: not known here */
 		break;

@@ -78,8 +78,8 @@ static void trap_121_a_head_finds_its_protocol_or_is_refused_in_its_words(void *
 		if (got != rows[i].result || strcmp(m.protocol->name, rows[i].protocol) != 0)
 			fail_msg("row %zu, %s: %d in %s", i, rows[i].path, got, m.protocol->name);
 		if (got == ROUTE_OK) {
-			assert_int_equal(m.op, rows[i].op);
-			CHECK_STR_IS(m.arg, str_from(rows[i].arg));
+			assert_int_equal(m.line.op, rows[i].op);
+			CHECK_STR_IS(m.line.arg, str_from(rows[i].arg));
 		}
 		if (got == ROUTE_METHOD)
 			CHECK_STR_IS(m.allow, str_from(rows[i].allow));

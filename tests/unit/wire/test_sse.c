@@ -21,7 +21,7 @@ struct tape {
 /* A caller as it is meant: appends what arrives, reads all that is whole, drops what was read. */
 static void feed(struct sse_parser *p, struct buf *window, struct tape *t, struct str bytes)
 {
-	struct sse_event ev;
+	struct frame ev;
 	size_t used = 0;
 
 	buf_put(window, bytes);
@@ -175,7 +175,7 @@ static void trap_022_comments_are_no_events(void **state)
 		ROW("data: a\n:\r\n\r\n", "|a;"),
 	};
 	struct sse_parser p;
-	struct sse_event ev;
+	struct frame ev;
 	size_t used;
 
 	PLAY(rows);
@@ -234,7 +234,7 @@ static void an_event_is_complete_with_its_blank_line(void **state)
 
 	for (size_t i = 0; i < 3; i++) {
 		struct sse_parser p;
-		struct sse_event ev;
+		struct frame ev;
 		size_t used;
 
 		sse_init(&p, MAX_EVENT);
@@ -253,7 +253,7 @@ static void bar_26_trap_025_a_line_of_16_mib_passes_and_one_byte_more_does_not(v
 	size_t max = 16 << 20; /* of the block without its blank line */
 	char *in = malloc(max + 3);
 	struct sse_parser p;
-	struct sse_event ev;
+	struct frame ev;
 	size_t used;
 
 	memset(in, 'x', max + 3);
@@ -330,7 +330,7 @@ static void bar_26_one_mebibyte_byte_by_byte_is_linear(void **state)
 	for (size_t i = 0; i < 4; i++) {
 		uint64_t began = check_cpu_ms();
 		struct sse_parser p;
-		struct sse_event ev;
+		struct frame ev;
 		size_t used, other = 0;
 
 		memset(in, 'x', n);
@@ -358,7 +358,7 @@ static void many_events_in_one_window_are_linear(void **state)
 	for (size_t i = 0; i < 3; i++) {
 		uint64_t began = check_cpu_ms();
 		struct sse_parser p;
-		struct sse_event ev;
+		struct frame ev;
 		struct buf in;
 		struct str rest;
 		size_t used, n = 0;

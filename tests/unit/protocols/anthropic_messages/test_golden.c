@@ -190,7 +190,7 @@ static struct str through(struct arena *a, struct str body)
 	struct err e = { 0 };
 	struct buf out;
 	struct str s;
-	int rc = am->decode_request(a, body, &r, &e);
+	int rc = am->decode_request(a, &request_line_plain, body, &r, &e);
 
 	buf_init(&out, TAPE_MAX);
 	ir_losses_init(&l, a);

@@ -24,7 +24,7 @@ static void expect_refused(const char *body, const char *param, const char *mess
 	struct request_peek p;
 	struct err e = { 0 };
 
-	assert_int_equal(am->peek(arena, str_from(body), &p, &e), RC_INVALID);
+	assert_int_equal(am->peek(arena, &request_line_plain, str_from(body), &p, &e), RC_INVALID);
 	assert_string_equal(e.param, param);
 	assert_string_equal(e.msg, message);
 }
@@ -33,7 +33,7 @@ static void peek_reads_what_the_gateway_must_know(void **state)
 {
 	struct request_peek p;
 
-	assert_int_equal(am->peek(arena,
+	assert_int_equal(am->peek(arena, &request_line_plain,
 				  STR("{\"mod\\u0065l\":\"claude\\/"
 				      "x\",\"stream\":true,\"max_tokens\":5,\"provider\":\"p\","
 				      "\"tool_choice\":{\"type\":\"any\"},\"messages\":[]}"),
@@ -46,7 +46,7 @@ static void peek_reads_what_the_gateway_must_know(void **state)
 	CHECK_STR(p.provider_pin, "p");
 	CHECK_STR(p.max_tokens_at.value, "5");
 	assert_int_equal(
-		am->peek(arena,
+		am->peek(arena, &request_line_plain,
 			 STR("{\"model\":\"m\",\"provider\":{\"order\":[]},\"stream\":null,"
 			     "\"tool_choice\":{\"type\":\"auto\"}}"),
 			 &p, NULL),
@@ -71,7 +71,7 @@ static void expect_patch(const char *body, unsigned quirks, const char *want)
 	struct buf out;
 
 	buf_init(&out, 1 << 20);
-	assert_int_equal(am->peek(arena, str_from(body), &p, NULL), 0);
+	assert_int_equal(am->peek(arena, &request_line_plain, str_from(body), &p, NULL), 0);
 	assert_int_equal(am->patch(arena, &p, &o, &out), 0);
 	CHECK_STR_IS(buf_str(&out), str_from(want));
 	buf_done(&out);
@@ -125,7 +125,7 @@ static void trap_047_unsigned_thinking_is_taken_out_of_a_relayed_body(void **sta
 
 static unsigned tap(struct relay_tap *t, const char *name, const char *data)
 {
-	struct sse_event ev = { .name = str_from(name), .data = str_from(data) };
+	struct frame ev = { .name = str_from(name), .data = str_from(data) };
 
 	return am->tap_event(t, arena, &ev);
 }
@@ -331,7 +331,7 @@ static void trap_020_stream_error_has_its_event_line(void **state)
 	struct buf out;
 
 	buf_init(&out, 1 << 20);
-	am->encode_stream_error(&e, STR("req_1"), &out);
+	am->encode_stream_error(&e, STR("req_1"), FRAMING_SSE, true, &out);
 	CHECK_STR(buf_str(&out), "event: error\ndata: " ERROR("api_error", "cut") "\n\n");
 	buf_done(&out);
 }
@@ -341,10 +341,10 @@ static void trap_021_ping_is_a_comment_before_the_start(void **state)
 	struct buf out;
 
 	buf_init(&out, 100);
-	am->encode_ping(false, &out);
+	am->encode_ping(FRAMING_SSE, false, &out);
 	CHECK_STR(buf_str(&out), ": ping\n");
 	buf_reset(&out);
-	am->encode_ping(true, &out);
+	am->encode_ping(FRAMING_SSE, true, &out);
 	CHECK_STR(buf_str(&out), "event: ping\ndata: {\"type\": \"ping\"}\n\n");
 	buf_done(&out);
 }

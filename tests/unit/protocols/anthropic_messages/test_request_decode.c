@@ -22,7 +22,7 @@ static struct ir_request *decode(const char *body)
 {
 	struct ir_request *r = NULL;
 	struct err e = { 0 };
-	int rc = am->decode_request(arena, str_from(body), &r, &e);
+	int rc = am->decode_request(arena, &request_line_plain, str_from(body), &r, &e);
 
 	if (rc)
 		print_error("%s\n", e.msg);
@@ -390,7 +390,8 @@ static void refusals_name_the_place(void **state)
 		struct ir_request *r;
 		struct err e = { 0 };
 
-		assert_int_equal(am->decode_request(arena, str_from(rows[i].body), &r, &e),
+		assert_int_equal(am->decode_request(arena, &request_line_plain,
+						    str_from(rows[i].body), &r, &e),
 				 RC_INVALID);
 		assert_string_equal(e.msg, rows[i].message);
 		assert_string_equal(e.param, rows[i].param);
@@ -408,7 +409,8 @@ static void trap_065_bytes_that_are_no_json_are_refused(void **state)
 		struct ir_request *r;
 		struct err e = { 0 };
 
-		assert_int_equal(am->decode_request(arena, bad[i], &r, &e), RC_SYNTAX);
+		assert_int_equal(am->decode_request(arena, &request_line_plain, bad[i], &r, &e),
+				 RC_SYNTAX);
 		assert_true(e.msg[0] != '\0');
 	}
 }

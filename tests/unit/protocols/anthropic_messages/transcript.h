@@ -166,7 +166,7 @@ static inline int play_stream(struct str bytes, size_t cut, struct tape *t)
 
 	sse_init(&p, 16 << 20);
 	while (!rc) {
-		struct sse_event ev;
+		struct frame ev;
 		size_t used = 0;
 		enum sse_result r =
 			sse_next(&p, (struct str){ bytes.ptr + from, seen - from }, &ev, &used);

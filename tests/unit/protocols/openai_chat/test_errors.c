@@ -163,7 +163,7 @@ static void trap_111_an_error_in_a_stream_ends_it_without_done(void **state)
 	struct buf out;
 
 	buf_init(&out, 65536);
-	chat->encode_stream_error(&e, STR("req-1"), &out);
+	chat->encode_stream_error(&e, STR("req-1"), FRAMING_SSE, true, &out);
 	CHECK_STR(buf_str(&out),
 		  "data: {\"error\":{\"message\":\"cut\",\"type\":\"server_error\",\"param\":null,"
 		  "\"code\":\"upstream_error\"}}\n\n");
@@ -215,7 +215,7 @@ static void a_ping_is_a_comment(void **state)
 	struct buf out;
 
 	buf_init(&out, 64);
-	chat->encode_ping(true, &out);
+	chat->encode_ping(FRAMING_SSE, true, &out);
 	assert_int_equal(buf_str(&out).ptr[0], ':');
 	assert_true(str_ends(buf_str(&out), STR("\n\n")));
 	buf_done(&out);

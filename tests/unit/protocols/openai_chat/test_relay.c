@@ -10,7 +10,7 @@ static const struct protocol *const chat = &protocol_openai_chat;
 
 static int peek(struct arena *a, const char *body, struct request_peek *p, struct err *e)
 {
-	return chat->peek(a, quotes(a, body), p, e);
+	return chat->peek(a, &request_line_plain, quotes(a, body), p, e);
 }
 
 static void peek_reads_the_few_members_that_matter(void **state)
@@ -201,7 +201,7 @@ static void tapping_done(struct tapping *t)
 static unsigned tap(struct tapping *t, const char *data)
 {
 	struct str raw = arena_printf(t->a, "data: %s\n\n", data);
-	struct sse_event ev = { .raw = quotes(t->a, raw.ptr) };
+	struct frame ev = { .raw = quotes(t->a, raw.ptr) };
 	unsigned flags;
 
 	ev.data = (struct str){ ev.raw.ptr + 6, ev.raw.len - 8 };
@@ -300,7 +300,7 @@ static void trap_012_usage_that_only_we_asked_for_is_taken_out(void **state)
 static void the_rest_of_the_block_stays_when_usage_is_taken_out(void **state)
 {
 	struct tapping t = tapping(true);
-	struct sse_event ev = {
+	struct frame ev = {
 		.raw = quotes(t.a, "id: 7\r\ndata:{'choices':[],'x':[],'usage':null}\r\n\r\n")
 	};
 

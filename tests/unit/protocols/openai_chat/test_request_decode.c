@@ -24,7 +24,7 @@ static const struct ir_request *decode(const char *body)
 {
 	struct ir_request *r = NULL;
 	struct err err = { .msg = "" };
-	int rc = chat->decode_request(arena, quotes(arena, body), &r, &err);
+	int rc = chat->decode_request(arena, &request_line_plain, quotes(arena, body), &r, &err);
 
 	if (rc)
 		fail_msg("%s: %s", err.param, err.msg);
@@ -330,7 +330,7 @@ static void trap_059_arguments_are_an_object_or_nothing(void **state)
 			  "{}");
 	assert_int_equal(
 		chat->decode_request(
-			arena,
+			arena, &request_line_plain,
 			quotes(arena,
 			       "{'model':'m','messages':[{'role':'assistant','tool_calls':[{'id':"
 			       "'a','function':{'name':'f','arguments':'[1]'}}]}]}"),
@@ -494,7 +494,7 @@ static void check_bad(struct str body, const char *param)
 {
 	struct ir_request *r = NULL;
 	struct err err = { .msg = "", .param = "" };
-	int rc = chat->decode_request(arena, body, &r, &err);
+	int rc = chat->decode_request(arena, &request_line_plain, body, &r, &err);
 
 	if (rc != RC_INVALID || strcmp(err.param, param) != 0)
 		fail_msg("%.*s: rc %d, '%s' and not '%s': %s", STR_ARG(body), rc, err.param, param,
@@ -523,9 +523,11 @@ static void what_is_no_json_is_a_syntax_error(void **state)
 	struct err err;
 
 	for (size_t i = 0; i < sizeof(broken) / sizeof(*broken); i++)
-		assert_int_equal(chat->decode_request(arena, quotes(arena, broken[i]), &r, &err),
+		assert_int_equal(chat->decode_request(arena, &request_line_plain,
+						      quotes(arena, broken[i]), &r, &err),
 				 RC_SYNTAX);
-	assert_int_equal(chat->decode_request(arena, STR("[]"), &r, &err), RC_INVALID);
+	assert_int_equal(chat->decode_request(arena, &request_line_plain, STR("[]"), &r, &err),
+			 RC_INVALID);
 }
 
 static void a_million_results_do_not_take_a_minute(void **state)
@@ -543,7 +545,7 @@ static void a_million_results_do_not_take_a_minute(void **state)
 	for (unsigned i = 0; i < 100000; i++)
 		buf_printf(&b, ",{\"role\":\"tool\",\"tool_call_id\":\"x%u\",\"content\":\"\"}", i);
 	buf_puts(&b, "]}");
-	assert_int_equal(chat->decode_request(a, buf_str(&b), &r, &err), 0);
+	assert_int_equal(chat->decode_request(a, &request_line_plain, buf_str(&b), &r, &err), 0);
 	assert_int_equal(r->messages[1].n_parts, 100000);
 	buf_done(&b);
 	arena_free(a);
@@ -562,7 +564,7 @@ static void memory_that_runs_out_is_told(void **state)
 		struct arena *a = arena_new(cap);
 		struct ir_request *r;
 		struct err err;
-		int rc = chat->decode_request(a, body, &r, &err);
+		int rc = chat->decode_request(a, &request_line_plain, body, &r, &err);
 
 		done = rc == RC_OK;
 		assert_true(done || rc == RC_NOMEM);
