@@ -89,6 +89,17 @@ struct str base64_decode(struct arena *a, struct str text)
 	return n < 0 ? STR_NONE : (struct str){ (char *)out, (size_t)n };
 }
 
+bool base64_append_decoded(struct buf *out, struct str text)
+{
+	char *to = buf_reserve(out, text.len / 4 * 3 + 1);
+	ptrdiff_t n = to ? decode(text, (unsigned char *)to) : -1;
+
+	if (n < 0)
+		return false;
+	buf_added(out, (size_t)n);
+	return true;
+}
+
 bool base64_valid(struct str text)
 {
 	return decode(text, NULL) >= 0;

@@ -13,6 +13,8 @@
 void base64_encode(struct buf *out, struct str bytes);
 /* .ptr is NULL when `text` is not base64 or memory is out. */
 struct str base64_decode(struct arena *a, struct str text);
+/* The same onto the end of a buffer. False, and nothing appended, when `text` is not base64 or the buffer failed. */
+bool base64_append_decoded(struct buf *out, struct str text);
 /* True when base64_decode() would succeed. */
 bool base64_valid(struct str text);
 
