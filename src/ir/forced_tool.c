@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/hash.h"
+#include "ir/plain_schema.h"
 #include "json/json.h"
 #include "json/write.h"
 
@@ -68,57 +69,15 @@ static int no_tool(const struct ir_request *r, struct err *reterr)
 
 /* --- the request --- */
 
-/* An object schema for sure: arguments that are not an object are no arguments (trap 80). */
-static int put_parameters(struct arena *a, struct buf *out, struct str parameters)
+/* Arguments that are not an object are no arguments (trap 80). */
+static int put_parameters(struct arena *a, struct buf *out, struct str parameters, const char *base)
 {
-	static const struct str says_what[] = { STR_INIT("type"), STR_INIT("anyOf"),
-						STR_INIT("oneOf"), STR_INIT("allOf"),
-						STR_INIT("$ref") };
-	const json *schema;
-	struct str text;
+	const json *schema = str_present(parameters) ? json_parse(a, parameters, NULL) : NULL;
 
-	if (!str_present(parameters)) {
-		buf_puts(out, "{\"type\":\"object\",\"properties\":{}}");
-		return RC_OK;
-	}
-	schema = json_parse(a, parameters, NULL);
-	if (!json_is_obj(schema))
+	if (str_present(parameters) && !json_is_obj(schema))
 		return RC_INVALID;
-	text = str_trim(parameters);
-	for (size_t i = 0; i < sizeof(says_what) / sizeof(*says_what); i++) {
-		if (json_get(schema, says_what[i])) {
-			buf_put(out, text);
-			return RC_OK;
-		}
-	}
-	buf_puts(out, "{\"type\":\"object\"");
-	if (json_len(schema))
-		buf_putc(out, ',');
-	buf_put(out, str_from_offset(text, 1)); /* after its brace */
+	ir_plain_schema(out, schema, str_from(base));
 	return RC_OK;
-}
-
-/* Moves a schema's local references ("#/...", "#") below `base`. The text "$ref" with bare quotes on both sides
- * can only be a whole string token, for inside a string its quotes would be escaped; so no tree is needed. */
-static void put_moved_refs(struct buf *out, struct str text, const char *base)
-{
-	static const struct str ref = STR_INIT("\"$ref\"");
-	ptrdiff_t at;
-
-	while ((at = str_find(text, ref)) >= 0) {
-		size_t end = (size_t)at + ref.len;
-
-		while (end < text.len && strchr(" \t\r\n:", text.ptr[end]) && text.ptr[end])
-			end++;
-		buf_put(out, (struct str){ text.ptr, end });
-		text = str_from_offset(text, end);
-		if (!str_starts(text, STR("\"#")))
-			continue;
-		buf_puts(out, "\"#");
-		buf_puts(out, base);
-		text = str_from_offset(text, 2);
-	}
-	buf_put(out, text);
 }
 
 /* One allowed tool: its parameters. Several: a choice of {"name", "arguments"}; their
@@ -126,12 +85,11 @@ static void put_moved_refs(struct buf *out, struct str text, const char *base)
 static int put_schema(struct arena *a, struct buf *out, const struct ir_request *r,
 		      const struct ir_tool *only)
 {
-	struct buf one;
 	unsigned k = 0;
 	int rc = RC_OK;
 
 	if (only)
-		return put_parameters(a, out, only->parameters);
+		return put_parameters(a, out, only->parameters, "");
 	buf_puts(out, "{\"anyOf\":[");
 	for (unsigned i = 0; i < r->n_tools; i++) {
 		if (!is_allowed(r, &r->tools[i]))
@@ -145,7 +103,6 @@ static int put_schema(struct arena *a, struct buf *out, const struct ir_request 
 			   k++);
 	}
 	buf_puts(out, "],\"$defs\":{");
-	buf_init(&one, SCHEMA_MAX);
 	k = 0;
 	for (unsigned i = 0; !rc && i < r->n_tools; i++) {
 		char base[32];
@@ -153,15 +110,10 @@ static int put_schema(struct arena *a, struct buf *out, const struct ir_request 
 		if (!is_allowed(r, &r->tools[i]))
 			continue;
 		(void)snprintf(base, sizeof(base), "/$defs/t%u", k);
-		buf_reset(&one);
-		rc = put_parameters(a, &one, r->tools[i].parameters);
 		buf_printf(out, "%s\"t%u\":", k ? "," : "", k);
-		put_moved_refs(out, buf_str(&one), base);
+		rc = put_parameters(a, out, r->tools[i].parameters, base);
 		k++;
-		if (!buf_ok(&one))
-			rc = RC_NOMEM;
 	}
-	buf_done(&one);
 	buf_puts(out, "}}");
 	return rc;
 }

@@ -160,6 +160,26 @@ def test_a_forced_tool_is_called_anthropic(claude, stream, named):
     check_call(message.content[0].name, message.content[0].input, named)
 
 
+# What the engine's converter to grammars refuses, or forgets (src/ir/plain_schema.h): as agents' tools have it.
+ODD_SCHEMAS = [
+    {"type": "object", "properties": {"path": {"type": "string", "pattern": "[a-z]+"}, "when": {"type": "string", "format": "uri"}}, "required": ["path"]},
+    {"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object", "properties": {"x": True, "y": {"type": "any"}}, "required": ["y"]},
+    {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "integer"}}, "anyOf": [{"required": ["a"]}, {"required": ["b"]}]},
+    {"type": "object", "properties": {"text": {"type": "string", "maxLength": 1000000}, "list": {"type": "array", "maxItems": 100000, "items": {"type": "string"}}}},
+    {"type": "object", "properties": {"tree": {"$ref": "#"}, "node": {"$ref": "#/$defs/node"}}, "$defs": {"node": {"type": "object", "properties": {"next": {"$ref": "#/$defs/node"}}}}},
+]
+
+
+@pytest.mark.parametrize("n_tools", [1, 2])
+@pytest.mark.parametrize("schema", ODD_SCHEMAS, ids=["pattern", "boolean", "any_of", "bounds", "self"])
+def test_a_forced_tool_of_any_schema_is_called(claude, schema, n_tools):
+    tools = [{"name": f"tool_{i}", "description": "Does it.", "input_schema": schema} for i in range(n_tools)]
+    message = claude.create(model="small", messages=HI, tools=tools, tool_choice={"type": "any"}, max_tokens=200,
+                            extra_body={"temperature": 0})
+    assert [b.type for b in message.content] == ["tool_use"] and message.content[0].name.startswith("tool_")
+    assert message.stop_reason in ("tool_use", "max_tokens")
+
+
 def test_a_tool_result_is_taken_back(claude):
     first = claude.create(model="small", messages=HI, tools=CLAUDE_TOOLS, tool_choice={"type": "tool", "name": "weather"}, max_tokens=60)
     call = first.content[0]
