@@ -13,18 +13,6 @@ bool oc_minted(const char *origin)
 	return origin && strcmp(origin, OC_NAME) == 0;
 }
 
-int oc_parse(struct arena *a, struct str text, const json **ret, struct err *reterr)
-{
-	struct err err;
-
-	*ret = json_parse(a, text, &err);
-	if (*ret)
-		return RC_OK;
-	if (reterr)
-		*reterr = err;
-	return err.code;
-}
-
 const struct protocol protocol_openai_chat = {
 	.name = OC_NAME,
 	.id_prefix = "chatcmpl-",

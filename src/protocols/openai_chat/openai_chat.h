@@ -7,24 +7,20 @@
  *	request_encode.c   ir_request -> upstream body    (turns in request_turns.c)
  *	response_decode.c  upstream answer -> events      (blocks in blocks.c)
  *	response_encode.c  events -> client answer
- *	names.c            ids and names within OpenAI's limits
- *	usage.c, errors.c, models.c
+ *	names.c, usage.c, models.c
+ *
+ * What it shares with OpenAI's other formats (errors, names, paths) is in protocols/openai.h.
  */
 #ifndef GW_PROTOCOLS_OPENAI_CHAT_H
 #define GW_PROTOCOLS_OPENAI_CHAT_H
 
-#include "json/json.h"
-#include "json/write.h"
-#include "protocols/protocol.h"
+#include "protocols/openai.h"
 
 /* The name under which this protocol mints opaque parts. */
 #define OC_NAME "openai-chat"
 
 /* True when `origin` (a part's, tool's or request's) is this protocol. */
 bool oc_minted(const char *origin);
-
-/* json_parse() with the reason as the result: RC_SYNTAX or RC_NOMEM. */
-int oc_parse(struct arena *a, struct str text, const json **ret, struct err *reterr) MUST_CHECK;
 
 /* --- usage.c --- */
 
@@ -39,29 +35,7 @@ void oc_usage_write(struct jw *w, const struct ir_usage *u);
 enum ir_stop oc_stop_parse(struct str reason, bool *ret_failed);
 const char *oc_stop_name(enum ir_stop s);
 
-/* --- errors.c --- */
-
-/* True when a parsed body or event holds an error instead of an answer (trap 112). */
-bool oc_error_is(const json *root);
-/* Reads an error out of a parsed body or event of any shape; texts are copied into `a`. `status`: HTTP status of the
- * answer. True when it has OpenAI's own shape. */
-bool oc_error_read(struct arena *a, const json *root, int status, struct ir_error *ret);
-
-void oc_encode_error(const struct ir_error *e, struct str request_id, struct buf *out,
-		     int *ret_status);
-void oc_encode_stream_error(const struct ir_error *e, struct str request_id, enum framing framing,
-			    bool started, struct buf *out);
-bool oc_decode_error(struct arena *a, int status, struct str body, struct ir_error *ret);
-void oc_encode_ping(enum framing framing, bool started, struct buf *out);
-
 /* --- names.c --- */
-
-/* A call's id and a function's name within 64 characters of [A-Za-z0-9_-] (traps 57, 61): itself where it fits, else a
- * digest of it: the same in the call and in its result. Absent when memory is out. */
-struct str oc_call_id(struct arena *a, struct str id);
-struct str oc_tool_name(struct arena *a, struct str name);
-/* The client's own name for a tool that an upstream calls by the name we gave it. `r` may be NULL. */
-struct str oc_tool_name_restore(const struct ir_request *r, struct str name);
 
 /* OpenRouter's `format` of a reasoning detail <-> the protocol that minted its signature. */
 const char *oc_format_origin(struct str format);
@@ -88,25 +62,6 @@ int oc_decode_models(struct arena *a, struct str body, struct str **ret_ids, uns
 int oc_decode_request(struct arena *a, const struct request_line *line, struct str body,
 		      struct ir_request **ret, struct err *reterr);
 
-/* Where in the request the decoder stands, as OpenAI writes it: "messages[1].content". */
-struct oc_path {
-	char text[64];
-};
-
-struct oc_reader {
-	struct arena *arena;
-	struct err *reterr;
-};
-
-struct oc_path oc_path_member(const struct oc_path *at, const char *member);
-struct oc_path oc_path_index(const struct oc_path *at, unsigned index);
-/* RC_INVALID: "Invalid type for 'messages[1].content': expected a string, but got a number instead." */
-int oc_refuse_type(const struct oc_reader *r, const struct oc_path *at, const char *expected,
-		   const json *got) MUST_CHECK;
-int oc_refuse(const struct oc_reader *r, const struct oc_path *at, const char *what) MUST_CHECK;
-int oc_nomem(const struct oc_reader *r) MUST_CHECK;
-/* A cache_control extension (trap 93); absent and null are IR_CACHE_NONE. */
-enum ir_cache oc_read_cache(const json *holder);
 int oc_read_messages(const struct oc_reader *r, const json *messages, struct ir_request *q)
 	MUST_CHECK;
 

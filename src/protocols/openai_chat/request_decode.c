@@ -4,106 +4,7 @@
  * there; one that no row knows becomes an extra, which survives towards this protocol and is disclosed towards others. */
 #include "protocols/openai_chat/openai_chat.h"
 
-#include <stdio.h>
-
-/* --- where we are, and what is wrong there --- */
-
-/* A path too long for its field is cut: it is there to be read, not to be parsed. */
-static void path_add(struct oc_path *p, const char *more)
-{
-	size_t at = strlen(p->text);
-
-	while (*more && at + 1 < sizeof(p->text))
-		p->text[at++] = *more++;
-	p->text[at] = '\0';
-}
-
-struct oc_path oc_path_member(const struct oc_path *at, const char *member)
-{
-	struct oc_path p = *at;
-
-	if (p.text[0])
-		path_add(&p, ".");
-	path_add(&p, member);
-	return p;
-}
-
-struct oc_path oc_path_index(const struct oc_path *at, unsigned index)
-{
-	struct oc_path p = *at;
-	char digits[16];
-
-	(void)snprintf(digits, sizeof(digits), "[%u]", index);
-	path_add(&p, digits);
-	return p;
-}
-
-int oc_refuse_type(const struct oc_reader *r, const struct oc_path *at, const char *expected,
-		   const json *got)
-{
-	if (!got)
-		return err_param(r->reterr, RC_INVALID, at->text,
-				 "Missing required parameter: '%s'.", at->text);
-	return err_param(r->reterr, RC_INVALID, at->text,
-			 "Invalid type for '%s': expected %s, but got %s instead.", at->text,
-			 expected, json_type(got));
-}
-
-int oc_refuse(const struct oc_reader *r, const struct oc_path *at, const char *what)
-{
-	return err_param(r->reterr, RC_INVALID, at->text, "Invalid value for '%s': %s", at->text,
-			 what);
-}
-
-int oc_nomem(const struct oc_reader *r)
-{
-	return err_set(r->reterr, RC_NOMEM, "the request needs more memory than it may use");
-}
-
-enum ir_cache oc_read_cache(const json *holder)
-{
-	const json *c = json_get(holder, STR("cache_control"));
-	struct str ttl = json_str(json_get(c, STR("ttl")));
-
-	if (!json_is_obj(c)) /* OpenAI's own mark of the same thing */
-		return json_is_obj(json_get(holder, STR("prompt_cache_breakpoint")))
-			       ? IR_CACHE_DEFAULT
-			       : IR_CACHE_NONE;
-	if (str_eq(ttl, STR("1h")))
-		return IR_CACHE_1H;
-	return str_eq(ttl, STR("5m")) ? IR_CACHE_5M : IR_CACHE_DEFAULT;
-}
-
 /* --- tools --- */
-
-static int read_function(const struct oc_reader *r, const json *f, const struct oc_path *at,
-			 struct ir_tool *ret)
-{
-	const json *name = json_get(f, STR("name")), *parameters = JSON_GET(f, "parameters");
-	const json *strict = JSON_GET(f, "strict");
-	struct oc_path p = oc_path_member(at, "name");
-
-	if (!json_is_str(name))
-		return oc_refuse_type(r, &p, "a string", name);
-	if (json_str(name).len == 0)
-		return oc_refuse(r, &p, "a function needs a name.");
-	ret->name = json_str(name);
-	ret->description = json_str(json_get(f, STR("description"))); /* null: none (trap 80) */
-	p = oc_path_member(at, "parameters");
-	if (parameters && !json_is_obj(parameters))
-		return oc_refuse_type(r, &p, "an object", parameters);
-	if (parameters) {
-		ret->parameters = json_text(r->arena, parameters);
-		if (!ret->parameters.ptr)
-			return oc_nomem(r);
-	}
-	p = oc_path_member(at, "strict");
-	if (strict && !json_is_bool(strict))
-		return oc_refuse_type(r, &p, "a boolean", strict);
-	if (strict)
-		ret->strict = json_bool(strict, false) ? IR_TRUE : IR_FALSE;
-	return RC_OK;
-}
 
 static int read_tool(const struct oc_reader *r, const json *v, const struct oc_path *at,
 		     struct ir_tool *ret)
@@ -125,7 +26,7 @@ static int read_tool(const struct oc_reader *r, const json *v, const struct oc_p
 	p = oc_path_member(at, "function");
 	if (!json_is_obj(f))
 		return oc_refuse_type(r, &p, "an object", f);
-	return read_function(r, f, &p, ret);
+	return oc_read_function(r, f, &p, ret);
 }
 
 /* `tools`, and `functions` of old, whose items are functions without their wrapping. */
@@ -150,7 +51,7 @@ static int read_tool_list(const struct oc_reader *r, const json *v, const char *
 		struct oc_path p = oc_path_index(&at, i);
 
 		if (legacy)
-			rc = json_is_obj(it.val) ? read_function(r, it.val, &p, &q->tools[i])
+			rc = json_is_obj(it.val) ? oc_read_function(r, it.val, &p, &q->tools[i])
 						 : oc_refuse_type(r, &p, "an object", it.val);
 		else
 			rc = read_tool(r, it.val, &p, &q->tools[i]);
@@ -180,16 +81,6 @@ static struct str choice_name(const json *v)
 	return json_str(json_get(json_is_obj(inner) ? inner : v, STR("name")));
 }
 
-static enum ir_choice_mode choice_mode(struct str word)
-{
-	if (str_eq(word, STR("auto")))
-		return IR_CHOICE_AUTO;
-	if (str_eq(word, STR("none")))
-		return IR_CHOICE_NONE;
-	return str_eq(word, STR("required")) || str_eq(word, STR("any")) ? IR_CHOICE_REQUIRED
-									 : IR_CHOICE_UNSET;
-}
-
 static int read_allowed(const struct oc_reader *r, const json *v, const struct oc_path *at,
 			struct ir_request *q)
 {
@@ -200,7 +91,7 @@ static int read_allowed(const struct oc_reader *r, const json *v, const struct o
 	if (!json_is_obj(inner)) /* the flat form of the Responses API */
 		inner = v;
 	tools = json_get(inner, STR("tools"));
-	q->choice.mode = choice_mode(json_str(json_get(inner, STR("mode"))));
+	q->choice.mode = oc_choice_mode(json_str(json_get(inner, STR("mode"))));
 	if (q->choice.mode != IR_CHOICE_AUTO && q->choice.mode != IR_CHOICE_REQUIRED)
 		return oc_refuse(r, &p, "mode must be 'auto' or 'required'.");
 	if (!json_is_arr(tools))
@@ -224,7 +115,7 @@ static int read_tool_choice(const struct oc_reader *r, const json *v, struct ir_
 	const struct oc_path at = { "tool_choice" };
 
 	if (json_is_str(v)) {
-		q->choice.mode = choice_mode(json_str(v));
+		q->choice.mode = oc_choice_mode(json_str(v));
 		if (q->choice.mode == IR_CHOICE_UNSET)
 			return oc_refuse(r, &at,
 					 "supported values are 'none', 'auto' and 'required'.");
@@ -246,7 +137,7 @@ static int read_function_call(const struct oc_reader *r, const json *v, struct i
 	if (q->choice.mode != IR_CHOICE_UNSET)
 		return RC_OK;
 	if (json_is_str(v)) {
-		q->choice.mode = choice_mode(json_str(v));
+		q->choice.mode = oc_choice_mode(json_str(v));
 		return q->choice.mode == IR_CHOICE_UNSET
 			       ? oc_refuse(r, &at, "supported values are 'none' and 'auto'.")
 			       : RC_OK;
@@ -428,145 +319,49 @@ static int read_max_tokens(const struct oc_reader *r, const json *v, struct ir_r
 
 /* --- the table --- */
 
-enum member_kind {
-	M_SKIP, /* read elsewhere */
-	M_STRING,
-	M_NUMBER, /* kept as its text */
-	M_INTEGER,
-	M_BOOL,   /* an enum ir_tri */
-	M_FLAG,   /* a bool */
-	M_OBJECT, /* kept raw */
-	M_RAW,    /* kept raw, whatever it is */
-	M_CALL,
-};
-
-struct member {
-	struct str name;
-	enum member_kind kind;
-	size_t at; /* offset in struct ir_request */
-	int (*read)(const struct oc_reader *r, const json *v, struct ir_request *q);
-};
-
-#define MEMBER(name, kind, field)                                              \
-	{                                                                      \
-		STR_INIT(name), kind, offsetof(struct ir_request, field), NULL \
-	}
-#define CALLS(name, function)                       \
-	{                                           \
-		STR_INIT(name), M_CALL, 0, function \
-	}
-
 /* In the order of reading: where two members say the same, the first one counts. */
-static const struct member members[] = {
-	MEMBER("model", M_STRING, model),
-	MEMBER("stream", M_FLAG, stream),
-	CALLS("stream_options", read_stream_options),
-	CALLS("max_completion_tokens", read_max_completion),
-	CALLS("max_tokens", read_max_tokens),
-	MEMBER("temperature", M_NUMBER, temperature),
-	MEMBER("top_p", M_NUMBER, top_p),
-	MEMBER("frequency_penalty", M_NUMBER, frequency_penalty),
-	MEMBER("presence_penalty", M_NUMBER, presence_penalty),
-	MEMBER("top_k", M_INTEGER, top_k),
-	MEMBER("seed", M_INTEGER, seed),
-	MEMBER("n", M_INTEGER, n),
-	MEMBER("logprobs", M_BOOL, logprobs),
-	MEMBER("top_logprobs", M_INTEGER, top_logprobs),
-	MEMBER("store", M_BOOL, store),
-	CALLS("stop", read_stop),
-	CALLS("tools", read_tools),
-	CALLS("functions", read_functions),
-	CALLS("tool_choice", read_tool_choice),
-	CALLS("function_call", read_function_call),
-	CALLS("parallel_tool_calls", read_parallel),
-	CALLS("response_format", read_format),
-	CALLS("reasoning_effort", read_effort),
-	CALLS("reasoning", read_reasoning),
-	CALLS("thinking", read_thinking),
-	MEMBER("user", M_STRING, user),
-	MEMBER("service_tier", M_STRING, service_tier),
-	MEMBER("verbosity", M_STRING, verbosity),
-	MEMBER("prompt_cache_key", M_STRING, prompt_cache_key),
-	MEMBER("safety_identifier", M_STRING, safety_identifier),
-	MEMBER("metadata", M_OBJECT, metadata),
-	MEMBER("logit_bias", M_OBJECT, logit_bias),
-	MEMBER("prediction", M_OBJECT, prediction),
-	MEMBER("modalities", M_RAW, modalities),
-	MEMBER("audio", M_OBJECT, audio),
-	CALLS("cache_control", read_cache_control),
-	MEMBER("messages", M_SKIP, messages),
-	MEMBER("provider", M_SKIP, model), /* a string is our own pin; an object is an extra */
+static const struct oc_member members[] = {
+	OC_MEMBER("model", OC_STRING, model),
+	OC_MEMBER("stream", OC_FLAG, stream),
+	OC_CALLS("stream_options", read_stream_options),
+	OC_CALLS("max_completion_tokens", read_max_completion),
+	OC_CALLS("max_tokens", read_max_tokens),
+	OC_MEMBER("temperature", OC_NUMBER, temperature),
+	OC_MEMBER("top_p", OC_NUMBER, top_p),
+	OC_MEMBER("frequency_penalty", OC_NUMBER, frequency_penalty),
+	OC_MEMBER("presence_penalty", OC_NUMBER, presence_penalty),
+	OC_MEMBER("top_k", OC_INTEGER, top_k),
+	OC_MEMBER("seed", OC_INTEGER, seed),
+	OC_MEMBER("n", OC_INTEGER, n),
+	OC_MEMBER("logprobs", OC_BOOL, logprobs),
+	OC_MEMBER("top_logprobs", OC_INTEGER, top_logprobs),
+	OC_MEMBER("store", OC_BOOL, store),
+	OC_CALLS("stop", read_stop),
+	OC_CALLS("tools", read_tools),
+	OC_CALLS("functions", read_functions),
+	OC_CALLS("tool_choice", read_tool_choice),
+	OC_CALLS("function_call", read_function_call),
+	OC_CALLS("parallel_tool_calls", read_parallel),
+	OC_CALLS("response_format", read_format),
+	OC_CALLS("reasoning_effort", read_effort),
+	OC_CALLS("reasoning", read_reasoning),
+	OC_CALLS("thinking", read_thinking),
+	OC_MEMBER("user", OC_STRING, user),
+	OC_MEMBER("service_tier", OC_STRING, service_tier),
+	OC_MEMBER("verbosity", OC_STRING, verbosity),
+	OC_MEMBER("prompt_cache_key", OC_STRING, prompt_cache_key),
+	OC_MEMBER("safety_identifier", OC_STRING, safety_identifier),
+	OC_MEMBER("metadata", OC_OBJECT, metadata),
+	OC_MEMBER("logit_bias", OC_OBJECT, logit_bias),
+	OC_MEMBER("prediction", OC_OBJECT, prediction),
+	OC_MEMBER("modalities", OC_RAW, modalities),
+	OC_MEMBER("audio", OC_OBJECT, audio),
+	OC_CALLS("cache_control", read_cache_control),
+	OC_MEMBER("messages", OC_SKIP, messages),
+	OC_MEMBER("provider", OC_PIN, model), /* a string is our own pin; an object is an extra */
 };
 
 enum { N_MEMBERS = sizeof(members) / sizeof(*members) };
-
-static int read_member(const struct oc_reader *r, const struct member *m, const json *v,
-		       struct ir_request *q)
-{
-	void *field = (char *)q + m->at;
-	struct oc_path at = { "" };
-
-	at = oc_path_member(&at, m->name.ptr);
-	switch (m->kind) {
-	case M_SKIP:
-		return RC_OK;
-	case M_CALL:
-		return m->read(r, v, q);
-	case M_STRING:
-		*(struct str *)field = json_str(v);
-		return json_is_str(v) ? RC_OK : oc_refuse_type(r, &at, "a string", v);
-	case M_NUMBER:
-		*(struct str *)field = json_num(v);
-		return json_is_num(v) ? RC_OK : oc_refuse_type(r, &at, "a number", v);
-	case M_INTEGER:
-		return json_i64(v, field) ? RC_OK : oc_refuse_type(r, &at, "an integer", v);
-	case M_BOOL:
-		*(enum ir_tri *)field = json_bool(v, false) ? IR_TRUE : IR_FALSE;
-		return json_is_bool(v) ? RC_OK : oc_refuse_type(r, &at, "a boolean", v);
-	case M_FLAG:
-		*(bool *)field = json_bool(v, false);
-		return json_is_bool(v) ? RC_OK : oc_refuse_type(r, &at, "a boolean", v);
-	case M_OBJECT:
-		if (!json_is_obj(v))
-			return oc_refuse_type(r, &at, "an object", v);
-		break;
-	case M_RAW:
-		break;
-	}
-	*(struct str *)field = json_text(r->arena, v);
-	return ((struct str *)field)->ptr ? RC_OK : oc_nomem(r);
-}
-
-static bool is_member(struct str name, const json *v)
-{
-	if (str_eq(name, STR("provider")))
-		return json_is_str(v);
-	for (unsigned i = 0; i < N_MEMBERS; i++) {
-		if (str_eq(name, members[i].name))
-			return true;
-	}
-	return false;
-}
-
-static int read_extras(const struct oc_reader *r, const json *root, struct ir_request *q)
-{
-	struct json_iter it = json_iter(root);
-
-	q->extras = arena_array(r->arena, json_len(root) + 1, sizeof(*q->extras));
-	if (!q->extras)
-		return oc_nomem(r);
-	while (json_next(&it)) {
-		struct ir_extra *x = &q->extras[q->n_extras];
-
-		if (json_is_null(it.val) || is_member(it.key, it.val))
-			continue;
-		*x = (struct ir_extra){ it.key, json_text(r->arena, it.val) };
-		if (!x->raw.ptr)
-			return oc_nomem(r);
-		q->n_extras++;
-	}
-	return RC_OK;
-}
 
 int oc_decode_request(struct arena *a, const struct request_line *line, struct str body,
 		      struct ir_request **ret, struct err *reterr)
@@ -587,12 +382,7 @@ int oc_decode_request(struct arena *a, const struct request_line *line, struct s
 			       json_type(root));
 	ir_request_init(q);
 	q->origin = OC_NAME;
-	for (unsigned i = 0; !rc && i < N_MEMBERS; i++) {
-		const json *v = json_get_set(root, members[i].name);
-
-		if (v)
-			rc = read_member(&r, &members[i], v, q);
-	}
+	rc = oc_read_members(&r, root, members, N_MEMBERS, q);
 	at = oc_path_member(&at, "model");
 	if (!rc && q->model.len == 0)
 		rc = str_present(q->model) ? oc_refuse(&r, &at, "it must not be empty.")
@@ -600,7 +390,7 @@ int oc_decode_request(struct arena *a, const struct request_line *line, struct s
 	if (!rc)
 		rc = oc_read_messages(&r, json_get(root, STR("messages")), q);
 	if (!rc)
-		rc = read_extras(&r, root, q);
+		rc = oc_read_extras(&r, root, members, N_MEMBERS, q);
 	if (rc)
 		return rc;
 	ir_request_needs(q);

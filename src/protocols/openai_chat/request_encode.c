@@ -3,43 +3,6 @@
  * The rule: a field is mapped, or dropped and named (ir_loss), or the request is refused; nothing vanishes. */
 #include "protocols/openai_chat/openai_chat.h"
 
-/* --- strict schemas --- */
-
-/* Trap 83: OpenAI takes `strict` only where every object lists all its properties as required and allows
- * no others; elsewhere it answers 400. Anthropic's own strict is less demanding. */
-static bool strict_object(const json *schema)
-{
-	const json *properties = json_get(schema, STR("properties")),
-		   *required = json_get(schema, STR("required"));
-	const json *more = json_get(schema, STR("additionalProperties"));
-
-	return json_is_bool(more) && !json_bool(more, true) &&
-	       json_len(properties) == json_len(required);
-}
-
-static bool strict_fits(const json *schema, unsigned depth)
-{
-	struct json_iter it = json_iter(schema);
-	bool is_object = str_eq(json_str(json_get(schema, STR("type"))), STR("object")) ||
-			 json_get(schema, STR("properties"));
-
-	if (depth == 0 || (is_object && !strict_object(schema)))
-		return false;
-	while (json_next(&it)) {
-		if ((json_is_obj(it.val) || json_is_arr(it.val)) && !strict_fits(it.val, depth - 1))
-			return false;
-	}
-	return true;
-}
-
-static bool may_be_strict(const struct oc_writer *w, struct str text)
-{
-	const json *schema = str_present(text) ? json_parse(w->arena, text, NULL) : NULL;
-
-	return str_eq(json_str(json_get(schema, STR("type"))), STR("object")) &&
-	       strict_fits(schema, 32);
-}
-
 /* --- tools --- */
 
 static bool is_allowed(const struct ir_request *r, struct str name)
@@ -83,8 +46,8 @@ static void write_tool(struct oc_writer *w, const struct ir_tool *t)
 {
 	struct jw *j = &w->w;
 	struct str name = oc_tool_name(w->arena, t->name);
-	bool strict_ok =
-		t->strict != IR_TRUE || oc_minted(w->r->origin) || may_be_strict(w, t->parameters);
+	bool strict_ok = t->strict != IR_TRUE || oc_minted(w->r->origin) ||
+			 oc_may_be_strict(w->arena, t->parameters);
 
 	w->failed = w->failed || !name.ptr;
 	jw_obj(j);
@@ -243,7 +206,8 @@ static void write_schema(struct oc_writer *w)
 	enum ir_tri strict = f->strict;
 
 	/* Elsewhere a schema always binds; here only a strict one does. */
-	if (strict == IR_TRI_UNSET && !oc_minted(w->r->origin) && may_be_strict(w, f->schema))
+	if (strict == IR_TRI_UNSET && !oc_minted(w->r->origin) &&
+	    oc_may_be_strict(w->arena, f->schema))
 		strict = IR_TRUE;
 	jw_obj(j);
 	jw_kcstr(j, "type", "json_schema");

@@ -5,62 +5,7 @@
  * back in whatever of three members the client kept. */
 #include "protocols/openai_chat/openai_chat.h"
 
-enum { WRAPPED_MAX = 256 << 20 };
-
-/* A growing list of parts; memory that runs out sets failed. */
-struct parts {
-	struct arena *arena;
-	struct ir_part *items;
-	unsigned n, cap;
-	struct ir_part lost; /* written to when memory is out */
-	bool failed;
-};
-
-/* A new zeroed part at the end; one that nobody keeps when memory is out. */
-static struct ir_part *add_part(struct parts *l, enum ir_part_kind kind)
-{
-	struct ir_part *p = &l->lost;
-
-	if (l->n == l->cap) {
-		unsigned cap = l->cap ? l->cap * 2 : 4;
-		struct ir_part *items = arena_grow(l->arena, l->items, l->cap * sizeof(*items),
-						   cap * sizeof(*items));
-
-		if (items) {
-			l->items = items;
-			l->cap = cap;
-		}
-		l->failed = l->failed || !items;
-	}
-	if (l->n < l->cap)
-		p = &l->items[l->n++];
-	*p = (struct ir_part){ .kind = kind };
-	return p;
-}
-
 /* --- parts --- */
-
-/* "data:image/png;base64,AAAA" -> mime and base64; any other text is a URL. */
-static void read_url(struct str url, struct ir_media *m)
-{
-	struct str head = url, data;
-	ptrdiff_t comma = str_chr(url, ',');
-
-	m->source = IR_MEDIA_URL;
-	m->data = url;
-	if (!str_istarts(url, STR("data:")) || comma < 0)
-		return;
-	head = (struct str){ url.ptr + 5, (size_t)comma - 5 };
-	data = str_from_offset(url, (size_t)comma + 1);
-	if (!str_ends(head, STR(";base64")))
-		return;
-	head.len -= strlen(";base64");
-	m->source = IR_MEDIA_BASE64;
-	m->data = data;
-	head = str_cut(&head, ';'); /* parameters do not matter */
-	if (head.len)
-		m->mime = head;
-}
 
 static int read_image(const struct oc_reader *r, const json *v, const struct oc_path *at,
 		      struct ir_part *p)
@@ -73,7 +18,7 @@ static int read_image(const struct oc_reader *r, const json *v, const struct oc_
 		here = oc_path_member(&here, "url");
 		return oc_refuse_type(r, &here, "a string", url);
 	}
-	read_url(json_str(url), &p->media);
+	oc_read_url(json_str(url), &p->media);
 	p->media.detail = json_str(json_get(image, STR("detail")));
 	return RC_OK;
 }
@@ -115,7 +60,7 @@ static int read_file(const struct oc_reader *r, const json *v, const struct oc_p
 	}
 	if (!data.len)
 		return oc_refuse(r, &here, "it needs file_data or file_id.");
-	read_url(data, &p->media);
+	oc_read_url(data, &p->media);
 	/* Some clients send the bare base64. */
 	if (p->media.source == IR_MEDIA_URL && !str_istarts(data, STR("http")))
 		p->media.source = IR_MEDIA_BASE64;
@@ -123,7 +68,7 @@ static int read_file(const struct oc_reader *r, const json *v, const struct oc_p
 }
 
 static int read_part(const struct oc_reader *r, const json *v, const struct oc_path *at,
-		     struct parts *out)
+		     struct oc_parts *out)
 {
 	const json *type = json_get(v, STR("type")), *text;
 	struct str t = json_str(type);
@@ -136,22 +81,22 @@ static int read_part(const struct oc_reader *r, const json *v, const struct oc_p
 	if (!json_is_str(type))
 		return oc_refuse_type(r, &here, "a string", type);
 	if (str_eq(t, STR("text")) || str_eq(t, STR("refusal"))) {
-		p = add_part(out, t.len == 4 ? IR_PART_TEXT : IR_PART_REFUSAL);
+		p = oc_add_part(out, t.len == 4 ? IR_PART_TEXT : IR_PART_REFUSAL);
 		text = json_get(v, t);
 		here = oc_path_member(at, t.len == 4 ? "text" : "refusal");
 		p->text = json_str(text);
 		rc = json_is_str(text) ? RC_OK : oc_refuse_type(r, &here, "a string", text);
 	} else if (str_eq(t, STR("image_url"))) {
-		p = add_part(out, IR_PART_IMAGE);
+		p = oc_add_part(out, IR_PART_IMAGE);
 		rc = read_image(r, v, at, p);
 	} else if (str_eq(t, STR("input_audio"))) {
-		p = add_part(out, IR_PART_AUDIO);
+		p = oc_add_part(out, IR_PART_AUDIO);
 		rc = read_audio(r, v, at, p);
 	} else if (str_eq(t, STR("file"))) {
-		p = add_part(out, IR_PART_FILE);
+		p = oc_add_part(out, IR_PART_FILE);
 		rc = read_file(r, v, at, p);
 	} else { /* a vendor's own, video_url and the like */
-		p = add_part(out, IR_PART_OPAQUE);
+		p = oc_add_part(out, IR_PART_OPAQUE);
 		p->origin = OC_NAME;
 		p->raw = json_text(r->arena, v);
 		if (!p->raw.ptr)
@@ -163,13 +108,13 @@ static int read_part(const struct oc_reader *r, const json *v, const struct oc_p
 
 /* A string, a list of parts, or null where `or_null`. */
 static int read_content(const struct oc_reader *r, const json *v, const struct oc_path *at,
-			bool or_null, struct parts *out)
+			bool or_null, struct oc_parts *out)
 {
 	struct json_iter it = json_iter(v);
 	int rc = RC_OK;
 
 	if (json_is_str(v)) {
-		add_part(out, IR_PART_TEXT)->text = json_str(v);
+		oc_add_part(out, IR_PART_TEXT)->text = json_str(v);
 		return RC_OK;
 	}
 	if (or_null && (!v || json_is_null(v)))
@@ -209,7 +154,7 @@ static int join_text(const struct oc_reader *r, struct ir_part *p, struct str mo
 	return RC_OK;
 }
 
-static int read_details(const struct oc_reader *r, const json *details, struct parts *out)
+static int read_details(const struct oc_reader *r, const json *details, struct oc_parts *out)
 {
 	struct json_iter it = json_iter(details);
 	struct ir_part *last = NULL;
@@ -227,7 +172,7 @@ static int read_details(const struct oc_reader *r, const json *details, struct p
 		goes_on = last && d.index >= 0 && d.index == open_index && !d.redacted.len &&
 			  !str_present(last->signature) && !str_present(last->redacted);
 		if (!goes_on) {
-			last = add_part(out, IR_PART_REASONING);
+			last = oc_add_part(out, IR_PART_REASONING);
 			last->text = STR("");
 			last->origin = d.origin;
 			open_index = d.index;
@@ -242,7 +187,7 @@ static int read_details(const struct oc_reader *r, const json *details, struct p
 	return rc;
 }
 
-static int read_reasoning(const struct oc_reader *r, const json *m, struct parts *out)
+static int read_reasoning(const struct oc_reader *r, const json *m, struct oc_parts *out)
 {
 	static const struct str names[] = { STR_INIT("reasoning_content"), STR_INIT("reasoning") };
 	unsigned before = out->n;
@@ -254,7 +199,7 @@ static int read_reasoning(const struct oc_reader *r, const json *m, struct parts
 
 		if (!text.len)
 			continue;
-		p = add_part(out, IR_PART_REASONING);
+		p = oc_add_part(out, IR_PART_REASONING);
 		p->text = text;
 		p->origin = OC_NAME;
 	}
@@ -263,71 +208,23 @@ static int read_reasoning(const struct oc_reader *r, const json *m, struct parts
 
 /* --- calls --- */
 
-/* {"input": text}, for arguments that a model or a client wrote as bare text. */
-static struct str wrap_text(struct arena *a, struct str text)
-{
-	struct buf b;
-	struct jw w;
-	struct str copy;
-
-	buf_init(&b, WRAPPED_MAX);
-	w = jw_on(&b);
-	jw_obj(&w);
-	jw_kstr(&w, "input", text);
-	jw_end_obj(&w);
-	copy = buf_ok(&b) ? arena_dup(a, buf_str(&b)) : STR_NONE;
-	buf_done(&b);
-	return copy;
-}
-
-/* Trap 59: "" is no arguments; JSON that is no object is the client's mistake; what is no JSON at all is what a
- * model of old once answered, and goes on as the only argument. */
-static int read_arguments(const struct oc_reader *r, const json *v, const struct oc_path *at,
-			  struct str *ret)
-{
-	struct oc_path here = oc_path_member(at, "arguments");
-	const json *parsed;
-	int rc;
-
-	if (json_is_obj(v)) { /* the object itself: Ollama's own form */
-		*ret = json_text(r->arena, v);
-		return ret->ptr ? RC_OK : oc_nomem(r);
-	}
-	if (v && !json_is_null(v) && !json_is_str(v))
-		return oc_refuse_type(r, &here, "a string", v);
-	*ret = str_trim(json_str(v));
-	if (ret->len == 0) {
-		*ret = STR("{}");
-		return RC_OK;
-	}
-	rc = oc_parse(r->arena, *ret, &parsed, NULL);
-	if (rc == RC_SYNTAX) {
-		*ret = wrap_text(r->arena, *ret);
-		return ret->ptr ? RC_OK : oc_nomem(r);
-	}
-	if (rc)
-		return oc_nomem(r);
-	return json_is_obj(parsed) ? RC_OK
-				   : oc_refuse(r, &here, "it must be the JSON text of an object.");
-}
-
 static int read_function(const struct oc_reader *r, const json *f, const struct oc_path *at,
-			 struct str id, struct parts *out)
+			 struct str id, struct oc_parts *out)
 {
 	const json *name = json_get(f, STR("name"));
 	struct oc_path here = oc_path_member(at, "name");
-	struct ir_part *p = add_part(out, IR_PART_TOOL_CALL);
+	struct ir_part *p = oc_add_part(out, IR_PART_TOOL_CALL);
 
 	p->id = id;
 	p->name = json_str(name);
 	p->arguments = STR("{}");
 	if (!p->name.len)
 		return oc_refuse_type(r, &here, "a name", name);
-	return read_arguments(r, json_get(f, STR("arguments")), at, &p->arguments);
+	return oc_read_arguments(r, json_get(f, STR("arguments")), at, &p->arguments);
 }
 
 static int read_call(const struct oc_reader *r, const json *v, const struct oc_path *at,
-		     struct parts *out)
+		     struct oc_parts *out)
 {
 	const json *id = json_get(v, STR("id"));
 	struct str type = json_str(json_get(v, STR("type")));
@@ -338,7 +235,7 @@ static int read_call(const struct oc_reader *r, const json *v, const struct oc_p
 	if (!json_str(id).len)
 		return oc_refuse_type(r, &here, "a string", id);
 	if (type.len && !str_eq(type, STR("function"))) {
-		struct ir_part *p = add_part(out, IR_PART_OPAQUE);
+		struct ir_part *p = oc_add_part(out, IR_PART_OPAQUE);
 
 		p->id = json_str(id);
 		p->origin = OC_NAME;
@@ -358,7 +255,7 @@ static struct str legacy_id(const struct oc_reader *r, unsigned message)
 }
 
 static int read_assistant(const struct oc_reader *r, const json *m, const struct oc_path *at,
-			  unsigned index, struct parts *out)
+			  unsigned index, struct oc_parts *out)
 {
 	const json *calls = JSON_GET(m, "tool_calls"), *legacy = JSON_GET(m, "function_call");
 	struct str refusal = json_str(json_get(m, STR("refusal")));
@@ -370,9 +267,9 @@ static int read_assistant(const struct oc_reader *r, const json *m, const struct
 	if (!rc)
 		rc = read_content(r, json_get(m, STR("content")), &here, true, out);
 	if (refusal.len)
-		add_part(out, IR_PART_REFUSAL)->text = refusal;
+		oc_add_part(out, IR_PART_REFUSAL)->text = refusal;
 	if (audio.len) {
-		struct ir_part *p = add_part(out, IR_PART_AUDIO);
+		struct ir_part *p = oc_add_part(out, IR_PART_AUDIO);
 
 		p->media.source = IR_MEDIA_FILE_ID;
 		p->media.data = audio;
@@ -422,9 +319,9 @@ static enum chat_role read_role(struct str s)
 struct reading {
 	const struct oc_reader *r;
 	struct ir_request *q;
-	struct parts parts;   /* of the last message in q */
-	bool after_results;   /* that message ends in tool results: what follows may join it */
-	unsigned last_legacy; /* index of the message with the last function_call */
+	struct oc_parts parts; /* of the last message in q */
+	bool after_results;    /* that message ends in tool results: what follows may join it */
+	unsigned last_legacy;  /* index of the message with the last function_call */
 };
 
 static struct ir_message *last_message(struct reading *s)
@@ -437,7 +334,7 @@ static void begin(struct reading *s, enum ir_role role, const json *m)
 	struct str name = json_str(json_get(m, STR("name")));
 
 	s->q->messages[s->q->n_messages++] = (struct ir_message){ .role = role, .name = name };
-	s->parts = (struct parts){ .arena = s->r->arena };
+	s->parts = (struct oc_parts){ .arena = s->r->arena };
 	s->after_results = false;
 }
 
@@ -446,7 +343,7 @@ static int read_result(struct reading *s, const json *m, const struct oc_path *a
 {
 	const json *id = json_get(m, STR("tool_call_id"));
 	struct oc_path here = oc_path_member(at, "tool_call_id");
-	struct parts content = { .arena = s->r->arena };
+	struct oc_parts content = { .arena = s->r->arena };
 	struct ir_part *p;
 	int rc;
 
@@ -459,7 +356,7 @@ static int read_result(struct reading *s, const json *m, const struct oc_path *a
 	here = oc_path_member(at, "content");
 	rc = read_content(s->r, json_get(m, STR("content")), &here, role == CHAT_FUNCTION,
 			  &content);
-	p = add_part(&s->parts, IR_PART_TOOL_RESULT);
+	p = oc_add_part(&s->parts, IR_PART_TOOL_RESULT);
 	p->id = role == CHAT_TOOL ? json_str(id) : legacy_id(s->r, s->last_legacy);
 	p->name = json_str(json_get(m, STR("name")));
 	p->content = content.items;
@@ -515,40 +412,6 @@ static int read_message(struct reading *s, const json *m, const struct oc_path *
 	return s->parts.failed ? oc_nomem(s->r) : RC_OK;
 }
 
-/* The call that a result at `message` answers stands in the nearest assistant message before it. */
-static struct str call_name(const struct ir_request *q, unsigned message, struct str id,
-			    unsigned *budget)
-{
-	unsigned i = message;
-
-	while (i > 0 && q->messages[i - 1].role != IR_ROLE_ASSISTANT)
-		i--;
-	for (unsigned k = 0; i > 0 && k<q->messages[i - 1].n_parts && * budget> 0;
-	     k++, (*budget)--) {
-		const struct ir_part *p = &q->messages[i - 1].parts[k];
-
-		if (p->kind == IR_PART_TOOL_CALL && str_eq(p->id, id))
-			return p->name;
-	}
-	return STR_NONE;
-}
-
-/* Trap 57: Gemini and others need the function's name with its result. The work is bounded: a request of
- * a million results gets no names, and no minutes of ours either. */
-static void name_results(struct ir_request *q)
-{
-	unsigned budget = 1000000;
-
-	for (unsigned i = 0; i < q->n_messages; i++) {
-		for (unsigned k = 0; k < q->messages[i].n_parts && budget > 0; k++) {
-			struct ir_part *p = &q->messages[i].parts[k];
-
-			if (p->kind == IR_PART_TOOL_RESULT && !str_present(p->name))
-				p->name = call_name(q, i, p->id, &budget);
-		}
-	}
-}
-
 int oc_read_messages(const struct oc_reader *r, const json *messages, struct ir_request *q)
 {
 	struct reading s = { .r = r, .q = q };
@@ -570,6 +433,6 @@ int oc_read_messages(const struct oc_reader *r, const json *messages, struct ir_
 					 : oc_refuse_type(r, &p, "an object", it.val);
 	}
 	if (!rc)
-		name_results(q);
+		oc_name_results(q);
 	return rc;
 }

@@ -1,9 +1,9 @@
-/* protocols/openai_chat/errors.c - errors in OpenAI's words, and out of everybody's.
+/* protocols/openai_errors.c - errors in OpenAI's words, and out of everybody's.
  *
  * OpenAI's SDKs show a user only {"error":{"message"}}; an upstream's
  * {"detail"}, bare string or HTML page would arrive as "status code (no body)". So every shape is read
  * into an ir_error and written anew with all four keys (trap 107). */
-#include "protocols/openai_chat/openai_chat.h"
+#include "protocols/openai.h"
 
 #include "wire/sse.h"
 
@@ -30,6 +30,16 @@ static const struct {
 	[IR_ERR_TIMEOUT] = { "server_error", "timeout" },
 };
 
+const char *oc_error_type(const struct ir_error *e)
+{
+	return words[e->kind].type;
+}
+
+struct str oc_error_code(const struct ir_error *e)
+{
+	return str_present(e->code) ? e->code : str_from(words[e->kind].code);
+}
+
 static void put_body(const struct ir_error *e, struct buf *out)
 {
 	struct jw w = jw_on(out);
@@ -38,9 +48,9 @@ static void put_body(const struct ir_error *e, struct buf *out)
 	jw_key(&w, "error");
 	jw_obj(&w);
 	jw_kstr(&w, "message", str_present(e->message) ? e->message : STR("The request failed."));
-	jw_kcstr(&w, "type", words[e->kind].type);
+	jw_kcstr(&w, "type", oc_error_type(e));
 	jw_kstr(&w, "param", e->param);
-	jw_kstr(&w, "code", str_present(e->code) ? e->code : str_from(words[e->kind].code));
+	jw_kstr(&w, "code", oc_error_code(e));
 	jw_end_obj(&w);
 	jw_end_obj(&w);
 }

@@ -1,0 +1,378 @@
+/* protocols/openai.c - what OpenAI's wire formats share in reading and writing requests. */
+#include "protocols/openai.h"
+
+#include <stdio.h>
+
+enum { WRAPPED_MAX = 256 << 20 };
+
+int oc_parse(struct arena *a, struct str text, const json **ret, struct err *reterr)
+{
+	struct err err;
+
+	*ret = json_parse(a, text, &err);
+	if (*ret)
+		return RC_OK;
+	if (reterr)
+		*reterr = err;
+	return err.code;
+}
+
+/* --- where we are, and what is wrong there --- */
+
+/* A path too long for its field is cut: it is there to be read, not to be parsed. */
+static void path_add(struct oc_path *p, const char *more)
+{
+	size_t at = strlen(p->text);
+
+	while (*more && at + 1 < sizeof(p->text))
+		p->text[at++] = *more++;
+	p->text[at] = '\0';
+}
+
+struct oc_path oc_path_member(const struct oc_path *at, const char *member)
+{
+	struct oc_path p = *at;
+
+	if (p.text[0])
+		path_add(&p, ".");
+	path_add(&p, member);
+	return p;
+}
+
+struct oc_path oc_path_index(const struct oc_path *at, unsigned index)
+{
+	struct oc_path p = *at;
+	char digits[16];
+
+	(void)snprintf(digits, sizeof(digits), "[%u]", index);
+	path_add(&p, digits);
+	return p;
+}
+
+int oc_refuse_type(const struct oc_reader *r, const struct oc_path *at, const char *expected,
+		   const json *got)
+{
+	if (!got)
+		return err_param(r->reterr, RC_INVALID, at->text,
+				 "Missing required parameter: '%s'.", at->text);
+	return err_param(r->reterr, RC_INVALID, at->text,
+			 "Invalid type for '%s': expected %s, but got %s instead.", at->text,
+			 expected, json_type(got));
+}
+
+int oc_refuse(const struct oc_reader *r, const struct oc_path *at, const char *what)
+{
+	return err_param(r->reterr, RC_INVALID, at->text, "Invalid value for '%s': %s", at->text,
+			 what);
+}
+
+int oc_nomem(const struct oc_reader *r)
+{
+	return err_set(r->reterr, RC_NOMEM, "the request needs more memory than it may use");
+}
+
+enum ir_cache oc_read_cache(const json *holder)
+{
+	const json *c = json_get(holder, STR("cache_control"));
+	struct str ttl = json_str(json_get(c, STR("ttl")));
+
+	if (!json_is_obj(c)) /* OpenAI's own mark of the same thing */
+		return json_is_obj(json_get(holder, STR("prompt_cache_breakpoint")))
+			       ? IR_CACHE_DEFAULT
+			       : IR_CACHE_NONE;
+	if (str_eq(ttl, STR("1h")))
+		return IR_CACHE_1H;
+	return str_eq(ttl, STR("5m")) ? IR_CACHE_5M : IR_CACHE_DEFAULT;
+}
+
+/* --- members --- */
+
+static int read_member(const struct oc_reader *r, const struct oc_member *m, const json *v,
+		       struct ir_request *q)
+{
+	void *field = (char *)q + m->at;
+	struct oc_path at = { "" };
+
+	at = oc_path_member(&at, m->name.ptr);
+	switch (m->kind) {
+	case OC_SKIP:
+	case OC_PIN:
+		return RC_OK;
+	case OC_CALL:
+		return m->read(r, v, q);
+	case OC_STRING:
+		*(struct str *)field = json_str(v);
+		return json_is_str(v) ? RC_OK : oc_refuse_type(r, &at, "a string", v);
+	case OC_NUMBER:
+		*(struct str *)field = json_num(v);
+		return json_is_num(v) ? RC_OK : oc_refuse_type(r, &at, "a number", v);
+	case OC_INTEGER:
+		return json_i64(v, field) ? RC_OK : oc_refuse_type(r, &at, "an integer", v);
+	case OC_BOOL:
+		*(enum ir_tri *)field = json_bool(v, false) ? IR_TRUE : IR_FALSE;
+		return json_is_bool(v) ? RC_OK : oc_refuse_type(r, &at, "a boolean", v);
+	case OC_FLAG:
+		*(bool *)field = json_bool(v, false);
+		return json_is_bool(v) ? RC_OK : oc_refuse_type(r, &at, "a boolean", v);
+	case OC_OBJECT:
+		if (!json_is_obj(v))
+			return oc_refuse_type(r, &at, "an object", v);
+		break;
+	case OC_RAW:
+		break;
+	}
+	*(struct str *)field = json_text(r->arena, v);
+	return ((struct str *)field)->ptr ? RC_OK : oc_nomem(r);
+}
+
+static bool is_member(struct str name, const json *v, const struct oc_member *members, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		if (str_eq(name, members[i].name))
+			return members[i].kind != OC_PIN || json_is_str(v);
+	}
+	return false;
+}
+
+int oc_read_members(const struct oc_reader *r, const json *root, const struct oc_member *members,
+		    unsigned n, struct ir_request *q)
+{
+	int rc = RC_OK;
+
+	for (unsigned i = 0; !rc && i < n; i++) {
+		const json *v = json_get_set(root, members[i].name);
+
+		if (v)
+			rc = read_member(r, &members[i], v, q);
+	}
+	return rc;
+}
+
+int oc_read_extras(const struct oc_reader *r, const json *root, const struct oc_member *members,
+		   unsigned n, struct ir_request *q)
+{
+	struct json_iter it = json_iter(root);
+
+	q->extras = arena_array(r->arena, json_len(root) + 1, sizeof(*q->extras));
+	if (!q->extras)
+		return oc_nomem(r);
+	while (json_next(&it)) {
+		struct ir_extra *x = &q->extras[q->n_extras];
+
+		if (json_is_null(it.val) || is_member(it.key, it.val, members, n))
+			continue;
+		*x = (struct ir_extra){ it.key, json_text(r->arena, it.val) };
+		if (!x->raw.ptr)
+			return oc_nomem(r);
+		q->n_extras++;
+	}
+	return RC_OK;
+}
+
+/* --- tools --- */
+
+int oc_read_function(const struct oc_reader *r, const json *f, const struct oc_path *at,
+		     struct ir_tool *ret)
+{
+	const json *name = json_get(f, STR("name")), *parameters = JSON_GET(f, "parameters");
+	const json *strict = JSON_GET(f, "strict");
+	struct oc_path p = oc_path_member(at, "name");
+
+	if (!json_is_str(name))
+		return oc_refuse_type(r, &p, "a string", name);
+	if (json_str(name).len == 0)
+		return oc_refuse(r, &p, "a function needs a name.");
+	ret->name = json_str(name);
+	ret->description = json_str(json_get(f, STR("description"))); /* null: none (trap 80) */
+	p = oc_path_member(at, "parameters");
+	if (parameters && !json_is_obj(parameters))
+		return oc_refuse_type(r, &p, "an object", parameters);
+	if (parameters) {
+		ret->parameters = json_text(r->arena, parameters);
+		if (!ret->parameters.ptr)
+			return oc_nomem(r);
+	}
+	p = oc_path_member(at, "strict");
+	if (strict && !json_is_bool(strict))
+		return oc_refuse_type(r, &p, "a boolean", strict);
+	if (strict)
+		ret->strict = json_bool(strict, false) ? IR_TRUE : IR_FALSE;
+	return RC_OK;
+}
+
+enum ir_choice_mode oc_choice_mode(struct str word)
+{
+	if (str_eq(word, STR("auto")))
+		return IR_CHOICE_AUTO;
+	if (str_eq(word, STR("none")))
+		return IR_CHOICE_NONE;
+	return str_eq(word, STR("required")) || str_eq(word, STR("any")) ? IR_CHOICE_REQUIRED
+									 : IR_CHOICE_UNSET;
+}
+
+/* --- parts --- */
+
+/* A new zeroed part at the end; one that nobody keeps when memory is out. */
+struct ir_part *oc_add_part(struct oc_parts *l, enum ir_part_kind kind)
+{
+	struct ir_part *p = &l->lost;
+
+	if (l->n == l->cap) {
+		unsigned cap = l->cap ? l->cap * 2 : 4;
+		struct ir_part *items = arena_grow(l->arena, l->items, l->cap * sizeof(*items),
+						   cap * sizeof(*items));
+
+		if (items) {
+			l->items = items;
+			l->cap = cap;
+		}
+		l->failed = l->failed || !items;
+	}
+	if (l->n < l->cap)
+		p = &l->items[l->n++];
+	*p = (struct ir_part){ .kind = kind };
+	return p;
+}
+
+/* "data:image/png;base64,AAAA" -> mime and base64; any other text is a URL. */
+void oc_read_url(struct str url, struct ir_media *m)
+{
+	struct str head = url, data;
+	ptrdiff_t comma = str_chr(url, ',');
+
+	m->source = IR_MEDIA_URL;
+	m->data = url;
+	if (!str_istarts(url, STR("data:")) || comma < 0)
+		return;
+	head = (struct str){ url.ptr + 5, (size_t)comma - 5 };
+	data = str_from_offset(url, (size_t)comma + 1);
+	if (!str_ends(head, STR(";base64")))
+		return;
+	head.len -= strlen(";base64");
+	m->source = IR_MEDIA_BASE64;
+	m->data = data;
+	head = str_cut(&head, ';'); /* parameters do not matter */
+	if (head.len)
+		m->mime = head;
+}
+
+/* --- calls and results --- */
+
+/* {"input": text}, for arguments that a model or a client wrote as bare text. */
+struct str oc_wrap_input(struct arena *a, struct str text)
+{
+	struct buf b;
+	struct jw w;
+	struct str copy;
+
+	buf_init(&b, WRAPPED_MAX);
+	w = jw_on(&b);
+	jw_obj(&w);
+	jw_kstr(&w, "input", text);
+	jw_end_obj(&w);
+	copy = buf_ok(&b) ? arena_dup(a, buf_str(&b)) : STR_NONE;
+	buf_done(&b);
+	return copy;
+}
+
+/* Trap 59: "" is no arguments; JSON that is no object is the client's mistake; what is no JSON at all is what a
+ * model of old once answered, and goes on as the only argument. */
+int oc_read_arguments(const struct oc_reader *r, const json *v, const struct oc_path *at,
+		      struct str *ret)
+{
+	struct oc_path here = oc_path_member(at, "arguments");
+	const json *parsed;
+	int rc;
+
+	if (json_is_obj(v)) { /* the object itself: Ollama's own form */
+		*ret = json_text(r->arena, v);
+		return ret->ptr ? RC_OK : oc_nomem(r);
+	}
+	if (v && !json_is_null(v) && !json_is_str(v))
+		return oc_refuse_type(r, &here, "a string", v);
+	*ret = str_trim(json_str(v));
+	if (ret->len == 0) {
+		*ret = STR("{}");
+		return RC_OK;
+	}
+	rc = oc_parse(r->arena, *ret, &parsed, NULL);
+	if (rc == RC_SYNTAX) {
+		*ret = oc_wrap_input(r->arena, *ret);
+		return ret->ptr ? RC_OK : oc_nomem(r);
+	}
+	if (rc)
+		return oc_nomem(r);
+	return json_is_obj(parsed) ? RC_OK
+				   : oc_refuse(r, &here, "it must be the JSON text of an object.");
+}
+
+/* The call that a result at `message` answers stands in the nearest assistant message before it. */
+static struct str call_name(const struct ir_request *q, unsigned message, struct str id,
+			    unsigned *budget)
+{
+	unsigned i = message;
+
+	while (i > 0 && q->messages[i - 1].role != IR_ROLE_ASSISTANT)
+		i--;
+	for (unsigned k = 0; i > 0 && k<q->messages[i - 1].n_parts && * budget> 0;
+	     k++, (*budget)--) {
+		const struct ir_part *p = &q->messages[i - 1].parts[k];
+
+		if (p->kind == IR_PART_TOOL_CALL && str_eq(p->id, id))
+			return p->name;
+	}
+	return STR_NONE;
+}
+
+/* Trap 57: Gemini and others need the function's name with its result. The work is bounded: a request of
+ * a million results gets no names, and no minutes of ours either. */
+void oc_name_results(struct ir_request *q)
+{
+	unsigned budget = 1000000;
+
+	for (unsigned i = 0; i < q->n_messages; i++) {
+		for (unsigned k = 0; k < q->messages[i].n_parts && budget > 0; k++) {
+			struct ir_part *p = &q->messages[i].parts[k];
+
+			if (p->kind == IR_PART_TOOL_RESULT && !str_present(p->name))
+				p->name = call_name(q, i, p->id, &budget);
+		}
+	}
+}
+
+/* --- strict schemas --- */
+
+/* Trap 83: OpenAI takes `strict` only where every object lists all its properties as required and allows
+ * no others; elsewhere it answers 400. Anthropic's own strict is less demanding. */
+static bool strict_object(const json *schema)
+{
+	const json *properties = json_get(schema, STR("properties")),
+		   *required = json_get(schema, STR("required"));
+	const json *more = json_get(schema, STR("additionalProperties"));
+
+	return json_is_bool(more) && !json_bool(more, true) &&
+	       json_len(properties) == json_len(required);
+}
+
+static bool strict_fits(const json *schema, unsigned depth)
+{
+	struct json_iter it = json_iter(schema);
+	bool is_object = str_eq(json_str(json_get(schema, STR("type"))), STR("object")) ||
+			 json_get(schema, STR("properties"));
+
+	if (depth == 0 || (is_object && !strict_object(schema)))
+		return false;
+	while (json_next(&it)) {
+		if ((json_is_obj(it.val) || json_is_arr(it.val)) && !strict_fits(it.val, depth - 1))
+			return false;
+	}
+	return true;
+}
+
+bool oc_may_be_strict(struct arena *a, struct str text)
+{
+	const json *schema = str_present(text) ? json_parse(a, text, NULL) : NULL;
+
+	return str_eq(json_str(json_get(schema, STR("type"))), STR("object")) &&
+	       strict_fits(schema, 32);
+}

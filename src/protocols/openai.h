@@ -1,0 +1,131 @@
+/* protocols/openai.h - what OpenAI's wire formats share: Chat Completions, Responses, Completions.
+ *
+ *	openai.c         reading requests: where we are, parts, calls; which schemas may be strict
+ *	openai_errors.c  errors in OpenAI's words, and out of everybody's
+ *	openai_names.c   ids and names within OpenAI's limits
+ */
+#ifndef GW_PROTOCOLS_OPENAI_H
+#define GW_PROTOCOLS_OPENAI_H
+
+#include "json/json.h"
+#include "json/write.h"
+#include "protocols/protocol.h"
+
+/* --- openai.c --- */
+
+/* json_parse() with the reason as the result: RC_SYNTAX or RC_NOMEM. */
+int oc_parse(struct arena *a, struct str text, const json **ret, struct err *reterr) MUST_CHECK;
+
+/* Where in the request the decoder stands, as OpenAI writes it: "messages[1].content". */
+struct oc_path {
+	char text[64];
+};
+
+struct oc_reader {
+	struct arena *arena;
+	struct err *reterr;
+};
+
+struct oc_path oc_path_member(const struct oc_path *at, const char *member);
+struct oc_path oc_path_index(const struct oc_path *at, unsigned index);
+/* RC_INVALID: "Invalid type for 'messages[1].content': expected a string, but got a number instead." */
+int oc_refuse_type(const struct oc_reader *r, const struct oc_path *at, const char *expected,
+		   const json *got) MUST_CHECK;
+int oc_refuse(const struct oc_reader *r, const struct oc_path *at, const char *what) MUST_CHECK;
+int oc_nomem(const struct oc_reader *r) MUST_CHECK;
+/* A cache_control extension (trap 93); absent and null are IR_CACHE_NONE. */
+enum ir_cache oc_read_cache(const json *holder);
+
+enum oc_member_kind {
+	OC_SKIP, /* read elsewhere */
+	OC_PIN,  /* our own `provider`: skipped when it is a string, else an extra */
+	OC_STRING,
+	OC_NUMBER, /* kept as its text */
+	OC_INTEGER,
+	OC_BOOL,   /* an enum ir_tri */
+	OC_FLAG,   /* a bool */
+	OC_OBJECT, /* kept raw */
+	OC_RAW,    /* kept raw, whatever it is */
+	OC_CALL,
+};
+
+struct oc_member {
+	struct str name;
+	enum oc_member_kind kind;
+	size_t at; /* offset in struct ir_request */
+	int (*read)(const struct oc_reader *r, const json *v, struct ir_request *q);
+};
+
+#define OC_MEMBER(name, kind, field)                                           \
+	{                                                                      \
+		STR_INIT(name), kind, offsetof(struct ir_request, field), NULL \
+	}
+#define OC_CALLS(name, function)                     \
+	{                                            \
+		STR_INIT(name), OC_CALL, 0, function \
+	}
+
+/* In the table's order; a member that is null is as if it were not there. */
+int oc_read_members(const struct oc_reader *r, const json *root, const struct oc_member *members,
+		    unsigned n, struct ir_request *q) MUST_CHECK;
+/* What no row of the table knows becomes an extra. */
+int oc_read_extras(const struct oc_reader *r, const json *root, const struct oc_member *members,
+		   unsigned n, struct ir_request *q) MUST_CHECK;
+
+/* {"name","description","parameters","strict"} of a function tool. */
+int oc_read_function(const struct oc_reader *r, const json *f, const struct oc_path *at,
+		     struct ir_tool *ret) MUST_CHECK;
+/* "auto", "none", "required" (and Anthropic's "any"); UNSET for another word. */
+enum ir_choice_mode oc_choice_mode(struct str word);
+
+/* A growing list of parts; memory that runs out sets failed. */
+struct oc_parts {
+	struct arena *arena;
+	struct ir_part *items;
+	unsigned n, cap;
+	struct ir_part lost; /* written to when memory is out */
+	bool failed;
+};
+/* A new zeroed part at the end; one that nobody keeps when memory is out. */
+struct ir_part *oc_add_part(struct oc_parts *l, enum ir_part_kind kind);
+/* "data:image/png;base64,AAAA" -> mime and base64; any other text is a URL. */
+void oc_read_url(struct str url, struct ir_media *m);
+/* {"input": text}: a custom tool's input, or arguments that are bare text. Absent when memory is out. */
+struct str oc_wrap_input(struct arena *a, struct str text);
+/* Trap 59: "" is no arguments; JSON that is no object is the client's mistake; what is no JSON at all goes on as the only
+ * argument. `at` is the call's place. */
+int oc_read_arguments(const struct oc_reader *r, const json *v, const struct oc_path *at,
+		      struct str *ret) MUST_CHECK;
+/* Trap 57: gives results the names of the calls they answer. */
+void oc_name_results(struct ir_request *q);
+/* Trap 83: OpenAI answers 400 to `strict` on a schema that is not. */
+bool oc_may_be_strict(struct arena *a, struct str schema);
+
+/* --- openai_names.c --- */
+
+/* A call's id and a function's name within 64 characters of [A-Za-z0-9_-] (traps 57, 61): itself where it fits, else a
+ * digest of it: the same in the call and in its result. Absent when memory is out. */
+struct str oc_call_id(struct arena *a, struct str id);
+struct str oc_tool_name(struct arena *a, struct str name);
+/* The client's own name for a tool that an upstream calls by the name we gave it. `r` may be NULL. */
+struct str oc_tool_name_restore(const struct ir_request *r, struct str name);
+
+/* --- openai_errors.c --- */
+
+/* True when a parsed body or event holds an error instead of an answer (trap 112). */
+bool oc_error_is(const json *root);
+/* Reads an error out of a parsed body or event of any shape; texts are copied into `a`. `status`: HTTP status of the
+ * answer. True when it has OpenAI's own shape. */
+bool oc_error_read(struct arena *a, const json *root, int status, struct ir_error *ret);
+/* How an error reads to OpenAI's clients. */
+const char *oc_error_type(const struct ir_error *e);
+struct str oc_error_code(const struct ir_error *e); /* absent: null */
+
+void oc_encode_error(const struct ir_error *e, struct str request_id, struct buf *out,
+		     int *ret_status);
+void oc_encode_stream_error(const struct ir_error *e, struct str request_id, enum framing framing,
+			    bool started, struct buf *out);
+bool oc_decode_error(struct arena *a, int status, struct str body, struct ir_error *ret);
+void oc_encode_ping(enum framing framing, bool started, struct buf *out);
+
+#endif
