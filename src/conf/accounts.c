@@ -140,7 +140,6 @@ static void warn_later(struct loader *l)
 	} hints[] = {
 		{ "GEMINI_API_KEY", "google" },
 		{ "GOOGLE_API_KEY", "google" },
-		{ "AZURE_OPENAI_API_KEY", "azure" },
 		{ "OLLAMA_HOST", "ollama" },
 	};
 
@@ -155,11 +154,25 @@ static void warn_later(struct loader *l)
 	}
 }
 
+/* The variables of a kind are set: its key and, where it has no address of its own, that too. */
+static bool is_automatic(struct loader *l, const struct provider *kind)
+{
+	if (!kind->key_env || !str_present(conf_env_set(&l->env, kind->key_env)))
+		return false;
+	if (kind->default_base_url || !kind->base_url_env[0])
+		return true;
+	if (str_present(conf_env_set(&l->env, kind->base_url_env[0])))
+		return true;
+	conf_report_add(l->report, true, STR("environment"), 0, 0,
+			"%s is set without %s: there is no provider %s", kind->key_env,
+			kind->base_url_env[0], kind->name);
+	return false;
+}
+
 static void drafts_automatic(struct loader *l, struct drafts *d)
 {
 	for (size_t i = 0; providers[i]; i++)
-		if (providers[i]->key_env &&
-		    str_present(conf_env_set(&l->env, providers[i]->key_env)))
+		if (is_automatic(l, providers[i]))
 			add_draft(l, d,
 				  (struct draft){ .name = str_from(providers[i]->name),
 						  .automatic = true });
@@ -297,17 +310,18 @@ static void read_key(struct reading *r)
 		}
 }
 
-/* The variables that SDKs read for the base URL; only where no file speaks of providers. */
+/* The variables that SDKs read for the base URL; only where no file speaks of providers, or there is no other address. */
 static struct setting base_url_variable(struct reading *r)
 {
 	const struct account *acc = r->acc;
 	const char *names[3] = { acc->kind->base_url_env[0], acc->kind->base_url_env[1], NULL };
+	bool look = r->draft->automatic || (!acc->preset && !acc->kind->default_base_url);
 
 	if (acc->preset) {
 		names[0] = acc->preset->base_url_env;
 		names[1] = NULL;
 	}
-	for (unsigned i = 0; r->draft->automatic && i < 2; i++)
+	for (unsigned i = 0; look && i < 2; i++)
 		if (names[i] && str_present(conf_env_set(&r->l->env, names[i])))
 			return (struct setting){ .text = conf_env_set(&r->l->env, names[i]),
 						 .from = FROM_PLAIN_VARIABLE,
@@ -570,6 +584,45 @@ static void read_local(struct reading *r)
 				"FILE.gguf } ]");
 }
 
+/* It becomes part of a path's query, so it is made of what stands there for itself. */
+static bool version_ok(struct str s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		char c = s.ptr[i];
+
+		if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+		      c == '-' || c == '.' || c == '_'))
+			return false;
+	}
+	return s.len > 0 && s.len <= MAX_NAME;
+}
+
+static void read_api_version(struct reading *r)
+{
+	static const enum conf_member member[] = { M_PROVIDER_API_VERSION };
+	const struct provider *kind = r->acc->kind;
+	struct setting v = section_get(r->l, &r->sec, M_PROVIDER_API_VERSION);
+	struct str given = STR_NONE;
+
+	if (!kind->takes_api_version) {
+		refuse_members(r, member, 1, "means nothing for this kind of provider");
+		return;
+	}
+	if (section_has(&r->sec, M_PROVIDER_API_VERSION))
+		section_value(r->l, &r->sec, M_PROVIDER_API_VERSION, &given);
+	for (unsigned i = 0; i < 2 && !section_has(&r->sec, M_PROVIDER_API_VERSION); i++)
+		if (!str_present(given) && kind->api_version_env[i])
+			given = conf_env_set(&r->l->env, kind->api_version_env[i]);
+	if (!str_present(given))
+		return;
+	if (!version_ok(given))
+		load_problem(r->l, &v,
+			     "%s: an api_version is made of letters, digits, '-', '_' and '.'",
+			     r->where);
+	else
+		r->acc->api_version = load_keep(r->l, given);
+}
+
 static void read_remote(struct reading *r)
 {
 	static const enum conf_member local_only[] = { M_PROVIDER_ENGINE };
@@ -583,7 +636,10 @@ static void read_remote(struct reading *r)
 	section_value(r->l, &r->sec, M_PROVIDER_DISCOVER, &acc->discover);
 	read_key(r);
 	read_origin(r);
+	read_api_version(r);
 	read_headers(r);
+	if (acc->kind->account_quirks)
+		acc->quirks |= acc->kind->account_quirks(acc);
 }
 
 static void read_account(struct loader *l, const struct draft *d, struct account *acc)

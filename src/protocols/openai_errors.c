@@ -98,6 +98,7 @@ static const struct {
 	{ STR_INIT("too_many_prompt_tokens"), IR_ERR_CONTEXT_LENGTH },
 	{ STR_INIT("content_filter"), IR_ERR_CONTENT_FILTER },
 	{ STR_INIT("content_policy"), IR_ERR_CONTENT_FILTER },
+	{ STR_INIT("ResponsibleAIPolicyViolation"), IR_ERR_CONTENT_FILTER }, /* Azure */
 	{ STR_INIT("model_not_found"), IR_ERR_MODEL_NOT_FOUND },
 	{ STR_INIT("DeploymentNotFound"), IR_ERR_MODEL_NOT_FOUND },
 	{ STR_INIT("invalid_model"), IR_ERR_MODEL_NOT_FOUND },
@@ -272,6 +273,8 @@ bool oc_error_read(struct arena *a, const json *root, int status, struct ir_erro
 		e = root; /* the members stand at the top: xAI, vLLM of old, {"detail"} */
 	status = status_said(e, status);
 	code = scalar(json_get(e, STR("code")));
+	if (!code.len) /* Azure's reason stands one deeper, sometimes alone */
+		code = json_str(json_get(json_get(e, STR("innererror")), STR("code")));
 	type = json_str(json_get(e, STR("type")));
 	message = find_message(a, e, 4);
 	numeric = json_num(json_get(e, STR("code")));

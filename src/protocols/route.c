@@ -25,6 +25,7 @@ static const struct {
 /* What the head says beside the path. */
 struct asked {
 	struct str path;   /* without a prefix */
+	struct str full;   /* with it: some routes name it (Azure's deployments) */
 	struct str family; /* of the prefix; empty: any */
 	bool anthropic;    /* anthropic-version was sent */
 	enum http_method method;
@@ -32,7 +33,9 @@ struct asked {
 
 static struct asked read_head(const struct http_head *head)
 {
-	struct asked q = { .path = head->path, .family = STR(""), .method = head->method };
+	struct asked q = {
+		.path = head->path, .full = head->path, .family = STR(""), .method = head->method
+	};
 
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++) {
 		struct str rest = str_from_offset(head->path, prefixes[i].prefix.len);
@@ -168,7 +171,8 @@ enum route_result route_find(struct arena *a, const struct http_head *head, stru
 		if (!in_family(p, q.family))
 			continue;
 		for (const struct protocol_route *r = p->routes; r->path; r++) {
-			if (!path_matches(r->path, q.path, &arg))
+			if (!path_matches(r->path, q.path, &arg) &&
+			    !path_matches(r->path, q.full, &arg))
 				continue;
 			if (!found && (!methods || preferred))
 				ret->protocol = p;

@@ -173,6 +173,15 @@ void compose_path(struct compose *c, const char *root, const char *path, struct 
 	*to = '\0';
 }
 
+struct str compose_segment(struct compose *c, struct str segment)
+{
+	struct str encoded = encode_segment(c, segment);
+
+	if (!str_present(encoded))
+		fail(c, RC_NOMEM, "out of memory");
+	return str_present(encoded) ? encoded : STR("");
+}
+
 int compose_end(struct compose *c)
 {
 	return c->rc;
@@ -183,33 +192,35 @@ static int no_such_operation(struct err *reterr)
 	return err_set(reterr, RC_UNSUPPORTED, "the provider has no such operation");
 }
 
+const char *compose_openai_path(const struct prepare_options *o)
+{
+	switch (o->op) {
+	case IR_OP_GENERATE:
+		return "/chat/completions";
+	case IR_OP_EMBED:
+		return "/embeddings";
+	case IR_OP_LIST_MODELS:
+	case IR_OP_GET_MODEL:
+		return "/models";
+	case IR_OP_COUNT_TOKENS:
+		break;
+	}
+	return NULL;
+}
+
 int compose_openai(struct arena *a, const struct prepare_options *o, struct upstream_request *ret,
 		   struct err *reterr)
 {
 	bool post = o->op == IR_OP_GENERATE || o->op == IR_OP_EMBED;
+	const char *path = compose_openai_path(o);
 	struct compose c;
 
-	if (o->op == IR_OP_COUNT_TOKENS)
+	if (!path)
 		return no_such_operation(reterr);
 	compose_start(&c, a, o, post ? HTTP_POST : HTTP_GET, ret, reterr);
 	compose_key(&c, "authorization", "Bearer ");
 	compose_from_client(&c, "openai-beta");
-	switch (o->op) {
-	case IR_OP_GENERATE:
-		compose_path(&c, "", "/chat/completions", STR_NONE, "");
-		break;
-	case IR_OP_EMBED:
-		compose_path(&c, "", "/embeddings", STR_NONE, "");
-		break;
-	case IR_OP_LIST_MODELS:
-		compose_path(&c, "", "/models", STR_NONE, "");
-		break;
-	case IR_OP_GET_MODEL:
-		compose_path(&c, "", "/models", o->model, "");
-		break;
-	case IR_OP_COUNT_TOKENS:
-		break;
-	}
+	compose_path(&c, "", path, o->op == IR_OP_GET_MODEL ? o->model : STR_NONE, "");
 	return compose_end(&c);
 }
 

@@ -34,7 +34,13 @@ void compose_from_client(struct compose *c, const char *name);
 void compose_path(struct compose *c, const char *root, const char *path, struct str segment,
 		  const char *query);
 
+/* `segment` percent-encoded, as compose_path() has it; empty when that failed (compose_end() says so). */
+struct str compose_segment(struct compose *c, struct str segment);
+
 int compose_end(struct compose *c) MUST_CHECK;
+
+/* The path below the base URL for what is asked in the protocol spoken: "/chat/completions". NULL: there is no such operation. */
+const char *compose_openai_path(const struct prepare_options *o);
 
 /* prepare() of every kind that speaks openai-chat: paths below the base path, a bearer key where there is one. */
 int compose_openai(struct arena *a, const struct prepare_options *o, struct upstream_request *ret,

@@ -50,6 +50,7 @@ struct account {
 	const struct provider_preset *preset; /* NULL: none */
 	struct origin origin;                 /* for `local`: filled per model at run time */
 	struct str api_key;                   /* absent: none is sent */
+	struct str api_version;               /* Azure's; absent: none */
 	unsigned quirks;
 	const struct protocol *speaks[PROVIDER_MAX_PROTOCOLS]; /* NULL-terminated unless full */
 	struct http_field *headers; /* extra fields of the operator's, checked */
@@ -91,6 +92,8 @@ struct provider {
 	const char *base_path; /* path of a base URL that was given without one ("/v1"); NULL: "" */
 	const char *
 		stray_path; /* path that a base URL may end in though prepare() adds it itself; NULL: none */
+	const char *api_version_env[2];       /* variables that give `api_version`; NULL: none */
+	bool takes_api_version;               /* `api_version` means something */
 	bool key_required;                    /* configuration without a key is refused */
 	unsigned quirks;                      /* of every account of this kind */
 	const struct protocol *const *speaks; /* NULL-terminated, preferred first */
@@ -100,6 +103,8 @@ struct provider {
 	/* MUST: path and fields, authentication included, into `ret`. RC_UNSUPPORTED when the kind has no such operation. */
 	int (*prepare)(struct arena *a, const struct prepare_options *o,
 		       struct upstream_request *ret, struct err *reterr);
+	/* MAY: quirks that follow from what was configured (address, api_version). */
+	unsigned (*account_quirks)(const struct account *acc);
 	/* MAY: the model takes effort instead of a thinking budget (trap 85); NULL: none does. */
 	bool (*adaptive_thinking)(struct str model);
 	/* MAY: the most output tokens of that model, for protocols that demand max_tokens (trap 67); NULL or 0: 4096. */

@@ -21,6 +21,8 @@ static const struct {
 	const char *alias, *name;
 } aliases[] = {
 	{ "claude", "anthropic" },
+	{ "azureopenai", "azure" },
+	{ "azure-openai", "azure" },
 	{ "openai-like", "openai-compatible" },
 	{ "compatible", "openai-compatible" },
 	{ "llama", "local" },
@@ -35,10 +37,6 @@ static const struct {
 static const struct {
 	const char *name, *instead;
 } later[] = {
-	{ "azure",
-	  "use type openai-compatible with base_url https://NAME.openai.azure.com/openai/v1" },
-	{ "azureopenai",
-	  "use type openai-compatible with base_url https://NAME.openai.azure.com/openai/v1" },
 	{ "google", "use type openai-compatible with base_url "
 		    "https://generativelanguage.googleapis.com/v1beta/openai" },
 	{ "gemini", "use type openai-compatible with base_url "

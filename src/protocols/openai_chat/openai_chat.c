@@ -3,6 +3,8 @@
 
 static const struct protocol_route routes[] = {
 	{ HTTP_POST, "/v1/chat/completions", IR_OP_GENERATE, 0 },
+	/* Azure's SDK class: the deployment in the path is the model. */
+	{ HTTP_POST, "/openai/deployments/{id}/chat/completions", IR_OP_GENERATE, 0 },
 	{ HTTP_GET, "/v1/models", IR_OP_LIST_MODELS, 0 },
 	{ HTTP_GET, "/v1/models/{id}", IR_OP_GET_MODEL, 0 },
 	{ .path = NULL },

@@ -53,6 +53,24 @@ static bool forces(struct arena *a, struct json_want choice, struct json_want fu
 	return str_eq(json_unquote(a, inner[2].value), STR("required"));
 }
 
+/* Of a body's model and a deployment in the path the latter counts, as at Azure, whose SDK sends both. */
+static int peek_model(struct arena *a, const struct request_line *line, struct json_want w,
+		      struct request_peek *ret, struct err *reterr)
+{
+	bool in_path = str_present(line->arg);
+
+	if (!w.first && !in_path)
+		return err_param(reterr, RC_INVALID, "model", "you must provide a model parameter");
+	if (w.first && w.first != '"')
+		return err_param(reterr, RC_INVALID, "model", "model must be a string");
+	ret->model = in_path ? line->arg : json_unquote(a, w.value);
+	if (!str_present(ret->model))
+		return err_set(reterr, RC_NOMEM, "the request needs more memory than it may use");
+	if (ret->model.len == 0)
+		return err_param(reterr, RC_INVALID, "model", "model must not be empty");
+	return RC_OK;
+}
+
 int oc_peek(struct arena *a, const struct request_line *line, struct str body,
 	    struct request_peek *ret, struct err *reterr)
 {
@@ -72,15 +90,9 @@ int oc_peek(struct arena *a, const struct request_line *line, struct str body,
 	if (rc)
 		return rc;
 	*ret = (struct request_peek){ .body = body };
-	if (!w[W_MODEL].first)
-		return err_param(reterr, RC_INVALID, "model", "you must provide a model parameter");
-	if (w[W_MODEL].first != '"')
-		return err_param(reterr, RC_INVALID, "model", "model must be a string");
-	ret->model = json_unquote(a, w[W_MODEL].value);
-	if (!str_present(ret->model))
-		return err_set(reterr, RC_NOMEM, "the request needs more memory than it may use");
-	if (ret->model.len == 0)
-		return err_param(reterr, RC_INVALID, "model", "model must not be empty");
+	rc = peek_model(a, line, w[W_MODEL], ret, reterr);
+	if (rc)
+		return rc;
 	if (w[W_STREAM].first && !strchr("tfn", w[W_STREAM].first))
 		return err_param(reterr, RC_INVALID, "stream", "stream must be true or false");
 	ret->stream = is_true(w[W_STREAM]);
@@ -137,6 +149,23 @@ static bool usage_edit(struct arena *a, const struct request_peek *p, struct jso
 	return true;
 }
 
+/* The body names that model already. */
+static bool says_model(struct arena *a, const struct request_peek *p, struct str model)
+{
+	return p->model_at.first && str_eq(json_unquote(a, p->model_at.value), model);
+}
+
+static struct json_edit model_edit(struct arena *a, const struct request_peek *p, struct str model)
+{
+	struct str name = quoted(a, model), member;
+
+	if (p->model_at.first)
+		return (struct json_edit){ p->model_at.value, name };
+	member = str_present(name) ? arena_printf(a, "\"model\":%.*s", STR_ARG(name)) : STR_NONE;
+	return str_present(member) ? json_edit_add(a, p->body, member)
+				   : (struct json_edit){ STR_NONE, STR_NONE };
+}
+
 int oc_patch(struct arena *a, const struct request_peek *p, const struct patch_options *o,
 	     struct buf *out)
 {
@@ -144,12 +173,10 @@ int oc_patch(struct arena *a, const struct request_peek *p, const struct patch_o
 	struct json_edit edits[4];
 	unsigned n = 0;
 
-	if (str_present(o->model) && !str_eq(o->model, p->model)) {
-		struct str name = quoted(a, o->model);
-
-		if (!str_present(name))
+	if (str_present(o->model) && !says_model(a, p, o->model)) {
+		edits[n++] = model_edit(a, p, o->model);
+		if (!str_present(edits[0].with))
 			return RC_NOMEM;
-		edits[n++] = (struct json_edit){ p->model_at.value, name };
 	}
 	if (o->strip_provider && str_present(p->provider_pin))
 		edits[n++] = json_edit_remove(p->body, p->provider_at.member);

@@ -384,6 +384,8 @@ int oc_decode_request(struct arena *a, const struct request_line *line, struct s
 	q->origin = OC_NAME;
 	rc = oc_read_members(&r, root, members, N_MEMBERS, q);
 	at = oc_path_member(&at, "model");
+	if (str_present(line->arg)) /* the path names it: Azure's deployments */
+		q->model = line->arg;
 	if (!rc && q->model.len == 0)
 		rc = str_present(q->model) ? oc_refuse(&r, &at, "it must not be empty.")
 					   : oc_refuse_type(&r, &at, "", NULL);

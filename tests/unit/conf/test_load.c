@@ -182,6 +182,33 @@ static void everything_in_a_file(void **state)
 	loaded_done(&l);
 }
 
+static void azure_needs_no_configuration_but_its_variables(void **state)
+{
+	static const char *const environment[] = {
+		"AZURE_OPENAI_API_KEY=k", "AZURE_OPENAI_ENDPOINT=https://r.openai.azure.com/",
+		"OPENAI_API_VERSION=2024-10-21", NULL
+	};
+	static const char *const no_endpoint[] = { "AZURE_OPENAI_API_KEY=k", NULL };
+	struct loaded l = load_good("", environment);
+	const struct account *acc = snapshot_account(l.s, STR("azure"));
+
+	assert_non_null(acc);
+	assert_ptr_equal(acc->kind, &provider_azure);
+	CHECK_STR(acc->origin.host, "r.openai.azure.com");
+	CHECK_STR(acc->api_version, "2024-10-21");
+	loaded_done(&l);
+	/* Named in the file without an address: the variable stands for it. */
+	l = load_good("providers: { azure: { api_version: v1 } }\n", environment);
+	acc = snapshot_account(l.s, STR("azure"));
+	CHECK_STR(acc->origin.host, "r.openai.azure.com");
+	CHECK_STR(acc->api_version, "v1");
+	loaded_done(&l);
+	l = load_good("", no_endpoint);
+	assert_null(snapshot_account(l.s, STR("azure")));
+	assert_true(str_find(buf_str(&l.text), STR("AZURE_OPENAI_ENDPOINT")) >= 0);
+	loaded_done(&l);
+}
+
 static void the_order_of_force(void **state)
 {
 	static const char *const plain[] = { "PORT=1111", "HOST=localhost", "LOG_LEVEL=DEBUG",
@@ -585,6 +612,7 @@ int main(void)
 		cmocka_unit_test(a_base_url_that_is_ourselves_is_not_used),
 		cmocka_unit_test(a_file_that_names_providers_is_the_whole_truth),
 		cmocka_unit_test(everything_in_a_file),
+		cmocka_unit_test(azure_needs_no_configuration_but_its_variables),
 		cmocka_unit_test(the_order_of_force),
 		cmocka_unit_test(the_command_line_is_strongest),
 		cmocka_unit_test(variables_of_providers),

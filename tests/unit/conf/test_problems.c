@@ -91,8 +91,17 @@ static const struct {
 	  "openai-compatible with base_url "
 	  "https://generativelanguage.googleapis.com/v1beta/openai\n" },
 	{ "providers: { azure: { endpoint: 'https://x' } }\n",
-	  "config.yaml:1:14: provider kind 'azure' is not in this version: use type "
-	  "openai-compatible with base_url https://NAME.openai.azure.com/openai/v1\n" },
+	  "config.yaml:1:14: providers.azure has no api_key: set AZURE_OPENAI_API_KEY, or write "
+	  "api_key: or api_key_file:\n" },
+	{ "providers: { azure: { api_key: k } }\n",
+	  "config.yaml:1:14: providers.azure needs a base_url, such as "
+	  "http://127.0.0.1:8000/v1\n" },
+	{ "providers: { azure: { api_key: k, endpoint: 'https://x', api_version: '2024&a=b' } }\n",
+	  "config.yaml:1:71: providers.azure: an api_version is made of letters, digits, '-', '_' "
+	  "and '.'\n" },
+	{ "providers: { groq: { api_key: k, api_version: '2024-02-01' } }\n",
+	  "config.yaml:1:47: providers.groq: api_version means nothing for this kind of "
+	  "provider\n" },
 	{ "providers: { ollama: {} }\n",
 	  "config.yaml:1:14: provider kind 'ollama' is not in this version: use type "
 	  "openai-compatible with base_url http://127.0.0.1:11434/v1\n" },

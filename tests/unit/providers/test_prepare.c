@@ -46,6 +46,15 @@ static const char yaml[] =
 	"  openai: { api_key: pk }\n"
 	"  anthropic: { api_key: ak, base_url: 'https://api.anthropic.com/v1/' }\n"
 	"  free: { type: openai-compatible, base_url: 'http://10.0.0.5:8000/v1' }\n"
+	"  az: { type: azure, api_key: zk, base_url: 'https://r.openai.azure.com/' }\n"
+	"  az-old: { type: azureopenai, api_key: zk, endpoint: 'https://r.openai.azure.com/openai',"
+	" api_version: 2024-02-01 }\n"
+	"  az-v1: { type: azure, api_key: zk, base_url: 'https://r.openai.azure.com/openai/v1/',"
+	" api_version: preview }\n"
+	"  az-one: { type: azure, api_key: zk, base_url: "
+	"'https://r.openai.azure.com/openai/deployments/d1' }\n"
+	"  foundry: { type: azure, api_key: eyJhbGciOi.eyJhdWQi.c2ln, base_url: "
+	"'https://r.services.ai.azure.com/models' }\n"
 	"  two: { type: vllm, api_key: vk, protocols: [openai-chat, anthropic-messages],"
 	" headers: { x-team: blue, User-Agent: ours } }\n";
 
@@ -97,6 +106,21 @@ static const struct asked table[] = {
 	  "x-api-key: ak\nanthropic-version: 2023-06-01\n" },
 	{ "anthropic", &protocol_anthropic_messages, IR_OP_GET_MODEL, "../x", false, false, false,
 	  "GET /v1/models/..%2Fx\n" COMMON_GET "x-api-key: ak\nanthropic-version: 2023-06-01\n" },
+	{ "az", &protocol_openai_chat, IR_OP_GENERATE, "gpt", true, true, true,
+	  "POST /openai/v1/chat/completions\n" COMMON(
+		  "text/event-stream") "x-request-id: req-1_a.B\napi-key: zk\n" },
+	{ "az-old", &protocol_openai_chat, IR_OP_GENERATE, "my gpt/4", false, false, false,
+	  "POST /openai/deployments/my%20gpt%2F4/chat/completions?api-version=2024-02-01\n" COMMON(
+		  "application/json") "api-key: zk\n" },
+	{ "az-v1", &protocol_openai_chat, IR_OP_GENERATE, "gpt", false, false, false,
+	  "POST /openai/v1/chat/completions?api-version=preview\n" COMMON(
+		  "application/json") "api-key: zk\n" },
+	{ "az-one", &protocol_openai_chat, IR_OP_GENERATE, "gpt", false, false, false,
+	  "POST /openai/deployments/d1/chat/completions?api-version=2024-10-21\n" COMMON(
+		  "application/json") "api-key: zk\n" },
+	{ "foundry", &protocol_openai_chat, IR_OP_GENERATE, "gpt", false, false, false,
+	  "POST /models/chat/completions?api-version=2024-05-01-preview\n" COMMON(
+		  "application/json") "authorization: Bearer eyJhbGciOi.eyJhdWQi.c2ln\n" },
 	{ "free", &protocol_openai_chat, IR_OP_GENERATE, "m", false, false, false,
 	  "POST /v1/chat/completions\n" COMMON("application/json") },
 	{ "two", &protocol_openai_chat, IR_OP_LIST_MODELS, "", false, false, false,
@@ -279,8 +303,19 @@ static void kinds_and_presets_are_found_by_name(void **state)
 	assert_null(provider_find(STR("")));
 	assert_string_equal(provider_preset_find(STR("grok"))->name, "xai");
 	assert_null(provider_preset_find(STR("openai")));
-	assert_non_null(provider_later(STR("Azure")));
+	assert_ptr_equal(provider_find(STR("AzureOpenAI")), &provider_azure);
 	assert_null(provider_later(STR("groq")));
+}
+
+static void azure_quirks_follow_from_address_and_version(void **state)
+{
+	struct loaded l = load_good(yaml, NULL);
+
+	assert_int_equal(snapshot_account(l.s, STR("az"))->quirks, provider_azure.quirks);
+	assert_int_equal(snapshot_account(l.s, STR("az-v1"))->quirks, provider_azure.quirks);
+	assert_true(snapshot_account(l.s, STR("az-old"))->quirks & QUIRK_NO_STREAM_OPTIONS);
+	assert_true(snapshot_account(l.s, STR("foundry"))->quirks & QUIRK_MAX_TOKENS);
+	loaded_done(&l);
 }
 
 /* Whoever adds a kind is told here what was forgotten. */
@@ -354,6 +389,7 @@ int main(void)
 		cmocka_unit_test(trap_085_which_models_take_effort),
 		cmocka_unit_test(trap_067_how_much_a_model_may_say),
 		cmocka_unit_test(kinds_and_presets_are_found_by_name),
+		cmocka_unit_test(azure_quirks_follow_from_address_and_version),
 		cmocka_unit_test(every_kind_and_preset_is_whole),
 		cmocka_unit_test(base_urls_are_tolerant),
 	};

@@ -65,6 +65,14 @@ static const struct {
 	  IR_ERR_RATE_LIMIT, "Rate limit", NULL },
 	{ 404, "{'error':'model not found'}", false, IR_ERR_MODEL_NOT_FOUND, "model not found",
 	  NULL },
+	{ 400,
+	  "{'error':{'code':'content_filter','message':'filtered','param':'prompt','status':400,"
+	  "'innererror':{'code':'ResponsibleAIPolicyViolation'}}}",
+	  true, IR_ERR_CONTENT_FILTER, "filtered", "content_filter" },
+	{ 400,
+	  "{'error':{'code':null,'message':'blocked','innererror':{'code':"
+	  "'ResponsibleAIPolicyViolation','content_filter_result':{}}}}",
+	  true, IR_ERR_CONTENT_FILTER, "blocked", "ResponsibleAIPolicyViolation" },
 	{ 503, "{'error':{'message':'Loading model','type':'unavailable_error','code':503}}", true,
 	  IR_ERR_UNAVAILABLE, "Loading model", NULL },
 	{ 529, "{'type':'error','error':{'type':'overloaded_error','message':'Overloaded'}}", true,

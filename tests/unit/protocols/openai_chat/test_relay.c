@@ -102,6 +102,35 @@ static void peek_knows_when_a_call_is_forced(void **state)
 	}
 }
 
+static void azure_the_deployment_in_the_path_is_the_model(void **state)
+{
+	const struct request_line line = { .op = IR_OP_GENERATE, .arg = STR("my-gpt") };
+	static const struct {
+		const char *body, *target, *want;
+	} rows[] = {
+		{ "{'messages':[]}", "my-gpt", "{'model':'my-gpt','messages':[]}" },
+		{ " { }", "x'y", " {'model':'x\\'y' }" },
+		{ "{'model':'gpt-4o','n':1}", "my-gpt", "{'model':'my-gpt','n':1}" },
+		{ "{'model':'my-gpt','n':1}", "my-gpt", "{'model':'my-gpt','n':1}" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct arena *a = arena_new(1 << 20);
+		struct patch_options o = { .model = quotes(a, rows[i].target) };
+		struct request_peek p;
+		struct buf out;
+		struct err e;
+
+		buf_init(&out, 1 << 20);
+		assert_int_equal(chat->peek(a, &line, quotes(a, rows[i].body), &p, &e), 0);
+		CHECK_STR(p.model, "my-gpt");
+		assert_int_equal(chat->patch(a, &p, &o, &out), 0);
+		CHECK_STR_IS(buf_str(&out), quotes(a, rows[i].want));
+		buf_done(&out);
+		arena_free(a);
+	}
+}
+
 /* --- patch --- */
 
 static void check_patch(const char *body, struct patch_options o, const char *want)
@@ -370,6 +399,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(peek_reads_the_few_members_that_matter),
 		cmocka_unit_test(peek_refuses_what_has_no_model),
+		cmocka_unit_test(azure_the_deployment_in_the_path_is_the_model),
 		cmocka_unit_test(peek_knows_when_a_call_is_forced),
 		cmocka_unit_test(patch_changes_nothing_but_what_it_must),
 		cmocka_unit_test(trap_010_usage_is_asked_for_in_every_stream),
