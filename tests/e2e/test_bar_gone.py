@@ -161,6 +161,7 @@ def test_bar_23_forty_clients_leave(gateway, up):
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(600)
 def test_bar_23_eight_hundred_clients_leave(gateway, up):
     before = gateway.rss_kib()
     assert _leaving_crowd(gateway, up, 800) == []
@@ -229,6 +230,7 @@ def test_bar_24_slow_readers_cost_a_bounded_buffer(start_gateway, faultd):
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(600)
 def test_bar_24_fifty_slow_readers_of_50_mib(start_gateway, faultd):
     up = faultd(sndbuf=65536)
     gateway = start_gateway(config(up, server={"write_timeout": "60s"}))

@@ -159,6 +159,7 @@ def test_bar_21_no_client_error_in_300_posts_over_a_stale_pool(gateway, up, how)
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("how", ["fin", "rst"])
 def test_bar_21_no_client_error_in_5000_posts_over_a_stale_pool(gateway, up, how):
     assert _many(gateway, up, 5000, how) == 0
