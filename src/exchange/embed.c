@@ -5,6 +5,8 @@
  */
 #include "exchange/exchange_impl.h"
 
+#include "json/scan.h"
+
 int embed_translate_body(struct exchange *x, const struct target *t, struct buf *out,
 			 struct err *reterr)
 {
@@ -50,7 +52,10 @@ static void translate(struct exchange *x, struct str body)
 
 void embed_answer(struct exchange *x, struct str body)
 {
-	if (!x->relay)
+	/* Where HTTP cannot tell a cut, the JSON must. */
+	if (attempt_fields(x->attempt)->until_close && json_scan(body, NULL, 0, NULL) != RC_OK)
+		pump_nonsense(x, "it was cut off");
+	else if (!x->relay)
 		translate(x, body);
 	else if (!x->target->protocol->embed->tap_body(x->pump.scratch, body, &x->record.usage))
 		pump_nonsense(x, NULL);

@@ -6,15 +6,29 @@
 
 static const struct protocol *const speaks[] = { &protocol_openai_chat, NULL };
 
+static bool embeds(const struct account *acc, struct str model)
+{
+	for (unsigned i = 0; i < acc->n_local; i++)
+		if (str_eq(acc->local[i].name, model))
+			return acc->local[i].embeddings;
+	return false;
+}
+
 static int prepare(struct arena *a, const struct prepare_options *o, struct upstream_request *ret,
 		   struct err *reterr)
 {
 	struct compose c;
 
-	if (o->op != IR_OP_GENERATE)
+	if (o->op != IR_OP_GENERATE && o->op != IR_OP_EMBED)
 		return err_set(reterr, RC_UNSUPPORTED, "local models have no such operation");
+	if (o->op == IR_OP_EMBED && !embeds(o->account, o->model))
+		return err_set(
+			reterr, RC_UNSUPPORTED,
+			"the local model was not started for embeddings; its operator can say "
+			"embeddings: true");
 	compose_start(&c, a, o, HTTP_POST, ret, reterr);
-	compose_path(&c, "/v1", "/chat/completions", STR_NONE, "");
+	compose_path(&c, "/v1", o->op == IR_OP_EMBED ? "/embeddings" : "/chat/completions",
+		     STR_NONE, "");
 	return compose_end(&c);
 }
 

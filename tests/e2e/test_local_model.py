@@ -288,3 +288,32 @@ def test_a_model_file_that_went_away_is_named(start_gateway, openai_client, tmp_
     with pytest.raises(openai.InternalServerError, match="gone.gguf") as e:
         openai_client(gateway).chat.completions.create(model="small", messages=HI, max_completion_tokens=2)
     assert e.value.status_code == 503
+
+
+# ---- embeddings --------------------------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def both(start_gateway):
+    """A chat model and an embedding model side by side: the same file, started in two ways."""
+    conf = config()
+    vectors = {"name": "vectors", "path": str(MODEL_FILE), "context": 256, "threads": 1, "parallel": 1, "embeddings": True,
+               "args": ["--pooling", "mean"]}
+    conf["providers"]["local"]["models"].append(vectors)
+    gateway = start_gateway(conf)
+    gateway.expected_children = 2
+    gateway.baseline["other"] += 4
+    return gateway
+
+
+def test_chat_and_embeddings_side_by_side(both, openai_client):
+    client = openai_client(both, timeout=SLOW)
+    coded = client.embeddings.create(model="vectors", input=["rain in Bonn", "sun in Ulm"])     # in base64
+    plain = client.embeddings.create(model="vectors", input=["rain in Bonn", "sun in Ulm"], encoding_format="float")
+    assert client.chat.completions.create(model="small", messages=HI, max_completion_tokens=4).choices[0].message.content
+    assert [d.index for d in plain.data] == [0, 1] and plain.usage.prompt_tokens > 4 and plain.model == "vectors"
+    for a, b in zip(coded.data, plain.data):
+        assert len(a.embedding) == len(b.embedding) == 576 and max(abs(x - y) for x, y in zip(a.embedding, b.embedding)) < 1e-4
+    assert plain.data[0].embedding != plain.data[1].embedding
+    with pytest.raises(openai.BadRequestError) as e:
+        client.embeddings.create(model="small", input="a")
+    assert "embeddings: true" in str(e.value)

@@ -6,6 +6,9 @@
  *	codec stream  PROTOCOL CLIENT         a stream or body of PROTOCOL -> a stream as a client of CLIENT gets it
  *	codec whole   PROTOCOL CLIENT         a stream or body of PROTOCOL -> one whole answer for a client of CLIENT
  *	codec request PROTOCOL UPSTREAM       a request -> {"body", "dropped"} as an upstream of UPSTREAM gets it
+ *	codec embed-request PROTOCOL UPSTREAM the same of a request for embeddings
+ *	codec embed   PROTOCOL CLIENT         an answer with embeddings -> one for a client of CLIENT, in numbers
+ *	codec embed64 PROTOCOL CLIENT         the same in base64
  *
  * Events end in {"end": "ok" | what went wrong}; a stream or answer that went wrong in "#failed: why". STEP: feed so many
  * bytes at a time. With --many in front stdin holds many inputs, each as its length in decimal, a newline
@@ -146,6 +149,22 @@ static void run_whole(const struct job *job, struct str in, struct buf *out)
 	arena_free(a);
 }
 
+static void put_request(struct buf *out, int rc, const struct err *err, const struct buf *body,
+			const struct ir_losses *losses)
+{
+	struct jw w = jw_on(out);
+
+	jw_obj(&w);
+	if (rc) {
+		jw_kcstr(&w, "error", err->msg);
+		jw_kcstr(&w, "param", err->param);
+	} else {
+		jw_kraw(&w, "body", buf_str(body));
+		jw_kstr(&w, "dropped", ir_losses_text(losses));
+	}
+	jw_end_obj(&w);
+}
+
 static void run_request(const struct job *job, struct str in, struct buf *out)
 {
 	struct arena *a = arena_new(TAPE_ARENA);
@@ -158,24 +177,61 @@ static void run_request(const struct job *job, struct str in, struct buf *out)
 	struct ir_losses losses;
 	struct err err = { .msg = "" };
 	struct buf body;
-	struct jw w = jw_on(out);
 	int rc = job->p->decode_request(a, &request_line_plain, in, &r, &err);
 
 	buf_init(&body, TAPE_MAX);
 	ir_losses_init(&losses, a);
 	if (!rc)
 		rc = job->other->encode_request(a, r, &target, &body, &losses, &err);
-	jw_obj(&w);
-	if (rc) {
-		jw_kcstr(&w, "error", err.msg);
-		jw_kcstr(&w, "param", err.param);
-	} else {
-		jw_kraw(&w, "body", buf_str(&body));
-		jw_kstr(&w, "dropped", ir_losses_text(&losses));
-	}
-	jw_end_obj(&w);
+	put_request(out, rc, &err, &body, &losses);
 	buf_done(&body);
 	arena_free(a);
+}
+
+static void run_embed_request(const struct job *job, struct str in, struct buf *out)
+{
+	const struct request_line line = { .op = IR_OP_EMBED };
+	const struct request_target target = { .model = STR("model-1") };
+	struct arena *a = arena_new(TAPE_ARENA);
+	struct ir_embed_request *r;
+	struct ir_losses losses;
+	struct err err = { .msg = "" };
+	struct buf body;
+	int rc = job->p->embed->decode_request(a, &line, in, &r, &err);
+
+	buf_init(&body, TAPE_MAX);
+	ir_losses_init(&losses, a);
+	if (!rc)
+		rc = job->other->embed->encode_request(a, r, &target, &body, &losses, &err);
+	put_request(out, rc, &err, &body, &losses);
+	buf_done(&body);
+	arena_free(a);
+}
+
+static void embed(const struct job *job, struct str in, bool base64, struct buf *out)
+{
+	struct arena *a = arena_new(TAPE_ARENA);
+	struct ir_embed_request r = { .base64 = true }; /* either form is taken */
+	struct ir_embed_response *e;
+	struct err err = { .msg = "" };
+	int rc = job->p->embed->decode_response(a, &r, in, &e, &err);
+
+	r.base64 = base64;
+	if (!rc)
+		rc = job->other->embed->encode_response(&r, e, STR("model-1"), out);
+	if (rc)
+		buf_printf(out, "#failed: %s", err.msg);
+	arena_free(a);
+}
+
+static void run_embed(const struct job *job, struct str in, struct buf *out)
+{
+	embed(job, in, false, out);
+}
+
+static void run_embed64(const struct job *job, struct str in, struct buf *out)
+{
+	embed(job, in, true, out);
 }
 
 static const struct mode {
@@ -183,9 +239,15 @@ static const struct mode {
 	void (*run)(const struct job *job, struct str in, struct buf *out);
 	bool needs_other;
 } modes[] = {
-	{ "events", run_events, false }, { "body", run_body, false },
-	{ "tap", run_tap, false },       { "stream", run_stream, true },
-	{ "whole", run_whole, true },    { "request", run_request, true },
+	{ "events", run_events, false },
+	{ "body", run_body, false },
+	{ "tap", run_tap, false },
+	{ "stream", run_stream, true },
+	{ "whole", run_whole, true },
+	{ "request", run_request, true },
+	{ "embed-request", run_embed_request, true },
+	{ "embed", run_embed, true },
+	{ "embed64", run_embed64, true },
 };
 
 static const struct mode *find_mode(const char *name)
@@ -222,7 +284,9 @@ static bool run_many(const struct mode *mode, const struct job *job, struct str 
 
 static int usage(void)
 {
-	fputs("usage: codec [--many] events|body|tap|stream|whole|request PROTOCOL [OTHER | STEP | "
+	fputs("usage: codec [--many] "
+	      "events|body|tap|stream|whole|request|embed-request|embed|embed64 PROTOCOL [OTHER | "
+	      "STEP | "
 	      "hide-usage] < input\n",
 	      stderr);
 	return 2;

@@ -5,6 +5,8 @@ static const struct protocol_route routes[] = {
 	{ HTTP_POST, "/v1/chat/completions", IR_OP_GENERATE, 0 },
 	/* Azure's SDK class: the deployment in the path is the model. */
 	{ HTTP_POST, "/openai/deployments/{id}/chat/completions", IR_OP_GENERATE, 0 },
+	{ HTTP_POST, "/v1/embeddings", IR_OP_EMBED, 0 },
+	{ HTTP_POST, "/openai/deployments/{id}/embeddings", IR_OP_EMBED, 0 },
 	{ HTTP_GET, "/v1/models", IR_OP_LIST_MODELS, 0 },
 	{ HTTP_GET, "/v1/models/{id}", IR_OP_GET_MODEL, 0 },
 	{ .path = NULL },
@@ -41,4 +43,5 @@ const struct protocol protocol_openai_chat = {
 	.encode_models = oc_encode_models,
 	.encode_model = oc_encode_model,
 	.decode_models = oc_decode_models,
+	.embed = &oc_embed,
 };

@@ -7,6 +7,7 @@
  *	request_encode.c   ir_request -> upstream body    (turns in request_turns.c)
  *	response_decode.c  upstream answer -> events      (blocks in blocks.c)
  *	response_encode.c  events -> client answer
+ *	embeddings.c       the Embeddings API, both ways
  *	names.c, usage.c, models.c
  *
  * What it shares with OpenAI's other formats (errors, names, paths) is in protocols/openai.h.
@@ -149,6 +150,10 @@ struct protocol_decoder *oc_decoder_new(const struct decoder_options *o);
 int oc_decode_event(struct protocol_decoder *d, const struct frame *ev, struct err *reterr);
 int oc_decode_end(struct protocol_decoder *d, struct err *reterr);
 int oc_decode_body(const struct decoder_options *o, struct str body, struct err *reterr);
+
+/* --- embeddings.c --- */
+
+extern const struct embed_codec oc_embed;
 
 /* --- response_encode.c --- */
 

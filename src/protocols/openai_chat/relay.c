@@ -95,7 +95,7 @@ int oc_peek(struct arena *a, const struct request_line *line, struct str body,
 		return rc;
 	if (w[W_STREAM].first && !strchr("tfn", w[W_STREAM].first))
 		return err_param(reterr, RC_INVALID, "stream", "stream must be true or false");
-	ret->stream = is_true(w[W_STREAM]);
+	ret->stream = is_true(w[W_STREAM]) && line->op != IR_OP_EMBED;
 	if (w[W_STREAM_OPTIONS].first == '{' &&
 	    json_scan(w[W_STREAM_OPTIONS].value, &usage, 1, NULL) == 0)
 		ret->include_usage = is_true(usage);

@@ -1,0 +1,162 @@
+"""OpenAI's embeddings: recorded traffic passes byte for byte, the codec reads every recorded vector to the last bit, and the
+official SDK, which asks for base64 unless told otherwise, gets what the upstream sent.
+"""
+
+import base64
+import json
+import struct
+
+import openai
+import pytest
+
+from lib import recordings
+from lib.recordings_tally import Tally, play
+from test_codec_recordings import codec, find_codec
+
+INT8 = "perplexity.ai"      # its base64 holds int8: passed on, never translated
+
+
+def is_embedding(recording):
+    return recording.target.endswith("/embeddings") and recording.status == 200
+
+
+def answers(translated=False):
+    return [r for r in recordings.load("embeddings") if is_embedding(r) and not (translated and INT8 in r.uri)]
+
+
+def floats(value):
+    """The numbers of a vector in either form."""
+    if isinstance(value, list):
+        return value
+    data = base64.b64decode(value)
+    return list(struct.unpack(f"<{len(data) // 4}f", data))
+
+
+@pytest.fixture(scope="module")
+def up(module_faultd):
+    return module_faultd()
+
+
+@pytest.fixture(scope="module")
+def gateway(start_module_gateway, up):
+    return start_module_gateway({"providers": {
+        "upstream": {"type": "openai-compatible", "base_url": f"{up.origin}/v1", "default": True, "discover": False},
+        "named": {"type": "openai-compatible", "base_url": f"{up.origin}/v1", "discover": False}},
+        "models": [{"name": "vectors", "provider": "named", "provider_model_id": "text-embedding-3-small"}]})
+
+
+@pytest.mark.usefixtures("need_recordings")
+def test_recorded_embeddings_are_relayed_byte_for_byte(gateway, up, capsys):
+    tally = Tally("embeddings, byte-identical")
+    for number, recording in enumerate(answers()):
+        script = play(up, recording, number)
+        sent = json.dumps(recording.req or json.loads(recording.req_raw), ensure_ascii=False).encode()
+        with gateway.connect(timeout=60) as client:
+            client.request("POST", "/v1/embeddings", [("content-type", "application/json")], sent)
+            response = client.read_response("POST")
+        got = script.wait_for_request().request
+        problem = None
+        if (response.status, response.body) != (200, recording.body):
+            problem = f"{response.status}, {len(response.body)} bytes of {len(recording.body)}"
+        elif got.body != sent or got.target != "/v1/embeddings":
+            problem = f"upstream got {got.target} {got.body[:100]!r}"
+        tally.judge(recording, problem)
+    tally.finish(capsys, 35)
+
+
+@pytest.mark.usefixtures("need_recordings")
+@pytest.mark.skipif(find_codec() is None, reason="tests/tools/codec is not built")
+def test_trap_099_recorded_vectors_keep_every_bit_in_both_forms(capsys):
+    tally, chosen = Tally("embeddings, translated"), answers(translated=True)
+    bodies = [r.body for r in chosen]
+    for recording, numbers, packed in zip(chosen, codec("embed", "openai-chat", "openai-chat", inputs=bodies),
+                                          codec("embed64", "openai-chat", "openai-chat", inputs=bodies)):
+        said, problem = json.loads(recording.body), None
+        want = [item["embedding"] for item in sorted(said["data"], key=lambda item: item["index"])]
+        plain, coded = json.loads(numbers), json.loads(packed)
+        for k, vector in enumerate(want):
+            bits = struct.pack(f"<{len(floats(vector))}f", *floats(vector))
+            if plain["data"][k]["index"] != k or coded["data"][k]["index"] != k:
+                problem = "index"
+            elif base64.b64decode(coded["data"][k]["embedding"]) != bits:
+                problem = f"vector {k} in base64"
+            elif isinstance(vector, list) and plain["data"][k]["embedding"] != vector:
+                problem = f"vector {k}: not the vendor's own numbers"
+            elif struct.pack(f"<{len(bits) // 4}f", *plain["data"][k]["embedding"]) != bits:
+                problem = f"vector {k} in numbers"
+        if len(plain["data"]) != len(want) or plain["usage"]["prompt_tokens"] != said["usage"]["prompt_tokens"]:
+            problem = f"{len(plain['data'])} vectors, usage {plain['usage']}"
+        tally.judge(recording, problem)
+    tally.finish(capsys, 35)
+
+
+@pytest.mark.usefixtures("need_recordings")
+@pytest.mark.skipif(find_codec() is None, reason="tests/tools/codec is not built")
+def test_recorded_requests_come_out_as_they_went_in(capsys):
+    tally, chosen = Tally("embeddings, requests"), answers()
+    sent = [json.dumps(r.req or json.loads(r.req_raw)).encode() for r in chosen]
+    for recording, body, out in zip(chosen, sent, codec("embed-request", "openai-chat", "openai-chat", inputs=sent)):
+        got, want = json.loads(out), {**json.loads(body), "model": "model-1"}
+        if want.get("encoding_format") == "float":      # what comes unasked
+            del want["encoding_format"]
+        tally.judge(recording, None if got.get("body") == want and got["dropped"] is None else out[:300])
+    tally.finish(capsys, 35)
+
+
+# ---- the official SDK ---------------------------------------------------------------------------------------------------------
+
+VECTORS = [[0.5, -0.25, 0.1], [1.0, 2.0, -3.5]]
+
+
+def answer(request):
+    """An OpenAI-type server: base64 for who asks for it."""
+    def form(v):
+        return base64.b64encode(struct.pack("<3f", *v)).decode() if request.get("encoding_format") == "base64" else v
+    return json.dumps({"object": "list", "model": "text-embedding-3-small", "usage": {"prompt_tokens": 5, "total_tokens": 5},
+                       "data": [{"object": "embedding", "index": i, "embedding": form(v)} for i, v in enumerate(VECTORS)]}).encode()
+
+
+def reply(up):
+    up.clear()
+    up.reply("POST", "/v1/embeddings", when=lambda r: r.json().get("encoding_format") == "base64",
+             body=answer({"encoding_format": "base64"}))
+    return up.reply("POST", "/v1/embeddings", body=answer({}))
+
+
+def close(got, want):
+    return all(abs(g - w) < 1e-6 for g, w in zip(got, want)) and len(got) == len(want)
+
+
+def test_the_sdk_gets_vectors_through_base64_and_as_numbers(gateway, up, openai_client):
+    reply(up)
+    client = openai_client(gateway)
+    made = client.embeddings.create(model="vectors", input=["a", "b"])      # the SDK asks for base64
+    assert all(close(d.embedding, v) for d, v in zip(made.data, VECTORS)) and [d.index for d in made.data] == [0, 1]
+    assert made.usage.prompt_tokens == 5
+    made = client.embeddings.create(model="vectors", input=[[1, 2], [3]], encoding_format="float", dimensions=3, user="u")
+    assert [d.embedding for d in made.data] == VECTORS
+    sent = [json.loads(r.body) for r in up.requests][-2:]
+    assert sent[0] == {"model": "text-embedding-3-small", "input": ["a", "b"], "encoding_format": "base64"}
+    assert sent[1] == {"model": "text-embedding-3-small", "input": [[1, 2], [3]], "encoding_format": "float", "dimensions": 3,
+                       "user": "u"}
+
+
+def test_an_upstreams_refusal_reaches_the_sdk(gateway, up, openai_client):
+    up.clear()
+    up.reply("POST", "/v1/embeddings", status=400, body=json.dumps({"error": {
+        "message": "too long", "type": "invalid_request_error", "param": "input", "code": None}}).encode())
+    with pytest.raises(openai.BadRequestError) as e:
+        openai_client(gateway, max_retries=0).embeddings.create(model="vectors", input="a")
+    assert e.value.param == "input" and "too long" in str(e.value)
+    up.clear()
+    up.reply("POST", "/v1/embeddings", body=b"<html>no</html>", content_type="text/html")
+    with pytest.raises(openai.InternalServerError):
+        openai_client(gateway, max_retries=0).embeddings.create(model="vectors", input="a")
+
+
+def test_a_cut_answer_without_length_is_no_answer(gateway, up, openai_client):
+    up.clear()
+    whole = answer({})
+    up.reply("POST", "/v1/embeddings", body=whole[:-40], framing="close", keep_alive=False)
+    with pytest.raises(openai.InternalServerError):
+        openai_client(gateway, max_retries=0).embeddings.create(model="vectors", input="a")
