@@ -3,22 +3,15 @@
  * The hard thing is who may still be on the stack: the owner may cancel from inside any callback, and the
  * call's callbacks may be the attempt's last. So the attempt's memory always ends through loop_free_later(), and every
  * callback that goes on after telling the owner looks at `over` first.
- *
- * The window of a stream is the read buffer itself while frames come whole; only a cut frame's beginning is kept.
  */
 #include "upstream/attempt.h"
 
 #include "base/clock.h"
 #include "engine/engine.h"
+#include "upstream/answer_reader.h"
 #include "upstream/pass_fields.h"
 
-enum {
-	DETACHED_MS = 1000,
-	STATUS_BODY_MAX = 256 * 1024, /* of an error answer; more is cut off, it is for people */
-	SNIFF_LEN = 6,                /* "event:" */
-};
-
-enum body_shape { SHAPE_UNKNOWN, SHAPE_STREAM, SHAPE_WHOLE, SHAPE_STATUS };
+enum { DETACHED_MS = 1000 };
 
 struct attempt {
 	struct arena *arena;
@@ -31,10 +24,8 @@ struct attempt {
 	struct http_call *call;
 	struct http_call_stats stats; /* a copy once the call is over */
 	struct attempt_fields fields;
-	enum body_shape shape;
 	int status;
-	struct framer framer;
-	struct buf body; /* whole body, or the beginning of a cut event */
+	struct answer_reader reader;
 	bool paused, over, detached;
 	uint64_t detached_until_ms;
 	struct list in_detached;
@@ -45,8 +36,7 @@ static void attempt_free(struct loop_dead *dead)
 {
 	struct attempt *t = LIST_ENTRY(dead, struct attempt, dead);
 
-	framer_done(&t->framer);
-	buf_done(&t->body);
+	answer_reader_done(&t->reader);
 	buf_done(&t->o.body);
 	snapshot_unref(t->o.snapshot);
 	arena_free(t->arena);
@@ -104,95 +94,51 @@ static void fail_local(struct attempt *t, enum attempt_failure kind, const char 
 				    .error = { .kind = error, .message = account_says(t, what) } });
 }
 
-/* --- framing --- */
+/* --- reading --- */
 
-/* Hands out every whole block of `window`; returns how many bytes are done with, or -1 when the attempt is over. */
-static ptrdiff_t deliver_events(struct attempt *t, struct str window)
+static int on_stream(void *user)
 {
-	size_t done = 0, used;
-	struct frame ev;
+	struct attempt *t = user;
 
-	for (;;) {
-		switch (framer_next(&t->framer, str_from_offset(window, done), &ev, &used)) {
-		case FRAMER_MORE:
-			return (ptrdiff_t)done;
-		case FRAMER_FRAME:
-			done += used;
-			if (t->ev.on_event(t->user, &ev) != 0 || t->over)
-				return -1;
-			break;
-		case FRAMER_TOOBIG:
-			fail_local(t, ATTEMPT_TOO_BIG, "event_too_big", IR_ERR_UPSTREAM,
-				   "sent an event longer than server.max_event allows");
-			return -1;
-		case FRAMER_SYNTAX:
-			fail_local(t, ATTEMPT_TRANSPORT, "nonsense", IR_ERR_UPSTREAM,
-				   "sent a stream that is no JSON list");
-			return -1;
-		case FRAMER_NOMEM:
-			fail_local(t, ATTEMPT_NOMEM, "out_of_memory", IR_ERR_UNAVAILABLE,
-				   "sent more than there is memory for");
-			return -1;
-		}
-	}
+	t->ev.on_answer(t->user);
+	return t->over;
 }
 
-static void stream_bytes(struct attempt *t, struct str bytes)
+static int on_frame(void *user, const struct frame *f)
 {
-	ptrdiff_t done;
+	struct attempt *t = user;
 
-	if (buf_len(&t->body) == 0) {
-		done = deliver_events(t, bytes);
-		if (done >= 0)
-			buf_put(&t->body, str_from_offset(bytes, (size_t)done));
-	} else {
-		buf_put(&t->body, bytes);
-		done = buf_ok(&t->body) ? deliver_events(t, buf_str(&t->body)) : 0;
-		if (done > 0)
-			buf_consume(&t->body, (size_t)done);
-	}
-	if (done >= 0 && !buf_ok(&t->body))
+	return t->ev.on_event(t->user, f) != 0 || t->over;
+}
+
+/* What reading came to, where it was not simply more. */
+static void note(struct attempt *t, enum answer_result result)
+{
+	switch (result) {
+	case ANSWER_OK:
+	case ANSWER_STOPPED:
+		break;
+	case ANSWER_ENOUGH:
+		attempt_cancel(t);
+		t->ev.on_status(t->user, t->status, buf_str(&t->reader.body));
+		break;
+	case ANSWER_FRAME_BIG:
 		fail_local(t, ATTEMPT_TOO_BIG, "event_too_big", IR_ERR_UPSTREAM,
 			   "sent an event longer than server.max_event allows");
-}
-
-/* Some servers stream under a content type that does not say so. */
-static enum body_shape sniff(struct str start)
-{
-	struct str s = str_trim(start);
-
-	if (str_starts(s, STR("data:")) || str_starts(s, STR("event:")) || str_starts(s, STR(":")))
-		return SHAPE_STREAM;
-	return SHAPE_WHOLE;
-}
-
-/* An error answer that is long enough is not waited for: it may have no end. */
-static void status_bytes(struct attempt *t, struct str bytes)
-{
-	size_t room = STATUS_BODY_MAX - buf_len(&t->body);
-
-	buf_put(&t->body, (struct str){ bytes.ptr, bytes.len < room ? bytes.len : room });
-	if (bytes.len < room)
-		return;
-	attempt_cancel(t);
-	t->ev.on_status(t->user, t->status, buf_str(&t->body));
-}
-
-static void whole_bytes(struct attempt *t, struct str bytes)
-{
-	buf_put(&t->body, bytes);
-	if (!buf_ok(&t->body))
+		break;
+	case ANSWER_BODY_BIG:
 		fail_local(t, ATTEMPT_TOO_BIG, "answer_too_big", IR_ERR_UPSTREAM,
 			   "sent an answer longer than server.max_response allows");
-}
-
-static void become_stream(struct attempt *t, enum framing framing)
-{
-	t->shape = SHAPE_STREAM;
-	framer_init(&t->framer, framing, t->o.snapshot->max_event);
-	/* framer_next() bounds the event; behind its end one read may have brought more. */
-	t->body.max = t->o.snapshot->max_event + LOOP_READ_BUF;
-	t->ev.on_answer(t->user);
+		break;
+	case ANSWER_NONSENSE:
+		fail_local(t, ATTEMPT_TRANSPORT, "nonsense", IR_ERR_UPSTREAM,
+			   "sent a stream that is no JSON list");
+		break;
+	case ANSWER_NOMEM:
+		fail_local(t, ATTEMPT_NOMEM, "out_of_memory", IR_ERR_UNAVAILABLE,
+			   "sent more than there is memory for");
+		break;
+	}
 }
 
 /* --- the call's callbacks --- */
@@ -207,19 +153,7 @@ static void call_head(void *user, const struct http_head *head)
 	t->fields.retry_after_ms = retry_after_ms(head, clock_wall_s());
 	t->fields.until_close = !head->chunked && head->content_length < 0;
 	pass_fields(t->arena, head, t->o.relay, &t->fields);
-	if (head->status < 200 || head->status > 299)
-		t->shape = SHAPE_STATUS;
-	else if (str_istarts(type, STR("text/event-stream")))
-		become_stream(t, FRAMING_SSE);
-	else if (str_istarts(type, STR("application/x-ndjson")))
-		become_stream(t, FRAMING_NDJSON);
-	else if (t->o.stream && t->o.framing == FRAMING_JSON_ARRAY &&
-		 str_istarts(type, STR("application/json")))
-		become_stream(t, FRAMING_JSON_ARRAY);
-	else if (t->o.stream && !str_istarts(type, STR("application/json")))
-		t->shape = SHAPE_UNKNOWN;
-	else
-		t->shape = SHAPE_WHOLE;
+	note(t, answer_reader_head(&t->reader, head->status, type));
 }
 
 static void call_body(void *user, struct str bytes)
@@ -230,24 +164,7 @@ static void call_body(void *user, struct str bytes)
 		attempt_cancel(t); /* it is not silent, but does not end either */
 	if (t->over || t->detached)
 		return;
-	if (t->shape == SHAPE_UNKNOWN) {
-		buf_put(&t->body, bytes);
-		if (buf_len(&t->body) < SNIFF_LEN)
-			return;
-		t->shape = sniff(buf_str(&t->body));
-		if (t->shape == SHAPE_WHOLE)
-			return;
-		become_stream(t, FRAMING_SSE);
-		if (!t->over)
-			stream_bytes(t, STR(""));
-		return;
-	}
-	if (t->shape == SHAPE_STREAM)
-		stream_bytes(t, bytes);
-	else if (t->shape == SHAPE_STATUS)
-		status_bytes(t, bytes);
-	else
-		whole_bytes(t, bytes);
+	note(t, answer_reader_bytes(&t->reader, bytes));
 }
 
 static void call_read_done(void *user)
@@ -270,89 +187,60 @@ static void call_end(void *user)
 	if (t->detached)
 		return;
 	/* A frame that the upstream did not finish (WHATWG: with its blank line) is none: it is never passed on. */
-	if (t->shape == SHAPE_STREAM)
+	if (t->reader.shape == ANSWER_STREAM)
 		t->ev.on_end(t->user);
-	else if (t->shape == SHAPE_STATUS)
-		t->ev.on_status(t->user, t->status, buf_str(&t->body));
+	else if (t->reader.shape == ANSWER_STATUS)
+		t->ev.on_status(t->user, t->status, buf_str(&t->reader.body));
 	else
-		t->ev.on_body(t->user, buf_str(&t->body));
+		t->ev.on_body(t->user, buf_str(&t->reader.body));
 }
 
-struct transport_words {
-	enum ir_error_kind error;
+/* What the client is told about a connection that failed. */
+static const struct {
+	enum ir_error_kind kind;
 	const char *what;
+} transport_words[] = {
+	[HTTP_FAIL_DNS] = { IR_ERR_UPSTREAM, "has a host name that cannot be resolved" },
+	[HTTP_FAIL_CONNECT] = { IR_ERR_UPSTREAM,
+				"cannot be reached (connection refused or no route)" },
+	[HTTP_FAIL_CONNECT_TIMEOUT] = { IR_ERR_TIMEOUT,
+					"did not accept a connection in time (timeouts.connect)" },
+	[HTTP_FAIL_TLS] = { IR_ERR_UPSTREAM,
+			    "failed the TLS handshake or its certificate is not trusted" },
+	[HTTP_FAIL_TLS_TIMEOUT] = { IR_ERR_TIMEOUT,
+				    "did not finish the TLS handshake in time (timeouts.tls)" },
+	[HTTP_FAIL_WRITE] = { IR_ERR_UPSTREAM, "reset the connection" },
+	[HTTP_FAIL_FIRST_BYTE_TIMEOUT] = { IR_ERR_TIMEOUT,
+					   "did not answer in time (timeouts.first_byte)" },
+	[HTTP_FAIL_IDLE_TIMEOUT] = { IR_ERR_TIMEOUT, "stopped sending in the middle of its answer "
+						     "(timeouts.idle)" },
+	[HTTP_FAIL_RESET] = { IR_ERR_UPSTREAM, "reset the connection" },
+	[HTTP_FAIL_EOF] = { IR_ERR_UPSTREAM, "closed the connection before its answer was whole" },
+	[HTTP_FAIL_PROTOCOL] = { IR_ERR_UPSTREAM, "did not answer in proper HTTP/1.1" },
+	[HTTP_FAIL_ENCODING] = { IR_ERR_UPSTREAM, "sent a Content-Encoding that cannot be read" },
+	[HTTP_FAIL_NOMEM] = { IR_ERR_UNAVAILABLE,
+			      "could not be asked: the gateway is out of memory" },
 };
-
-static struct transport_words transport_words(enum http_failure f)
-{
-	switch (f) {
-	case HTTP_FAIL_DNS:
-		return (struct transport_words){ IR_ERR_UPSTREAM,
-						 "has a host name that cannot be resolved" };
-	case HTTP_FAIL_CONNECT:
-		return (struct transport_words){
-			IR_ERR_UPSTREAM, "cannot be reached (connection refused or no route)"
-		};
-	case HTTP_FAIL_CONNECT_TIMEOUT:
-		return (struct transport_words){
-			IR_ERR_TIMEOUT, "did not accept a connection in time (timeouts.connect)"
-		};
-	case HTTP_FAIL_TLS:
-		return (struct transport_words){
-			IR_ERR_UPSTREAM,
-			"failed the TLS handshake or its certificate is not trusted"
-		};
-	case HTTP_FAIL_TLS_TIMEOUT:
-		return (struct transport_words){
-			IR_ERR_TIMEOUT, "did not finish the TLS handshake in time (timeouts.tls)"
-		};
-	case HTTP_FAIL_FIRST_BYTE_TIMEOUT:
-		return (struct transport_words){ IR_ERR_TIMEOUT,
-						 "did not answer in time (timeouts.first_byte)" };
-	case HTTP_FAIL_IDLE_TIMEOUT:
-		return (struct transport_words){
-			IR_ERR_TIMEOUT,
-			"stopped sending in the middle of its answer (timeouts.idle)"
-		};
-	case HTTP_FAIL_WRITE:
-	case HTTP_FAIL_RESET:
-		return (struct transport_words){ IR_ERR_UPSTREAM, "reset the connection" };
-	case HTTP_FAIL_EOF:
-		return (struct transport_words){
-			IR_ERR_UPSTREAM, "closed the connection before its answer was whole"
-		};
-	case HTTP_FAIL_PROTOCOL:
-		return (struct transport_words){ IR_ERR_UPSTREAM,
-						 "did not answer in proper HTTP/1.1" };
-	case HTTP_FAIL_ENCODING:
-		return (struct transport_words){ IR_ERR_UPSTREAM,
-						 "sent a Content-Encoding that cannot be read" };
-	case HTTP_FAIL_NOMEM:
-		break;
-	}
-	return (struct transport_words){ IR_ERR_UNAVAILABLE,
-					 "could not be asked: the gateway is out of memory" };
-}
 
 static void call_error(void *user, enum http_failure f, struct str detail)
 {
 	struct attempt *t = user;
-	struct transport_words w = transport_words(f);
 
 	if (t->over)
 		return;
 	attempt_over(t);
 	if (t->detached)
 		return;
-	t->ev.on_fail(t->user, &(struct attempt_fail){
-				       .kind = ATTEMPT_TRANSPORT,
-				       .http = f,
-				       .name = http_failure_name(f),
-				       .detail = detail,
-				       .error = { .kind = w.error,
-						  .message = account_says(t, w.what),
-						  .retry_after_ms = -1 },
-			       });
+	t->ev.on_fail(t->user,
+		      &(struct attempt_fail){
+			      .kind = ATTEMPT_TRANSPORT,
+			      .http = f,
+			      .name = http_failure_name(f),
+			      .detail = detail,
+			      .error = { .kind = transport_words[f].kind,
+					 .message = account_says(t, transport_words[f].what),
+					 .retry_after_ms = -1 },
+		      });
 }
 
 static const struct http_call_events call_events = {
@@ -452,6 +340,15 @@ struct attempt *attempt_start(const struct attempt_options *o, const struct atte
 		.relay = o->relay,
 		.client = o->client_head,
 	};
+	struct answer_reader_options r = {
+		.stream = o->stream,
+		.framing = o->framing,
+		.max_frame = o->snapshot->max_event,
+		.max_body = o->snapshot->max_response,
+		.on_stream = on_stream,
+		.on_frame = on_frame,
+		.user = t,
+	};
 
 	if (!t) {
 		struct buf body = o->body;
@@ -468,8 +365,7 @@ struct attempt *attempt_start(const struct attempt_options *o, const struct atte
 	t->user = user;
 	t->fields.retry_after_ms = -1;
 	list_init(&t->in_detached);
-	buf_init(&t->body, o->snapshot->max_response);
-	framer_init(&t->framer, o->framing, o->snapshot->max_event);
+	answer_reader_init(&t->reader, &r);
 	if (o->account->kind->prepare(a, &p, &t->prepared, reterr) != RC_OK ||
 	    begin(t, reterr) != RC_OK) {
 		engine_release(t->lease);
@@ -516,7 +412,7 @@ void attempt_resume(struct attempt *t)
 
 enum framing attempt_framing(const struct attempt *t)
 {
-	return t->framer.framing;
+	return t->reader.framer.framing;
 }
 
 struct arena *attempt_arena(struct attempt *t)
