@@ -7,6 +7,7 @@
 #include "ir/fold.h"
 #include "ir/forced_tool.h"
 #include "ir/grammar.h"
+#include "ir/prefill.h"
 #include "ir/request.h"
 #include "policy/auth.h"
 #include "protocols/protocol.h"
@@ -38,6 +39,7 @@ struct pump {
 	struct protocol_encoder *encoder;
 	struct ir_grammar grammar;
 	struct ir_forced_tool forced;
+	struct ir_prefill prefill;
 	struct ir_fold fold;
 	struct ir_sink sink;   /* the pump's own: after grammar and forced tool */
 	struct buf held;       /* what the client would get, before the commit */

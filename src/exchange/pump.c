@@ -142,6 +142,10 @@ static int set_up_translation(struct exchange *x)
 			return RC_NOMEM;
 		first = &p->forced.sink;
 	}
+	if (x->ir && (x->target->account->quirks & QUIRK_REPEATS_PREFILL)) {
+		ir_prefill_init(&p->prefill, ir_prefill_words(x->ir), first);
+		first = &p->prefill.sink;
+	}
 	ir_grammar_init(&p->grammar, first);
 	d.sink = &p->grammar.sink;
 	p->decoder = x->target->protocol->decoder_new(&d);

@@ -1,6 +1,6 @@
 /* providers/local.c - a llama-server child of ours, on a Unix socket that the engine makes when it starts one.
  *
- * llama-server does not hold a model to `tool_choice`, but does hold it to a schema; hence the quirk. No key: the
+ * llama-server does not hold a model to `tool_choice`, but does hold it to a schema; hence the first quirk. No key: the
  * socket's folder is ours alone. */
 #include "providers/compose.h"
 
@@ -35,7 +35,7 @@ static int prepare(struct arena *a, const struct prepare_options *o, struct upst
 const struct provider provider_local = {
 	.name = "local",
 	.quirks = QUIRK_FORCED_TOOL_AS_SCHEMA | QUIRK_NO_DEVELOPER_ROLE | QUIRK_TOP_K |
-		  QUIRK_MAX_TOKENS,
+		  QUIRK_MAX_TOKENS | QUIRK_REPEATS_PREFILL,
 	.speaks = speaks,
 	.prepare = prepare,
 };

@@ -189,6 +189,19 @@ def test_a_tool_result_is_taken_back(claude):
     assert second.content and second.stop_reason in ("max_tokens", "end_turn")
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_trap_045_a_prefill_is_gone_on_from_and_not_repeated(claude, stream):
+    words = "The capital of France is"
+    request = {"model": "small", "max_tokens": 6, "extra_body": {"temperature": 0}, "messages": [
+        {"role": "user", "content": "What is the capital of France?"}, {"role": "assistant", "content": words}]}
+    if stream:
+        with claude.stream(**request) as events:
+            message = events.get_final_message()
+    else:
+        message = claude.create(**request)
+    assert message.content[0].text and not message.content[0].text.startswith(words)
+
+
 # ---- structured output, counting ---------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
