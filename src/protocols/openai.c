@@ -169,6 +169,40 @@ int oc_read_extras(const struct oc_reader *r, const json *root, const struct oc_
 	return RC_OK;
 }
 
+int oc_read_stop(const struct oc_reader *r, const json *v, struct ir_request *q)
+{
+	struct oc_path at = { "stop" };
+	struct json_iter it = json_iter(v);
+
+	if (!json_is_str(v) && !json_is_arr(v))
+		return oc_refuse_type(r, &at, "a string or an array of strings", v);
+	q->stop = arena_array(r->arena, json_len(v) + 1, sizeof(*q->stop));
+	if (!q->stop)
+		return oc_nomem(r);
+	if (json_is_str(v)) { /* trap 71 */
+		q->stop[q->n_stop++] = json_str(v);
+		return RC_OK;
+	}
+	while (json_next(&it)) {
+		struct oc_path p = oc_path_index(&at, q->n_stop);
+
+		if (!json_is_str(it.val))
+			return oc_refuse_type(r, &p, "a string", it.val);
+		q->stop[q->n_stop++] = json_str(it.val);
+	}
+	return RC_OK;
+}
+
+int oc_read_stream_options(const struct oc_reader *r, const json *v, struct ir_request *q)
+{
+	const struct oc_path at = { "stream_options" };
+
+	if (!json_is_obj(v))
+		return oc_refuse_type(r, &at, "an object", v);
+	q->include_usage = json_bool(json_get(v, STR("include_usage")), false);
+	return RC_OK;
+}
+
 /* --- tools --- */
 
 int oc_read_function(const struct oc_reader *r, const json *f, const struct oc_path *at,

@@ -3,6 +3,7 @@
  *	openai.c         reading requests: where we are, parts, calls; which schemas may be strict
  *	openai_errors.c  errors in OpenAI's words, and out of everybody's
  *	openai_names.c   ids and names within OpenAI's limits
+ *	openai_usage.c   token counts and finish reasons
  */
 #ifndef GW_PROTOCOLS_OPENAI_H
 #define GW_PROTOCOLS_OPENAI_H
@@ -72,6 +73,11 @@ int oc_read_members(const struct oc_reader *r, const json *root, const struct oc
 int oc_read_extras(const struct oc_reader *r, const json *root, const struct oc_member *members,
 		   unsigned n, struct ir_request *q) MUST_CHECK;
 
+/* `stop`: a string or a list of strings. */
+int oc_read_stop(const struct oc_reader *r, const json *v, struct ir_request *q) MUST_CHECK;
+int oc_read_stream_options(const struct oc_reader *r, const json *v, struct ir_request *q)
+	MUST_CHECK;
+
 /* {"name","description","parameters","strict"} of a function tool. */
 int oc_read_function(const struct oc_reader *r, const json *f, const struct oc_path *at,
 		     struct ir_tool *ret) MUST_CHECK;
@@ -100,6 +106,19 @@ int oc_read_arguments(const struct oc_reader *r, const json *v, const struct oc_
 void oc_name_results(struct ir_request *q);
 /* Trap 83: OpenAI answers 400 to `strict` on a schema that is not. */
 bool oc_may_be_strict(struct arena *a, struct str schema);
+
+/* --- openai_usage.c --- */
+
+/* Takes over what a vendor's `usage` object says; members it leaves out keep their value (trap 118). */
+void oc_usage_read(const json *usage, struct ir_usage *io);
+/* The same from the text that begins with the object, without a tree: for relayed answers. */
+void oc_usage_glance(struct str text, struct ir_usage *io);
+/* The object with every number the SDKs type, 0 when unknown (trap 119). */
+void oc_usage_write(struct jw *w, const struct ir_usage *u);
+
+/* IR_STOP_END for one nobody knows (trap 105). *ret_failed: the vendor says "error" this way. */
+enum ir_stop oc_stop_parse(struct str reason, bool *ret_failed);
+const char *oc_stop_name(enum ir_stop s);
 
 /* --- openai_names.c --- */
 

@@ -8,9 +8,9 @@
  *	response_decode.c  upstream answer -> events      (blocks in blocks.c)
  *	response_encode.c  events -> client answer
  *	embeddings.c       the Embeddings API, both ways
- *	names.c, usage.c, models.c
+ *	names.c, models.c
  *
- * What it shares with OpenAI's other formats (errors, names, paths) is in protocols/openai.h.
+ * What it shares with OpenAI's other formats (errors, names, paths, usage) is in protocols/openai.h.
  */
 #ifndef GW_PROTOCOLS_OPENAI_CHAT_H
 #define GW_PROTOCOLS_OPENAI_CHAT_H
@@ -22,19 +22,6 @@
 
 /* True when `origin` (a part's, tool's or request's) is this protocol. */
 bool oc_minted(const char *origin);
-
-/* --- usage.c --- */
-
-/* Takes over what a vendor's `usage` object says; members it leaves out keep their value (trap 118). */
-void oc_usage_read(const json *usage, struct ir_usage *io);
-/* The same from the text that begins with the object, without a tree: for relayed answers. */
-void oc_usage_glance(struct str text, struct ir_usage *io);
-/* The object with every number the SDKs type, 0 when unknown (trap 119). */
-void oc_usage_write(struct jw *w, const struct ir_usage *u);
-
-/* IR_STOP_END for one nobody knows (trap 105). *ret_failed: the vendor says "error" this way. */
-enum ir_stop oc_stop_parse(struct str reason, bool *ret_failed);
-const char *oc_stop_name(enum ir_stop s);
 
 /* --- names.c --- */
 

@@ -184,30 +184,6 @@ static int read_format(const struct oc_reader *r, const json *v, struct ir_reque
 	return q->format.schema.ptr ? RC_OK : oc_nomem(r);
 }
 
-static int read_stop(const struct oc_reader *r, const json *v, struct ir_request *q)
-{
-	struct oc_path at = { "stop" };
-	struct json_iter it = json_iter(v);
-
-	if (!json_is_str(v) && !json_is_arr(v))
-		return oc_refuse_type(r, &at, "a string or an array of strings", v);
-	q->stop = arena_array(r->arena, json_len(v) + 1, sizeof(*q->stop));
-	if (!q->stop)
-		return oc_nomem(r);
-	if (json_is_str(v)) { /* trap 71 */
-		q->stop[q->n_stop++] = json_str(v);
-		return RC_OK;
-	}
-	while (json_next(&it)) {
-		struct oc_path p = oc_path_index(&at, q->n_stop);
-
-		if (!json_is_str(it.val))
-			return oc_refuse_type(r, &p, "a string", it.val);
-		q->stop[q->n_stop++] = json_str(it.val);
-	}
-	return RC_OK;
-}
-
 static int read_effort(const struct oc_reader *r, const json *v, struct ir_request *q)
 {
 	const struct oc_path at = { "reasoning_effort" };
@@ -269,16 +245,6 @@ static int read_thinking(const struct oc_reader *r, const json *v, struct ir_req
 	return RC_OK;
 }
 
-static int read_stream_options(const struct oc_reader *r, const json *v, struct ir_request *q)
-{
-	const struct oc_path at = { "stream_options" };
-
-	if (!json_is_obj(v))
-		return oc_refuse_type(r, &at, "an object", v);
-	q->include_usage = json_bool(json_get(v, STR("include_usage")), false);
-	return RC_OK;
-}
-
 static int read_cache_control(const struct oc_reader *r, const json *v, struct ir_request *q)
 {
 	struct str ttl = json_str(json_get(v, STR("ttl")));
@@ -323,7 +289,7 @@ static int read_max_tokens(const struct oc_reader *r, const json *v, struct ir_r
 static const struct oc_member members[] = {
 	OC_MEMBER("model", OC_STRING, model),
 	OC_MEMBER("stream", OC_FLAG, stream),
-	OC_CALLS("stream_options", read_stream_options),
+	OC_CALLS("stream_options", oc_read_stream_options),
 	OC_CALLS("max_completion_tokens", read_max_completion),
 	OC_CALLS("max_tokens", read_max_tokens),
 	OC_MEMBER("temperature", OC_NUMBER, temperature),
@@ -336,7 +302,7 @@ static const struct oc_member members[] = {
 	OC_MEMBER("logprobs", OC_BOOL, logprobs),
 	OC_MEMBER("top_logprobs", OC_INTEGER, top_logprobs),
 	OC_MEMBER("store", OC_BOOL, store),
-	OC_CALLS("stop", read_stop),
+	OC_CALLS("stop", oc_read_stop),
 	OC_CALLS("tools", read_tools),
 	OC_CALLS("functions", read_functions),
 	OC_CALLS("tool_choice", read_tool_choice),

@@ -1,10 +1,9 @@
-/* protocols/openai_chat/usage.c - token counts and finish reasons, with the vendors' dialects of both.
+/* protocols/openai_usage.c - token counts and finish reasons, with the vendors' dialects of both.
  *
  * OpenAI's prompt_tokens include the cache and completion_tokens the reasoning, as ours do
  * (traps 115, 116); xAI alone counts reasoning beside the completion, which its total gives away. */
-#include "protocols/openai_chat/openai_chat.h"
-
 #include "protocols/glance.h"
+#include "protocols/openai.h"
 
 /* Beyond it a number is nonsense, and sums of such would overflow. */
 #define MOST_TOKENS (INT64_C(1) << 53)
