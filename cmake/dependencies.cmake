@@ -61,6 +61,7 @@ system_library(uv libuv>=1.38)
 system_library(fyaml libfyaml>=0.7)
 system_library(openssl openssl>=3.0)
 system_library(zlib zlib>=1.2)
+system_library(sqlite sqlite3>=3.35)
 
 dep_source(yyjson 0.10 yyjson_source)
 if(yyjson_source)

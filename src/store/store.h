@@ -1,0 +1,87 @@
+/* store/store.h - durable state: turns of conversations that outlive the request that made them.
+ *
+ * A turn is one answer and what was asked for it; a chain is a turn and all before it. A turn that another continues
+ * is kept, though no longer shown, as long as that other lives: a conversation does not lose its beginning to the clock.
+ *
+ * All calls are asynchronous and may come from any loop's thread: they go through a bounded queue to the one thread
+ * that owns the backend (store/backend.h), and the answer comes back to the caller's loop. The order of calls is kept.
+ * What a call hands in is copied.
+ */
+#ifndef GW_STORE_STORE_H
+#define GW_STORE_STORE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/str.h"
+#include "loop/loop.h"
+
+struct store;
+struct store_call; /* one call whose answer is awaited */
+
+struct stored_turn {
+	struct str id;       /* unique over all owners */
+	struct str owner;    /* who may see it; "" where nobody is told apart */
+	struct str previous; /* the turn it continues; absent: none */
+	int64_t created_s;   /* wall clock, as the next two */
+	int64_t expires_s;   /* not shown from then on */
+	int64_t alive_until_s; /* of an unfinished one: it is lost when nobody moved this on; 0: finished */
+	struct str answer; /* JSON: the resource */
+	struct str input;  /* JSON: the list of items that this turn added */
+	struct str events; /* the stream's text, to be resumed; absent: not kept */
+};
+
+struct store_options {
+	struct str path;   /* the SQLite file; absent: memory only */
+	size_t max_bytes;  /* of all that is kept; above it the oldest goes */
+	size_t max_queued; /* bytes of calls that wait; above it calls are refused */
+	uint64_t sweep_ms; /* between two looks for what has expired; 0: 30 s */
+};
+
+/* Opens the backend (blocks: at start-up only) and starts the thread. NULL and reterr when it cannot be used. */
+struct store *store_open(const struct store_options *o, struct err *reterr) MUST_CHECK;
+/* Carries out what is queued, ends the thread, frees. No call may be awaited any more by a loop that will not run on:
+ * answers that are on their way still come to it. NULL is a no-op. */
+void store_close(struct store *s);
+/* "sqlite" or "memory". */
+const char *store_kind(const struct store *s);
+
+struct store_answer {
+	int rc; /* RC_OK; RC_NOTFOUND: no such turn, or another's; RC_IO, RC_NOMEM, RC_TOOBIG: see err */
+	struct err err;
+	struct stored_turn *
+		turns; /* get: one; chain: oldest first, without events. They live until the callback returns. */
+	unsigned n;
+};
+typedef void (*store_done)(void *user, const struct store_answer *a);
+
+/* Who wants the answer; `done` runs once on `loop`, never inside the call. */
+struct store_wish {
+	struct loop *loop;
+	store_done done;
+	void *user;
+};
+
+/* All of these: RC_OK when the call is queued, RC_NOMEM, or RC_TOOBIG when too much waits already. `wish` may be NULL where
+ * nobody waits; a failure is then logged. *ret (may be NULL) is for store_cancel(). */
+
+/* Adds or replaces. */
+int store_put(struct store *s, const struct stored_turn *t, const struct store_wish *wish,
+	      struct store_call **ret) MUST_CHECK;
+/* Moves alive_until_s of an unfinished turn on. */
+int store_beat(struct store *s, struct str owner, struct str id, int64_t alive_until_s) MUST_CHECK;
+int store_get(struct store *s, struct str owner, struct str id, const struct store_wish *wish,
+	      struct store_call **ret) MUST_CHECK;
+/* The turn and all before it. RC_TOOBIG in the answer: together they are longer than max_bytes. RC_NOTFOUND also when
+ * one of those before is gone. */
+int store_chain(struct store *s, struct str owner, struct str id, size_t max_bytes,
+		const struct store_wish *wish, struct store_call **ret) MUST_CHECK;
+/* Not shown from now on; its bytes go when no other turn continues it. */
+int store_remove(struct store *s, struct str owner, struct str id, const struct store_wish *wish,
+		 struct store_call **ret) MUST_CHECK;
+
+/* The answer is not wanted any more: `done` will not run. From the wish's own loop, before `done` ran. */
+void store_cancel(struct store_call *c);
+
+#endif

@@ -1,0 +1,541 @@
+/* tests/unit/store/test_store.c - mirrors src/store/: every backend keeps the same promises, the queue keeps order
+ * and bounds, and a file that cannot be used is said to be so. */
+#include "rig.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "store/store.h"
+
+/* --- a store on a loop --- */
+
+struct fixture {
+	struct rig rig;
+	struct store *store;
+	char dir[64], path[128];
+	bool in_file;
+	/* the last answer */
+	bool answered;
+	int rc;
+	unsigned n;
+	char text[512]; /* id=answer/input/events; of each turn */
+	int64_t alive_until_s;
+};
+
+static void take(void *user, const struct store_answer *a)
+{
+	struct fixture *f = user;
+	size_t at = 0;
+
+	f->answered = true;
+	f->rc = a->rc;
+	f->n = a->rc == RC_OK ? a->n : 0;
+	f->text[0] = '\0';
+	for (unsigned i = 0; i < f->n; i++) {
+		const struct stored_turn *t = &a->turns[i];
+
+		at += (size_t)snprintf(f->text + at, sizeof(f->text) - at, "%.*s=%.*s/%.*s/%.*s;",
+				       STR_ARG(t->id), STR_ARG(t->answer), STR_ARG(t->input),
+				       STR_ARG(t->events));
+		f->alive_until_s = t->alive_until_s;
+	}
+}
+
+static void open_with(struct fixture *f, size_t max_bytes)
+{
+	struct store_options o = { .path = f->in_file ? str_from(f->path) : STR_NONE,
+				   .max_bytes = max_bytes,
+				   .max_queued = 1 << 20,
+				   .sweep_ms = 20 };
+	struct err e = { 0 };
+
+	f->store = store_open(&o, &e);
+	if (!f->store)
+		fail_msg("%s", e.msg);
+}
+
+static void set_up(struct fixture *f, bool in_file)
+{
+	*f = (struct fixture){ .in_file = in_file };
+	rig_init(&f->rig);
+	(void)snprintf(f->dir, sizeof(f->dir), "/tmp/gw-store-XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	(void)snprintf(f->path, sizeof(f->path), "%s/deep/state.db", f->dir);
+	open_with(f, 1 << 20);
+}
+
+static void tear_down(struct fixture *f)
+{
+	static const char *const names[] = { "/deep/state.db", "/deep/state.db-wal",
+					     "/deep/state.db-shm", "/deep", "" };
+	char path[256];
+
+	store_close(f->store);
+	rig_done(&f->rig);
+	for (unsigned i = 0; i < 5; i++) {
+		(void)snprintf(path, sizeof(path), "%s%s", f->dir, names[i]);
+		(void)remove(path);
+	}
+}
+
+/* Each test that every backend must pass runs on both. */
+#define ON_BOTH(name)                         \
+	static void name(void **state)        \
+	{                                     \
+		struct fixture f;             \
+                                              \
+		(void)state;                  \
+		for (int i = 0; i < 2; i++) { \
+			set_up(&f, i == 1);   \
+			check_##name(&f);     \
+			tear_down(&f);        \
+		}                             \
+	}
+
+static struct store_wish wish(struct fixture *f)
+{
+	f->answered = false;
+	return (struct store_wish){ .loop = &f->rig.loop, .done = take, .user = f };
+}
+
+static struct stored_turn turn(const char *id, const char *owner, const char *previous)
+{
+	int64_t now = clock_wall_s();
+
+	return (struct stored_turn){ .id = str_from(id),
+				     .owner = str_from(owner),
+				     .previous = str_from(previous),
+				     .created_s = now,
+				     .expires_s = now + 3600,
+				     .answer = str_from(id),
+				     .input = STR("in"),
+				     .events = STR_NONE };
+}
+
+static int put(struct fixture *f, struct stored_turn t)
+{
+	struct store_wish w = wish(f);
+
+	assert_int_equal(store_put(f->store, &t, &w, NULL), RC_OK);
+	RUN_UNTIL(&f->rig, f->answered);
+	return f->rc;
+}
+
+static int get(struct fixture *f, const char *owner, const char *id)
+{
+	struct store_wish w = wish(f);
+
+	assert_int_equal(store_get(f->store, str_from(owner), str_from(id), &w, NULL), RC_OK);
+	RUN_UNTIL(&f->rig, f->answered);
+	return f->rc;
+}
+
+static int chain_within(struct fixture *f, const char *owner, const char *id, size_t max)
+{
+	struct store_wish w = wish(f);
+
+	assert_int_equal(store_chain(f->store, str_from(owner), str_from(id), max, &w, NULL),
+			 RC_OK);
+	RUN_UNTIL(&f->rig, f->answered);
+	return f->rc;
+}
+
+static int chain(struct fixture *f, const char *owner, const char *id)
+{
+	return chain_within(f, owner, id, 1 << 20);
+}
+
+static int delete (struct fixture *f, const char *owner, const char *id)
+{
+	struct store_wish w = wish(f);
+
+	assert_int_equal(store_remove(f->store, str_from(owner), str_from(id), &w, NULL), RC_OK);
+	RUN_UNTIL(&f->rig, f->answered);
+	return f->rc;
+}
+
+/* --- what every backend promises --- */
+
+static void check_what_was_put_is_got(struct fixture *f)
+{
+	struct stored_turn t = turn("a", "ann", NULL);
+
+	t.answer = STR("{\"x\":\"\xc3\xa9\"}");
+	t.events = STR("ev\0en");
+	assert_int_equal(put(f, t), RC_OK);
+	assert_int_equal(get(f, "ann", "a"), RC_OK);
+	assert_string_equal(f->text, "a={\"x\":\"\xc3\xa9\"}/in/ev;");
+	assert_int_equal(get(f, "ann", "b"), RC_NOTFOUND);
+	t.answer = STR("{}");
+	t.events = STR_NONE;
+	assert_int_equal(put(f, t), RC_OK);
+	assert_int_equal(get(f, "ann", "a"), RC_OK);
+	assert_string_equal(f->text, "a={}/in/;");
+}
+ON_BOTH(what_was_put_is_got)
+
+static void check_another_owner_finds_nothing(struct fixture *f)
+{
+	assert_int_equal(put(f, turn("a", "ann", NULL)), RC_OK);
+	assert_int_equal(get(f, "bob", "a"), RC_NOTFOUND);
+	assert_int_equal(chain(f, "bob", "a"), RC_NOTFOUND);
+	assert_int_equal(delete (f, "bob", "a"), RC_NOTFOUND);
+	assert_int_equal(get(f, "", "a"), RC_NOTFOUND);
+	assert_int_equal(put(f, turn("a", "bob", NULL)), RC_INVALID);
+	/* one that names another's as its own past */
+	assert_int_equal(put(f, turn("b", "bob", "a")), RC_OK);
+	assert_int_equal(chain(f, "bob", "b"), RC_NOTFOUND);
+	assert_int_equal(get(f, "ann", "a"), RC_OK);
+}
+ON_BOTH(another_owner_finds_nothing)
+
+static void check_trap_096_a_chain_comes_oldest_first(struct fixture *f)
+{
+	assert_int_equal(put(f, turn("a", "", NULL)), RC_OK);
+	assert_int_equal(put(f, turn("b", "", "a")), RC_OK);
+	assert_int_equal(put(f, turn("c", "", "b")), RC_OK);
+	assert_int_equal(put(f, turn("d", "", "b")), RC_OK);
+	assert_int_equal(chain(f, "", "c"), RC_OK);
+	assert_string_equal(f->text, "a=a/in/;b=b/in/;c=c/in/;");
+	assert_int_equal(chain(f, "", "d"), RC_OK);
+	assert_string_equal(f->text, "a=a/in/;b=b/in/;d=d/in/;");
+	assert_int_equal(chain_within(f, "", "c", 8), RC_TOOBIG);
+	assert_int_equal(chain_within(f, "", "c", 9), RC_OK);
+	assert_int_equal(put(f, turn("y", "", "gone")), RC_OK);
+	assert_int_equal(chain(f, "", "y"), RC_NOTFOUND);
+}
+ON_BOTH(trap_096_a_chain_comes_oldest_first)
+
+static void check_a_chain_that_bites_its_tail_ends(struct fixture *f)
+{
+	assert_int_equal(put(f, turn("a", "", "b")), RC_OK);
+	assert_int_equal(put(f, turn("b", "", "a")), RC_OK);
+	assert_int_equal(chain(f, "", "a"), RC_TOOBIG);
+}
+ON_BOTH(a_chain_that_bites_its_tail_ends)
+
+static void check_what_has_expired_is_gone_but_for_those_who_continue_it(struct fixture *f)
+{
+	struct stored_turn t = turn("a", "", NULL);
+
+	t.expires_s = clock_wall_s() + 1;
+	assert_int_equal(put(f, t), RC_OK);
+	assert_int_equal(put(f, turn("b", "", "a")), RC_OK);
+	for (uint64_t until = now_ms() + GUARD_MS; get(f, "", "a") == RC_OK;)
+		assert_true(now_ms() < until);
+	assert_int_equal(chain(f, "", "a"), RC_NOTFOUND);
+	for (uint64_t until = now_ms() + 100; now_ms() < until;) /* several sweeps */
+		assert_int_equal(chain(f, "", "b"), RC_OK);
+	assert_string_equal(f->text, "a=a/in/;b=b/in/;");
+	t.id = STR("z");
+	assert_int_equal(put(f, t), RC_OK);
+	t.id = STR("y");
+	t.previous = STR("z");
+	assert_int_equal(put(f, t), RC_OK);
+	/* swept away: its id may be another's */
+	t.owner = STR("bob");
+	t.previous = STR_NONE;
+	for (uint64_t until = now_ms() + GUARD_MS; put(f, t) != RC_OK;)
+		assert_true(now_ms() < until);
+}
+ON_BOTH(what_has_expired_is_gone_but_for_those_who_continue_it)
+
+static void check_a_removed_turn_goes_when_nothing_continues_it(struct fixture *f)
+{
+	assert_int_equal(put(f, turn("a", "", NULL)), RC_OK);
+	assert_int_equal(put(f, turn("b", "", "a")), RC_OK);
+	assert_int_equal(delete (f, "", "a"), RC_OK);
+	assert_int_equal(delete (f, "", "a"), RC_NOTFOUND);
+	assert_int_equal(get(f, "", "a"), RC_NOTFOUND);
+	assert_int_equal(chain(f, "", "b"), RC_OK);
+	assert_int_equal(f->n, 2);
+	assert_int_equal(delete (f, "", "b"), RC_OK);
+	/* both are really gone: their ids are free for others */
+	assert_int_equal(put(f, turn("a", "bob", NULL)), RC_OK);
+	assert_int_equal(put(f, turn("b", "bob", NULL)), RC_OK);
+}
+ON_BOTH(a_removed_turn_goes_when_nothing_continues_it)
+
+static void check_only_an_unfinished_turn_is_kept_alive(struct fixture *f)
+{
+	struct stored_turn t = turn("a", "", NULL);
+
+	assert_int_equal(put(f, t), RC_OK);
+	assert_int_equal(store_beat(f->store, t.owner, t.id, 77), RC_OK);
+	assert_int_equal(get(f, "", "a"), RC_OK);
+	assert_int_equal(f->alive_until_s, 0);
+	t.alive_until_s = 5;
+	assert_int_equal(put(f, t), RC_OK);
+	assert_int_equal(store_beat(f->store, STR("bob"), t.id, 66), RC_OK);
+	assert_int_equal(get(f, "", "a"), RC_OK);
+	assert_int_equal(f->alive_until_s, 5);
+	assert_int_equal(store_beat(f->store, t.owner, t.id, 77), RC_OK);
+	assert_int_equal(get(f, "", "a"), RC_OK);
+	assert_int_equal(f->alive_until_s, 77);
+}
+ON_BOTH(only_an_unfinished_turn_is_kept_alive)
+
+static void check_the_oldest_makes_room(struct fixture *f)
+{
+	static char long_text[20000];
+	struct stored_turn t;
+	char id[8];
+	unsigned left = 0;
+
+	memset(long_text, 'x', sizeof(long_text));
+	store_close(f->store);
+	open_with(f, 500000);
+	for (int i = 0; i < 60; i++) {
+		(void)snprintf(id, sizeof(id), "t%d", i);
+		t = turn(id, "", NULL);
+		t.expires_s += i;
+		t.answer = (struct str){ long_text, sizeof(long_text) };
+		assert_int_equal(put(f, t), RC_OK);
+	}
+	assert_int_equal(get(f, "", "t0"), RC_NOTFOUND);
+	assert_int_equal(get(f, "", "t59"), RC_OK);
+	for (int i = 0; i < 60; i++) {
+		(void)snprintf(id, sizeof(id), "t%d", i);
+		left += get(f, "", id) == RC_OK;
+	}
+	assert_true(left >= 8 && left <= 25);
+	t.answer = (struct str){ long_text, sizeof(long_text) };
+	store_close(f->store);
+	open_with(f, 10000);
+	assert_int_equal(put(f, t), RC_TOOBIG);
+}
+ON_BOTH(the_oldest_makes_room)
+
+/* --- the queue --- */
+
+static void a_cancelled_call_does_not_come_back(void **state)
+{
+	struct fixture f;
+	struct store_call *c = NULL;
+	struct store_wish w;
+
+	(void)state;
+	set_up(&f, false);
+	w = wish(&f);
+	assert_int_equal(store_get(f.store, STR(""), STR("a"), &w, &c), RC_OK);
+	store_cancel(c);
+	store_close(f.store);
+	f.store = NULL;
+	rig_settle(&f.rig, 5);
+	assert_false(f.answered);
+	tear_down(&f);
+}
+
+static void too_much_that_waits_is_refused(void **state)
+{
+	static char long_text[300000];
+	struct fixture f;
+	struct stored_turn t = turn("a", "", NULL);
+	int rc = RC_OK;
+
+	(void)state;
+	memset(long_text, 'x', sizeof(long_text));
+	set_up(&f, true);
+	t.answer = (struct str){ long_text, sizeof(long_text) };
+	for (int i = 0; i < 10000 && rc == RC_OK; i++)
+		rc = store_put(f.store, &t, NULL, NULL);
+	assert_int_equal(rc, RC_TOOBIG);
+	store_close(f.store); /* and what was taken is carried out */
+	open_with(&f, 1 << 20);
+	assert_int_equal(get(&f, "", "a"), RC_OK);
+	tear_down(&f);
+}
+
+enum { THREADS = 3, PUTS = 40 };
+
+struct writer {
+	struct fixture *f;
+	uv_thread_t thread;
+	int number;
+};
+
+static void write_many(void *arg)
+{
+	struct writer *w = arg;
+	char id[16];
+
+	for (int i = 0; i < PUTS; i++) {
+		struct stored_turn t;
+
+		(void)snprintf(id, sizeof(id), "w%d-%d", w->number, i);
+		t = turn(id, "", NULL);
+		if (store_put(w->f->store, &t, NULL, NULL) != RC_OK)
+			abort();
+	}
+	arena_thread_done();
+}
+
+static void threads_share_a_store_and_its_close_finishes_the_queue(void **state)
+{
+	struct writer writers[THREADS];
+	struct fixture f;
+	char id[16];
+
+	(void)state;
+	set_up(&f, true);
+	for (int i = 0; i < THREADS; i++) {
+		writers[i] = (struct writer){ .f = &f, .number = i };
+		assert_int_equal(uv_thread_create(&writers[i].thread, write_many, &writers[i]), 0);
+	}
+	for (int i = 0; i < THREADS; i++)
+		uv_thread_join(&writers[i].thread);
+	store_close(f.store);
+	open_with(&f, 1 << 20); /* the file again: nothing was lost */
+	assert_string_equal(store_kind(f.store), "sqlite");
+	for (int i = 0; i < THREADS; i++) {
+		for (int k = 0; k < PUTS; k++) {
+			(void)snprintf(id, sizeof(id), "w%d-%d", i, k);
+			assert_int_equal(get(&f, "", id), RC_OK);
+		}
+	}
+	tear_down(&f);
+}
+
+/* --- the file --- */
+
+static void refuses(struct fixture *f, const char *what)
+{
+	struct store_options o = { .path = str_from(f->path), .max_bytes = 1 << 20 };
+	struct err e = { 0 };
+
+	assert_null(store_open(&o, &e));
+	if (str_find(str_from(e.msg), str_from(what)) < 0)
+		fail_msg("\"%s\" does not say \"%s\"", e.msg, what);
+}
+
+static void the_file_is_its_users_alone(void **state)
+{
+	struct fixture f;
+	struct stat st;
+	char wal[160];
+
+	(void)state;
+	set_up(&f, true);
+	assert_int_equal(put(&f, turn("a", "", NULL)), RC_OK);
+	assert_int_equal(stat(f.path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	(void)snprintf(wal, sizeof(wal), "%s-wal", f.path);
+	assert_int_equal(stat(wal, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	tear_down(&f);
+}
+
+static void overwrite(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+}
+
+static void a_file_that_is_no_store_is_left_alone(void **state)
+{
+	struct fixture f;
+	struct stat st;
+
+	(void)state;
+	set_up(&f, true);
+	store_close(f.store);
+	f.store = NULL;
+	overwrite(f.path,
+		  "This is somebody's diary, and it is longer than the head of a database.");
+	refuses(&f, "move it away");
+	assert_int_equal(stat(f.path, &st), 0);
+	assert_true(st.st_size > 60);
+	tear_down(&f);
+}
+
+static void a_file_of_a_later_version_is_refused(void **state)
+{
+	struct fixture f;
+	sqlite3 *db;
+
+	(void)state;
+	set_up(&f, true);
+	store_close(f.store);
+	f.store = NULL;
+	assert_int_equal(sqlite3_open(f.path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 99", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	refuses(&f, "later version");
+	tear_down(&f);
+}
+
+static void a_folder_that_cannot_be_made_is_said(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	set_up(&f, false);
+	(void)snprintf(f.path, sizeof(f.path), "/proc/none/state.db");
+	refuses(&f, "cannot be opened");
+	tear_down(&f);
+}
+
+static void set_file_limit(rlim_t bytes)
+{
+	struct rlimit r;
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &r), 0);
+	r.rlim_cur = bytes;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &r), 0);
+}
+
+/* A disk that takes no more, as far as a process without a disk of its own can have one. */
+static void a_full_disk_fails_the_call_and_not_the_store(void **state)
+{
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+	struct fixture f;
+	struct stored_turn t = turn("big", "", NULL);
+	static char long_text[400000];
+
+	(void)state;
+	memset(long_text, 'x', sizeof(long_text));
+	sigaction(SIGXFSZ, &ignore, NULL);
+	set_up(&f, true);
+	assert_int_equal(put(&f, turn("a", "", NULL)), RC_OK);
+	t.answer = (struct str){ long_text, sizeof(long_text) };
+	set_file_limit(200000);
+	assert_int_equal(put(&f, t), RC_IO);
+	set_file_limit(RLIM_INFINITY);
+	assert_int_equal(get(&f, "", "big"), RC_NOTFOUND);
+	assert_int_equal(get(&f, "", "a"), RC_OK);
+	assert_int_equal(put(&f, turn("b", "", "a")), RC_OK);
+	assert_int_equal(chain(&f, "", "b"), RC_OK);
+	tear_down(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_was_put_is_got),
+		cmocka_unit_test(another_owner_finds_nothing),
+		cmocka_unit_test(trap_096_a_chain_comes_oldest_first),
+		cmocka_unit_test(a_chain_that_bites_its_tail_ends),
+		cmocka_unit_test(what_has_expired_is_gone_but_for_those_who_continue_it),
+		cmocka_unit_test(a_removed_turn_goes_when_nothing_continues_it),
+		cmocka_unit_test(only_an_unfinished_turn_is_kept_alive),
+		cmocka_unit_test(the_oldest_makes_room),
+		cmocka_unit_test(a_cancelled_call_does_not_come_back),
+		cmocka_unit_test(too_much_that_waits_is_refused),
+		cmocka_unit_test(threads_share_a_store_and_its_close_finishes_the_queue),
+		cmocka_unit_test(the_file_is_its_users_alone),
+		cmocka_unit_test(a_file_that_is_no_store_is_left_alone),
+		cmocka_unit_test(a_file_of_a_later_version_is_refused),
+		cmocka_unit_test(a_folder_that_cannot_be_made_is_said),
+		cmocka_unit_test(a_full_disk_fails_the_call_and_not_the_store),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
