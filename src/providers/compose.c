@@ -114,7 +114,11 @@ void compose_start(struct compose *c, struct arena *a, const struct prepare_opti
 {
 	struct str id = o->client ? http_field_get(o->client, STR("x-request-id")) : STR_NONE;
 
-	*c = (struct compose){ .arena = a, .o = o, .ret = ret, .reterr = reterr };
+	*c = (struct compose){ .arena = a,
+			       .o = o,
+			       .ret = ret,
+			       .reterr = reterr,
+			       .base = o->account->origin.base_path };
 	*ret = (struct upstream_request){ .method = method };
 	for (unsigned i = 0; i < o->account->n_headers; i++)
 		add(c, o->account->headers[i].name, o->account->headers[i].value);
@@ -149,10 +153,9 @@ void compose_path(struct compose *c, const char *root, const char *path, struct 
 		  const char *query)
 {
 	struct str encoded = str_present(segment) ? encode_segment(c, segment) : STR("");
-	const struct str parts[] = {
-		c->o->account->origin.base_path,           str_from(root), str_from(path),
-		str_present(segment) ? STR("/") : STR(""), encoded,        str_from(query)
-	};
+	const struct str parts[] = { c->base,        str_from(root),
+				     str_from(path), str_present(segment) ? STR("/") : STR(""),
+				     encoded,        str_from(query) };
 	enum { N_PARTS = sizeof(parts) / sizeof(parts[0]) };
 	size_t len = 0;
 	char *to;

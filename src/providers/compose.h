@@ -14,6 +14,7 @@ struct compose {
 	const struct prepare_options *o;
 	struct upstream_request *ret;
 	struct err *reterr;
+	struct str base; /* path that all others stand below; the account's own unless changed */
 	int rc;
 };
 

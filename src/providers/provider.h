@@ -80,6 +80,7 @@ struct prepare_options {
 	bool stream;
 	enum framing framing; /* of the stream that is asked for */
 	bool relay;           /* the client speaks the same protocol */
+	struct str body;      /* what goes up, for kinds whose path depends on it */
 	const struct http_head
 		*client; /* the client's head: fields on the allow-list are taken from it (R20) */
 };

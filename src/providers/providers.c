@@ -29,6 +29,12 @@ static const struct {
 	{ "grok", "xai" },
 	{ "lm-studio", "lmstudio" },
 	{ "llama.cpp", "llamacpp" },
+	{ "llama-server", "llamacpp" },
+	{ "dashscope", "qwen" },
+	{ "kimi", "moonshot" },
+	{ "glm", "zhipu" },
+	{ "bigmodel", "zhipu" },
+	{ "z.ai", "zai" },
 	{ "together-ai", "together" },
 	{ "fireworks-ai", "fireworks" },
 };

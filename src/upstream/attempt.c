@@ -338,6 +338,7 @@ struct attempt *attempt_start(const struct attempt_options *o, const struct atte
 		.stream = o->stream,
 		.framing = o->framing,
 		.relay = o->relay,
+		.body = buf_str(&o->body),
 		.client = o->client_head,
 	};
 	struct answer_reader_options r = {

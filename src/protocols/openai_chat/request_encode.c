@@ -274,10 +274,59 @@ static enum ir_effort nearest_effort(const struct request_target *t, int64_t bud
 	return best;
 }
 
+/* Does the caller want reasoning? Unset: it says nothing about it. */
+static enum ir_tri wants_reasoning(const struct ir_reasoning *g)
+{
+	if (g->thinking == IR_THINKING_DISABLED || g->effort == IR_EFFORT_NONE)
+		return IR_FALSE;
+	if (g->thinking != IR_THINKING_UNSET || g->effort != IR_EFFORT_UNSET ||
+	    g->budget != IR_UNSET)
+		return IR_TRUE;
+	return IR_TRI_UNSET;
+}
+
+/* The switch of vendors that have one. Returns whether an effort may stand beside it. */
+static bool write_thinking(struct oc_writer *w)
+{
+	const struct ir_reasoning *g = &w->r->reasoning;
+	enum ir_choice_mode mode = w->r->choice.mode;
+	enum ir_tri wants = wants_reasoning(g);
+	bool forced = w->r->n_tools && (mode == IR_CHOICE_REQUIRED || mode == IR_CHOICE_NAMED);
+
+	if ((w->t->quirks & QUIRK_THINKING_TYPE) &&
+	    forced) { /* trap 78: one of them, and the call was demanded */
+		if (wants == IR_TRUE)
+			ir_loss(w->losses, STR("reasoning_effort"));
+		wants = IR_FALSE;
+	}
+	if (wants == IR_TRI_UNSET)
+		return true;
+	if (w->t->quirks & QUIRK_THINKING_TYPE) {
+		jw_kraw(&w->w, "thinking",
+			wants == IR_TRUE ? STR("{\"type\":\"enabled\"}")
+					 : STR("{\"type\":\"disabled\"}"));
+		return wants == IR_TRUE && (g->effort != IR_EFFORT_UNSET || g->budget != IR_UNSET);
+	}
+	if (w->t->quirks & QUIRK_ENABLE_THINKING) {
+		int64_t budget = g->budget;
+
+		if (budget == IR_UNSET && g->effort > IR_EFFORT_NONE && w->t->budget[g->effort] > 0)
+			budget = w->t->budget[g->effort];
+		jw_kbool(&w->w, "enable_thinking", wants == IR_TRUE);
+		if (wants == IR_TRUE && budget != IR_UNSET)
+			jw_ki64(&w->w, "thinking_budget", budget);
+		return false;
+	}
+	return true;
+}
+
 static void write_effort(struct oc_writer *w)
 {
 	const struct ir_reasoning *g = &w->r->reasoning;
 	enum ir_effort effort = g->effort;
+
+	if (!write_thinking(w))
+		return;
 
 	if (effort == IR_EFFORT_UNSET && g->budget != IR_UNSET)
 		effort = nearest_effort(w->t, g->budget);
@@ -349,14 +398,17 @@ static void write_sampling(struct oc_writer *w)
 		ir_loss(w->losses, STR("top_k"));
 	else
 		write_integer(w, "top_k", r->top_k);
-	write_integer(w, "seed", r->seed);
+	write_integer(w, w->t->quirks & QUIRK_RANDOM_SEED ? "random_seed" : "seed", r->seed);
 	write_integer(w, "n", r->n);
-	write_bool(w, "logprobs", r->logprobs);
-	write_integer(w, "top_logprobs", r->top_logprobs);
+	if (!(w->t->quirks & QUIRK_CORE_FIELDS)) { /* else named in lose_uncommon() */
+		write_bool(w, "logprobs", r->logprobs);
+		write_integer(w, "top_logprobs", r->top_logprobs);
+	}
 	write_stop(w);
 }
 
-static void write_the_rest(struct oc_writer *w)
+/* What not every vendor has, and most ignore; one that does not is Mistral. */
+static void write_uncommon(struct oc_writer *w)
 {
 	const struct ir_request *r = w->r;
 
@@ -374,6 +426,43 @@ static void write_the_rest(struct oc_writer *w)
 	write_number(w, "prediction", r->prediction);
 	write_number(w, "modalities", r->modalities);
 	write_number(w, "audio", r->audio);
+}
+
+static void lose_uncommon(struct oc_writer *w)
+{
+	const struct ir_request *r = w->r;
+	const struct {
+		const char *name;
+		bool there;
+	} uncommon[] = {
+		{ "logprobs", r->logprobs == IR_TRUE },
+		{ "top_logprobs", r->top_logprobs != IR_UNSET },
+		{ "store", r->store == IR_TRUE },
+		{ "user", str_present(r->user) },
+		{ "service_tier", str_present(r->service_tier) },
+		{ "verbosity", str_present(r->verbosity) },
+		{ "prompt_cache_key", str_present(r->prompt_cache_key) },
+		{ "safety_identifier", str_present(r->safety_identifier) },
+		{ "metadata", str_present(r->metadata) },
+		{ "logit_bias", str_present(r->logit_bias) },
+		{ "prediction", str_present(r->prediction) },
+		{ "modalities", str_present(r->modalities) },
+		{ "audio", str_present(r->audio) },
+	};
+
+	for (size_t i = 0; i < sizeof(uncommon) / sizeof(*uncommon); i++)
+		if (uncommon[i].there)
+			ir_loss(w->losses, str_from(uncommon[i].name));
+}
+
+static void write_the_rest(struct oc_writer *w)
+{
+	const struct ir_request *r = w->r;
+
+	if (w->t->quirks & QUIRK_CORE_FIELDS)
+		lose_uncommon(w);
+	else
+		write_uncommon(w);
 	if (r->cache != IR_CACHE_NONE)
 		ir_loss(w->losses, STR("cache_control"));
 	if (str_present(r->suffix))

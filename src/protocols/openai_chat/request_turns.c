@@ -6,6 +6,7 @@
 #include "protocols/openai_chat/openai_chat.h"
 
 #include "base/base64.h"
+#include "base/hash.h"
 
 /* --- parts --- */
 
@@ -304,9 +305,31 @@ static void write_result_text(struct oc_writer *w, const struct ir_part *result)
 	write_texts(w, texts, n, STR("\n\n"), false);
 }
 
+/* Mistral takes nine letters and digits (trap 61): made of any other id, the same in the call and in its result. */
+static struct str call_id(struct oc_writer *w, struct str id)
+{
+	static const char digits[] =
+		"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+	enum { LENGTH = 9 };
+	char out[LENGTH];
+	bool fits = id.len == LENGTH;
+	uint64_t h;
+
+	if (!(w->t->quirks & QUIRK_SHORT_TOOL_IDS))
+		return oc_call_id(w->arena, id);
+	for (size_t i = 0; fits && i < id.len; i++)
+		fits = id.ptr[i] && strchr(digits, id.ptr[i]);
+	if (fits)
+		return id;
+	h = hash_fnv(id);
+	for (unsigned i = 0; i < LENGTH; i++, h /= 62)
+		out[i] = digits[h % 62];
+	return arena_dup(w->arena, (struct str){ out, LENGTH });
+}
+
 static void write_result(struct oc_writer *w, const struct ir_part *p)
 {
-	struct str id = oc_call_id(w->arena, p->id);
+	struct str id = call_id(w, p->id);
 
 	w->failed = w->failed || !id.ptr;
 	begin_message(w, "tool", NULL);
@@ -466,7 +489,7 @@ static void write_reasoning(struct oc_writer *w, const struct ir_message *m)
 
 static void write_call(struct oc_writer *w, const struct ir_part *p)
 {
-	struct str id = oc_call_id(w->arena, p->id), name = oc_tool_name(w->arena, p->name);
+	struct str id = call_id(w, p->id), name = oc_tool_name(w->arena, p->name);
 	struct jw *j = &w->w;
 
 	w->failed = w->failed || !id.ptr || !name.ptr;
@@ -534,6 +557,12 @@ static void note_assistant_losses(struct oc_writer *w, const struct ir_message *
 	}
 }
 
+/* Trap 45: the last word is the assistant's, begun by the caller. */
+static bool is_prefill(const struct oc_writer *w, const struct ir_message *m)
+{
+	return m == w->r->messages + w->r->n_messages - 1 && !has_calls(m);
+}
+
 static void write_assistant(struct oc_writer *w, const struct ir_message *m)
 {
 	bool silent = count_text(m->parts, m->n_parts) == 0;
@@ -561,6 +590,8 @@ static void write_assistant(struct oc_writer *w, const struct ir_message *m)
 		}
 	}
 	(void)write_calls(w, m);
+	if ((w->t->quirks & QUIRK_PREFIX) && is_prefill(w, m))
+		jw_kbool(&w->w, "prefix", true);
 	jw_end_obj(&w->w);
 	note_assistant_losses(w, m);
 }

@@ -16,6 +16,8 @@ struct protocol_decoder {
 	bool started, ended, done;
 	bool finish_seen;
 	bool usage_seen, usage_after_finish;
+	bool annotated;     /* citations came with the text: those beside it say the same */
+	struct str sources; /* Perplexity's search_results or citations as JSON; absent */
 };
 
 struct protocol_decoder *oc_decoder_new(const struct decoder_options *o)
@@ -163,6 +165,7 @@ static int read_annotations(struct protocol_decoder *d, const json *annotations)
 		c.raw = json_text(d->o.scratch, it.val);
 		if (!c.raw.ptr)
 			return RC_NOMEM;
+		d->annotated = true;
 		rc = oc_blocks_citation(&d->blocks, &c);
 	}
 	return rc;
@@ -219,6 +222,48 @@ static int read_delta(struct protocol_decoder *d, const json *delta)
 	if (!rc)
 		rc = read_annotations(d, json_get(delta, STR("annotations")));
 	return rc ? rc : read_calls(d, delta);
+}
+
+/* --- what an answer was found in --- */
+
+/* Perplexity names its sources beside the choices, in every chunk anew: `search_results` with titles, else `citations`,
+ * which are bare URLs. The last list counts. */
+static int read_sources(struct protocol_decoder *d, const json *root)
+{
+	const json *list = json_get(root, STR("search_results"));
+	struct str text;
+
+	if (json_len(list) == 0)
+		list = json_get(root, STR("citations"));
+	if (!json_is_arr(list) || json_len(list) == 0)
+		return RC_OK;
+	text = json_text(d->o.scratch, list);
+	if (text.ptr && str_present(d->sources) && str_eq(text, d->sources))
+		return RC_OK;
+	d->sources = text.ptr ? arena_dup(d->o.arena, text) : STR_NONE;
+	return str_present(d->sources) ? RC_OK : RC_NOMEM;
+}
+
+/* They stand for the whole text, so they come at its end; where in it each is meant, nobody says. */
+static int cite_sources(struct protocol_decoder *d)
+{
+	struct json_iter it;
+	int rc = RC_OK;
+
+	if (!str_present(d->sources) || d->annotated)
+		return RC_OK;
+	it = json_iter(json_parse(d->o.arena, d->sources, NULL));
+	while (!rc && json_next(&it)) {
+		struct ir_citation c = { .start = -1, .end = -1, .origin = OC_NAME };
+
+		c.url = json_is_str(it.val) ? json_str(it.val)
+					    : json_str(json_get(it.val, STR("url")));
+		c.title = json_str(json_get(it.val, STR("title")));
+		c.cited_text = json_str(json_get(it.val, STR("snippet")));
+		if (c.url.len)
+			rc = oc_blocks_citation(&d->blocks, &c);
+	}
+	return rc;
 }
 
 /* --- the end --- */
@@ -301,6 +346,8 @@ static int finish(struct protocol_decoder *d)
 	int rc = start(d);
 
 	if (!rc)
+		rc = cite_sources(d);
+	if (!rc)
 		rc = oc_blocks_end(&d->blocks);
 	if (!rc && d->usage_seen)
 		rc = ir_emit(d->o.sink, &usage);
@@ -345,6 +392,8 @@ static int read_chunk(struct protocol_decoder *d, const json *root)
 	const json *choice = first_choice(root);
 	int rc = learn_head(d, root);
 
+	if (!rc)
+		rc = read_sources(d, root);
 	if (!rc && json_is_obj(choice)) {
 		const json *delta = json_get(choice, STR("delta"));
 
@@ -431,6 +480,8 @@ int oc_decode_body(const struct decoder_options *o, struct str body, struct err 
 	rc = learn_head(d, root);
 	if (!rc)
 		rc = start(d);
+	if (!rc)
+		rc = read_sources(d, root);
 	if (!rc)
 		rc = read_delta(d, message);
 	if (!rc)

@@ -69,7 +69,7 @@ static void providers_from_the_variables_of_sdks(void **state)
 	CHECK_STR(a->origin.host, "proxy.example");
 	CHECK_STR(a->origin.base_path, "/anthropic");
 	a = snapshot_account(l.s, STR("deepseek"));
-	assert_ptr_equal(a->kind, &provider_openai_compatible);
+	assert_ptr_equal(a->kind, &provider_deepseek);
 	CHECK_STR(a->origin.host, "api.deepseek.com");
 	CHECK_STR(a->origin.base_path, "");
 	assert_true(a->quirks & QUIRK_MAX_TOKENS);

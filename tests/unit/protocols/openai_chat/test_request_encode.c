@@ -560,6 +560,29 @@ static void trap_072_an_empty_stop_is_left_out(void **state)
 	lacks(encode(&r), "stop");
 }
 
+static void vendors_have_names_of_their_own(void **state)
+{
+	struct ir_request *r = decode(quotes(
+		arena,
+		"{'model':'m','messages':[{'role':'user','content':'x'}],'seed':7,'logprobs':true,"
+		"'user':'u','store':false,'reasoning_effort':'low'}"));
+
+	target.quirks = QUIRK_RANDOM_SEED | QUIRK_CORE_FIELDS;
+	has(encode(r), "'random_seed':7");
+	lacks(encode(r), "logprobs");
+	lacks(encode(r), "'user':");
+	lost("logprobs, user");
+	target.quirks = QUIRK_THINKING_TYPE;
+	has(encode(r), "'thinking':{'type':'enabled'},'reasoning_effort':'low'");
+	target.quirks = QUIRK_ENABLE_THINKING;
+	target.budget[IR_EFFORT_LOW] = 2000;
+	has(encode(r), "'enable_thinking':true,'thinking_budget':2000");
+	lacks(encode(r), "reasoning_effort");
+	r->reasoning.effort = IR_EFFORT_NONE;
+	has(encode(r), "'enable_thinking':false");
+	lost(NULL);
+}
+
 static void trap_088_the_other_vendors_tier_is_translated(void **state)
 {
 	struct ir_part part;
@@ -611,6 +634,7 @@ int main(void)
 		TEST(trap_090_top_k_goes_only_to_who_knows_it),
 		TEST(trap_010_a_stream_always_asks_for_usage),
 		TEST(trap_072_an_empty_stop_is_left_out),
+		TEST(vendors_have_names_of_their_own),
 		TEST(trap_088_the_other_vendors_tier_is_translated),
 		TEST(memory_that_runs_out_is_told),
 	};
