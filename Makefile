@@ -26,6 +26,9 @@ local_engine = echo "without the local engine (ENGINE=none); 'make engine' gets 
 else
 local_engine = tools/install-deps engine && tools/engine || echo "going on without a local model; 'make engine' tries again" >&2
 endif
+# Nor is the want of Node.js: the tests of its SDKs and of the agents are skipped then.
+node_packages = tools/install-deps node && tools/node-modules tests/node tests/node/agents >/dev/null || \
+	echo "going on without the Node SDKs and the agents" >&2
 
 build:  ## the release binary, build/release/llm-gateway (needs no local engine)
 	@tools/install-deps build
@@ -45,6 +48,7 @@ engine:  ## the local engine (llama-server) and its default model only
 
 test:  ## all tests; the last line is `N passed, N failed`
 	@tools/install-deps build test
+	@$(node_packages)
 	@$(local_engine)
 	@tools/run-tests $(TESTS)
 
@@ -53,6 +57,7 @@ unit: asan  ## the unit tests and the fuzz corpora; T=wire/sse: only those whose
 
 e2e:  ## the end-to-end tests; T=name: only those whose name matches (pytest -k)
 	@tools/install-deps build test
+	@$(node_packages)
 	@PYTEST_ARGS="$(if $(T),-k '$(T)')" tools/run-tests e2e
 
 lint:  ## layers, banned functions, layout, and the warnings of both compilers
@@ -96,7 +101,7 @@ bench: build  ## the side-by-side benchmark against nginx
 install: build  ## into PREFIX (/usr/local), under DESTDIR
 	@DESTDIR=$(DESTDIR) cmake --install build/release --prefix $(PREFIX)
 
-lock:  ## tests/requirements.txt anew from requirements.in
+lock:  ## the lock files of the tests' packages anew (Python's newest; Node's as their package.json says)
 	@tools/lock
 
 clean:  ## the build folders; the cache stays

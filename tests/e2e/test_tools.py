@@ -4,6 +4,7 @@ import hashlib
 import importlib.machinery
 import importlib.util
 import io
+import json
 import os
 import pathlib
 import shutil
@@ -183,3 +184,13 @@ def test_fetch_refuses_another_content_and_leaves_nothing(fetch):
     done, cache = fetch(sha256="0" * 64)
     assert done.returncode == 1
     assert list(cache.iterdir()) == []
+
+
+@pytest.mark.parametrize("folder", ["node", "node/agents"])
+def test_node_lock_files_hold_exact_versions_and_hashes_and_no_registry(folder):
+    wanted = json.loads((ROOT / "tests" / folder / "package.json").read_text())["dependencies"]
+    assert all(version.replace(".", "").isdigit() for version in wanted.values()), wanted
+    packages = json.loads((ROOT / "tests" / folder / "package-lock.json").read_text())["packages"]
+    assert packages.pop("")["dependencies"] == wanted, "make lock"
+    for name, package in packages.items():
+        assert package["integrity"].startswith("sha512-") and "resolved" not in package, name

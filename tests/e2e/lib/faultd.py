@@ -54,7 +54,7 @@ class Script:
     reason: str = None
     headers: tuple = ()
     content_type: str = None     # default: guessed from the body
-    body: bytes = b""
+    body: object = b""           # bytes, or a function of the Request that makes them
     framing: str = "auto"        # length, chunked, close, none; auto: chunked for streams, else length
     length: int = None           # a Content-Length of our choice, true or not
     gzip: bool = False
@@ -754,7 +754,9 @@ class _Player:
 
     def __init__(self, server, conn, hit):
         self.server, self.conn, self.hit, self.script = server, conn, hit, hit.script
-        self.body = gzip_module.compress(self.script.body, mtime=0) if self.script.gzip else self.script.body
+        body = self.script.body
+        self.plain = body(hit.request) if callable(body) else body
+        self.body = gzip_module.compress(self.plain, mtime=0) if self.script.gzip else self.plain
         self.holds_seen = 0
         self.wire_points = _WirePoints(hit.script.wire_split)
 
@@ -797,16 +799,17 @@ class _Player:
         s = self.script
         if s.framing != "auto":
             return s.framing
-        return "chunked" if self._content_type().startswith("text/event-stream") or s.trailers else "length"
+        streamed = self._content_type().startswith(("text/event-stream", "application/x-ndjson"))
+        return "chunked" if streamed or s.trailers else "length"
 
     def _content_type(self):
         s = self.script
         if s.content_type is not None:
             return s.content_type
-        head = s.body[:64].lstrip()
+        head = self.plain[:64].lstrip()
         if head.startswith((b"data:", b"event:", b":")):
             return "text/event-stream; charset=utf-8"
-        return "application/json"
+        return "application/x-ndjson" if head.startswith(b"{") and b"}\n{" in self.plain else "application/json"
 
     def _head_bytes(self, status, headers, final):
         s = self.script

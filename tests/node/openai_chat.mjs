@@ -1,0 +1,54 @@
+// openai, chat completions. Streams are read with the SDK's own accumulator.
+
+import OpenAI from "openai";
+
+const client = new OpenAI({ baseURL: `${process.env.GATEWAY}/v1`, apiKey: "sk-test-client", maxRetries: 0 });
+const STOPS = { stop: "end", length: "length", tool_calls: "tools" };
+
+export const hasIds = true;
+
+function messages({ words, system, history }) {
+	const out = system ? [{ role: "system", content: system }] : [];
+	out.push({ role: "user", content: words });
+	if (history) {
+		out.push(history.first.message);
+		out.push(...history.results.map((r) => ({ role: "tool", tool_call_id: r.id, content: r.output })));
+	}
+	return out;
+}
+
+export async function ask(asked) {
+	const request = { model: asked.model, max_completion_tokens: asked.limit, messages: messages(asked) };
+	if (asked.tools)
+		request.tools = asked.tools.map((f) => ({ type: "function", function: f }));
+	return see(asked.stream ? await streamed(request) : await client.chat.completions.create(request));
+}
+
+async function streamed(request) {
+	let before = "";
+	const stream = client.chat.completions.stream({ ...request, stream_options: { include_usage: true } });
+	stream.on("content", (delta) => (before += delta));
+	try {
+		return await stream.finalChatCompletion();
+	} catch (e) {
+		// The accumulator refuses an answer cut short by the limit; what it holds is whole all the same.
+		if (e.name === "LengthFinishReasonError" || /length limit/.test(e.message))
+			return stream.currentChatCompletionSnapshot;
+		throw Object.assign(e, { before });
+	}
+}
+
+function see(completion) {
+	const [{ message, finish_reason }] = completion.choices;
+	return {
+		text: message.content ?? "",
+		calls: (message.tool_calls ?? []).map((c) => ({ id: c.id, name: c.function.name, input: JSON.parse(c.function.arguments) })),
+		stop: STOPS[finish_reason],
+		usage: [completion.usage?.prompt_tokens, completion.usage?.completion_tokens],
+		message,
+	};
+}
+
+export function fault(e) {
+	return { status: e.status, message: e.message, headers: e.headers, before: e.before };
+}
