@@ -140,7 +140,6 @@ static void warn_later(struct loader *l)
 	} hints[] = {
 		{ "GEMINI_API_KEY", "google" },
 		{ "GOOGLE_API_KEY", "google" },
-		{ "OLLAMA_HOST", "ollama" },
 	};
 
 	for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++) {
@@ -157,6 +156,10 @@ static void warn_later(struct loader *l)
 /* The variables of a kind are set: its key and, where it has no address of its own, that too. */
 static bool is_automatic(struct loader *l, const struct provider *kind)
 {
+	/* One that needs no key is asked for by its address. */
+	if (!kind->key_required)
+		return kind->base_url_env[0] &&
+		       str_present(conf_env_set(&l->env, kind->base_url_env[0]));
 	if (!kind->key_env || !str_present(conf_env_set(&l->env, kind->key_env)))
 		return false;
 	if (kind->default_base_url || !kind->base_url_env[0])
@@ -177,7 +180,6 @@ static void drafts_automatic(struct loader *l, struct drafts *d)
 				  (struct draft){ .name = str_from(providers[i]->name),
 						  .automatic = true });
 	for (const struct provider_preset *p = provider_presets; p->name; p++) {
-		/* One that needs no key is asked for by its address. */
 		const char *variable = p->key_required ? p->key_env : p->base_url_env;
 
 		if (variable && str_present(conf_env_set(&l->env, variable)))
@@ -506,9 +508,10 @@ static void read_protocols(struct reading *r)
 		acc->speaks[i] = acc->kind->speaks[i];
 	if (!list)
 		return;
-	if (acc->kind != &provider_openai_compatible) {
-		load_problem_at(r->l, list,
-				"protocols is for providers of type openai-compatible only");
+	if (acc->kind != &provider_openai_compatible && acc->kind != &provider_ollama) {
+		load_problem_at(
+			r->l, list,
+			"protocols is for providers of type openai-compatible or ollama only");
 		return;
 	}
 	for (unsigned i = 0; protocols[i] && i < 7; i++)

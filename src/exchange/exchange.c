@@ -99,7 +99,7 @@ static enum step_result identify(struct exchange *x)
 	e.message = arena_printf(
 		x->arena,
 		"There is no %.*s %.*s here. Known: POST /v1/chat/completions, POST /v1/messages, "
-		"POST /v1/messages/count_tokens, GET /v1/models.",
+		"POST /v1/messages/count_tokens, POST /api/chat, GET /v1/models.",
 		STR_ARG(x->head->method_text), STR_ARG(x->head->path));
 	answer_error(x, &e, "refused");
 	return DONE;
@@ -194,6 +194,32 @@ static enum step_result route(struct exchange *x)
 	return DONE;
 }
 
+/* Questions about models that need no provider, once it is known who asks. */
+static enum step_result inform_unasked(struct exchange *x)
+{
+	if (x->match.line.op != IR_OP_INFO || x->head->method == HTTP_POST)
+		return NEXT;
+	answer_info(x);
+	return DONE;
+}
+
+static enum step_result inform(struct exchange *x)
+{
+	if (x->match.line.op != IR_OP_INFO)
+		return NEXT;
+	answer_info(x);
+	return DONE;
+}
+
+/* A provider of the client's own protocol loads the model itself; of others there is nothing to load. */
+static enum step_result load(struct exchange *x)
+{
+	if (!str_present(x->peek.load) || x->route.targets[0].relay)
+		return NEXT;
+	answer_load(x);
+	return DONE;
+}
+
 static enum step_result count(struct exchange *x)
 {
 	if (x->match.line.op != IR_OP_COUNT_TOKENS || x->route.targets[0].relay)
@@ -212,11 +238,14 @@ static const struct step steps[] = {
 	{ "identify", identify },         /* which protocol and operation */
 	{ "authenticate", authenticate }, /* from the head alone (R17) */
 	{ "list_models", list_models },
+	{ "inform_unasked", inform_unasked },
 	{ "accept_media", accept_media },
 	{ "read_body", read_body },
 	{ "peek", peek },           /* model, stream: no tree is built */
 	{ "authorise", authorise }, /* this principal, this model */
-	{ "route", route },         /* model -> ordered targets */
+	{ "inform", inform },
+	{ "route", route }, /* model -> ordered targets */
+	{ "load", load },
 	{ "count", count },
 	{ "forward", forward }, /* attempts, pump, settle */
 };
@@ -322,6 +351,7 @@ void exchange_over(struct exchange *x, const char *end)
 	x->over = true;
 	x->record.end = end;
 	count_cancel(x);
+	load_cancel(x);
 	if (x->attempt)
 		attempt_cancel(x->attempt);
 	if (x->relay && x->pump.ready)

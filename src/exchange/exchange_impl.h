@@ -16,6 +16,7 @@
 enum { MAX_ANSWER_FIELDS = 32 };
 
 struct count;
+struct load;
 
 /* What the access record says at the end. */
 struct record {
@@ -78,6 +79,7 @@ struct exchange {
 	bool forced;                 /* the current attempt asks for a forced tool as a schema */
 	struct attempt *attempt;
 	struct count *counting; /* tokens being counted by the local engine */
+	struct load *loading;   /* a local model that is only to be loaded */
 	struct pump pump;
 
 	bool head_sent; /* the client has our 200 (perhaps only for a keep-alive) */
@@ -147,6 +149,15 @@ int embed_translate_body(struct exchange *x, const struct target *t, struct buf 
 			 struct err *reterr) MUST_CHECK;
 /* The upstream's whole answer. */
 void embed_answer(struct exchange *x, struct str body);
+
+/* --- info.c --- */
+
+/* The answer to IR_OP_INFO. */
+void answer_info(struct exchange *x);
+/* The answer to a request that only has its model loaded (request_peek.load), where no target does that itself. */
+void answer_load(struct exchange *x);
+/* Ends a loading under way without an answer. */
+void load_cancel(struct exchange *x);
 
 /* --- count_tokens.c --- */
 

@@ -30,6 +30,7 @@ enum ir_op {
 	IR_OP_LIST_MODELS,
 	IR_OP_GET_MODEL,
 	IR_OP_EMBED, /* texts to vectors (ir/embed.h) */
+	IR_OP_INFO,  /* what the gateway itself answers in a protocol's own words */
 };
 
 enum ir_role {

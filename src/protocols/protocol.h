@@ -86,6 +86,8 @@ struct request_peek {
 	bool include_usage; /* the client asked for usage in the stream, or the protocol always sends it */
 	bool forces_tool; /* tool_choice forces a call */
 	struct str
+		load; /* asks for no answer, only that the model be ready ("load") or not ("unload"); absent: asks as usual */
+	struct str
 		provider_pin; /* our own top-level `provider` string (interface.md section 3); absent */
 	struct json_want model_at, stream_options_at, provider_at,
 		max_tokens_at; /* where they stand */
@@ -165,6 +167,19 @@ struct model_info {
 	int64_t created_s;
 	int64_t context;    /* tokens; 0 unknown */
 	int64_t max_output; /* 0 unknown */
+	bool embeds;        /* makes vectors, not answers */
+	bool running;       /* a model of ours that is in memory now */
+};
+
+/* What an answer to IR_OP_INFO, or to a request that only loads, may be made of. */
+struct info_facts {
+	const struct request_line *line;
+	struct str model;                /* that was asked about; absent: none */
+	struct str load;                 /* as in request_peek */
+	const struct model_info *models; /* all the caller may use */
+	unsigned n_models;
+	int64_t now_s;       /* wall clock */
+	const char *version; /* the gateway's own */
 };
 
 /* Embeddings of a protocol: one body in, one body out. All MUST. Errors as in struct protocol. */
@@ -254,6 +269,10 @@ struct protocol {
 	/* Ids out of an upstream's list; each into the arena. MAY be NULL. */
 	int (*decode_models)(struct arena *a, struct str body, struct str **ret_ids,
 			     unsigned *ret_n, struct err *reterr);
+
+	/* What only clients of this protocol ask the gateway itself (IR_OP_INFO). MAY be NULL: no route leads there. False: there is
+	 * no such model. */
+	bool (*encode_info)(const struct info_facts *f, struct buf *out);
 
 	/* Token counts. MAY be NULL; decode: -1 when it is none. */
 	int64_t (*decode_token_count)(struct arena *scratch, struct str body);

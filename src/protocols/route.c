@@ -20,6 +20,7 @@ static const struct {
 } hints[] = {
 	{ STR_INIT("/v1/messages"), STR_INIT("anthropic") },
 	{ STR_INIT("/v1/complete"), STR_INIT("anthropic") },
+	{ STR_INIT("/api"), STR_INIT("ollama") }, /* "/api/pull" */
 };
 
 /* What the head says beside the path. */

@@ -206,6 +206,7 @@ const char *compose_openai_path(const struct prepare_options *o)
 	case IR_OP_GET_MODEL:
 		return "/models";
 	case IR_OP_COUNT_TOKENS:
+	case IR_OP_INFO:
 		break;
 	}
 	return NULL;
@@ -265,6 +266,7 @@ int compose_anthropic(struct arena *a, const struct prepare_options *o, const ch
 		compose_path(&c, root, "/models", o->model, "");
 		break;
 	case IR_OP_EMBED:
+	case IR_OP_INFO:
 		break;
 	}
 	return compose_end(&c);

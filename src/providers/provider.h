@@ -106,6 +106,8 @@ struct provider {
 		       struct upstream_request *ret, struct err *reterr);
 	/* MAY: quirks that follow from what was configured (address, api_version). */
 	unsigned (*account_quirks)(const struct account *acc);
+	/* MAY: a base URL as people write it for this kind, made into a URL; absent when memory is out. NULL: as it is. */
+	struct str (*base_url)(struct arena *a, struct str text);
 	/* MAY: the model takes effort instead of a thinking budget (trap 85); NULL: none does. */
 	bool (*adaptive_thinking)(struct str model);
 	/* MAY: the most output tokens of that model, for protocols that demand max_tokens (trap 67); NULL or 0: 4096. */

@@ -47,7 +47,6 @@ static const struct {
 		    "https://generativelanguage.googleapis.com/v1beta/openai" },
 	{ "gemini", "use type openai-compatible with base_url "
 		    "https://generativelanguage.googleapis.com/v1beta/openai" },
-	{ "ollama", "use type openai-compatible with base_url http://127.0.0.1:11434/v1" },
 };
 
 static char fold(char c)
@@ -113,6 +112,8 @@ static size_t path_at(struct str url)
 
 struct str provider_base_url(struct arena *a, const struct provider *kind, struct str url)
 {
+	if (kind->base_url)
+		url = kind->base_url(a, url);
 	while (url.len && url.ptr[url.len - 1] == '/')
 		url.len--;
 	if (kind->stray_path && str_ends(url, str_from(kind->stray_path)))

@@ -54,6 +54,46 @@ static const struct catalog_list *list_of(const struct catalog *c, const struct 
 	return NULL;
 }
 
+/* Ollama's names have a tag, ":latest" when none is said: "llama3" and "llama3:latest" are one model. */
+static bool same_but_latest(struct str a, struct str b)
+{
+	const struct str latest = STR(":latest");
+
+	if (str_ends(a, latest))
+		a.len -= latest.len;
+	if (str_ends(b, latest))
+		b.len -= latest.len;
+	return str_eq(a, b);
+}
+
+/* The name by which the account lists `model` but for ":latest"; absent when it does not. */
+static struct str listed_latest(const struct work *w, const struct account *acc, struct str model)
+{
+	const struct catalog_list *found = list_of(w->catalog, acc);
+
+	for (unsigned i = 0; i < acc->n_local; i++)
+		if (same_but_latest(acc->local[i].name, model))
+			return acc->local[i].name;
+	for (unsigned i = 0; i < acc->n_models; i++)
+		if (same_but_latest(acc->models[i], model))
+			return acc->models[i];
+	for (unsigned i = 0; found && i < found->n_ids; i++)
+		if (same_but_latest(found->ids[i], model))
+			return found->ids[i];
+	return STR_NONE;
+}
+
+/* The alias of that name, or of the same but for ":latest"; NULL. */
+static const struct model_alias *alias_of(const struct work *w)
+{
+	const struct model_alias *exact = snapshot_alias(w->s, w->f->model);
+
+	for (unsigned i = 0; !exact && i < w->s->n_aliases; i++)
+		if (same_but_latest(w->s->aliases[i].name, w->f->model))
+			return &w->s->aliases[i];
+	return exact;
+}
+
 static bool lists(const struct work *w, const struct account *acc, struct str model)
 {
 	const struct catalog_list *found = list_of(w->catalog, acc);
@@ -172,7 +212,7 @@ static struct str without_own_name(const struct work *w, const struct account *a
 
 static void by_pin(struct work *w, const struct account *acc)
 {
-	const struct model_alias *alias = snapshot_alias(w->s, w->f->model);
+	const struct model_alias *alias = alias_of(w);
 
 	if (alias)
 		by_alias(w, alias, acc);
@@ -195,6 +235,12 @@ static void by_list(struct work *w)
 	for (unsigned i = 0; i < w->s->n_accounts; i++)
 		if (lists(w, &w->s->accounts[i], w->f->model))
 			add(w, &w->s->accounts[i], w->f->model);
+	for (unsigned i = 0, none = !w->ret->n_targets; none && i < w->s->n_accounts; i++) {
+		struct str name = listed_latest(w, &w->s->accounts[i], w->f->model);
+
+		if (str_present(name))
+			add(w, &w->s->accounts[i], name);
+	}
 	order(w);
 }
 
@@ -219,7 +265,7 @@ static void by_default(struct work *w)
 
 static void try_rules(struct work *w)
 {
-	const struct model_alias *alias = snapshot_alias(w->s, w->f->model);
+	const struct model_alias *alias = alias_of(w);
 
 	for (int r = ROUTE_BY_ALIAS; r <= ROUTE_BY_DEFAULT && !w->ret->n_targets; r++) {
 		w->ret->rule = (enum route_rule)r;
@@ -402,11 +448,14 @@ static bool first_of_its_name(struct listing *l, struct str id)
 }
 
 static void list_one(struct listing *l, const struct principal *p, struct str id, struct str owner,
-		     int64_t context)
+		     const struct local_model *local)
 {
 	if ((p && !auth_model_allowed(p, id)) || l->n == l->cap || !first_of_its_name(l, id))
 		return;
-	l->models[l->n++] = (struct model_info){ .id = id, .owner = owner, .context = context };
+	l->models[l->n++] = (struct model_info){ .id = id,
+						 .owner = owner,
+						 .context = local ? local->context : 0,
+						 .embeds = local && local->embeddings };
 }
 
 static void list_account(struct listing *l, const struct principal *p, const struct account *acc)
@@ -414,11 +463,11 @@ static void list_account(struct listing *l, const struct principal *p, const str
 	const struct catalog_list *found = list_of(l->w.catalog, acc);
 
 	for (unsigned i = 0; i < acc->n_local; i++)
-		list_one(l, p, acc->local[i].name, acc->name, acc->local[i].context);
+		list_one(l, p, acc->local[i].name, acc->name, &acc->local[i]);
 	for (unsigned i = 0; i < acc->n_models; i++)
-		list_one(l, p, acc->models[i], acc->name, 0);
+		list_one(l, p, acc->models[i], acc->name, NULL);
 	for (unsigned i = 0; found && i < found->n_ids; i++)
-		list_one(l, p, found->ids[i], acc->name, 0);
+		list_one(l, p, found->ids[i], acc->name, NULL);
 }
 
 static bool listing_init(struct listing *l, struct arena *a)
@@ -451,7 +500,7 @@ int routing_models(const struct snapshot *s, const struct catalog *catalog,
 		list_one(&l, principal, s->aliases[i].name,
 			 s->aliases[i].n_targets ? s->aliases[i].targets[0].account->name
 						 : STR("llm-gateway"),
-			 0);
+			 NULL);
 	for (unsigned i = 0; i < s->n_accounts; i++)
 		list_account(&l, principal, &s->accounts[i]);
 	*ret = l.models;

@@ -26,10 +26,12 @@ struct job {
 };
 
 /* Text of a whole body, or of a stream? */
-static bool is_body(struct str in)
+static bool is_body(const struct protocol *p, struct str in)
 {
 	struct str t = str_trim(in);
 
+	if (p->framing == FRAMING_NDJSON) /* lines are objects too, but several */
+		return json_scan(t, NULL, 0, NULL) == RC_OK;
 	return t.len && (t.ptr[0] == '{' || t.ptr[0] == '[');
 }
 
@@ -71,13 +73,13 @@ static unsigned tap_stream(const struct job *job, struct relay_tap *tap, struct 
 			   struct buf *out)
 {
 	struct arena *scratch = arena_new(TAPE_ARENA);
-	struct sse_parser sse;
+	struct framer framer;
 	struct frame ev;
 	unsigned flags = 0;
 	size_t used;
 
-	sse_init(&sse, TAPE_MAX);
-	while (sse_next(&sse, in, &ev, &used) == SSE_EVENT) {
+	framer_init(&framer, job->p->framing, TAPE_MAX);
+	while (framer_next(&framer, in, &ev, &used) == FRAMER_FRAME) {
 		unsigned one = job->p->tap_event(tap, scratch, &ev);
 
 		flags |= one;
@@ -87,7 +89,7 @@ static unsigned tap_stream(const struct job *job, struct relay_tap *tap, struct 
 		arena_reset(scratch);
 	}
 	buf_put(out, in); /* the torn rest passes too */
-	sse_done(&sse);
+	framer_done(&framer);
 	arena_free(scratch);
 	return flags;
 }
@@ -98,8 +100,8 @@ static void run_tap(const struct job *job, struct str in, struct buf *out)
 	struct relay_tap tap = { .arena = a,
 				 .hide_usage = job->hide_usage,
 				 .usage = IR_USAGE_NONE };
-	unsigned flags =
-		is_body(in) ? job->p->tap_body(&tap, a, in) : tap_stream(job, &tap, in, out);
+	unsigned flags = is_body(job->p, in) ? job->p->tap_body(&tap, a, in)
+					     : tap_stream(job, &tap, in, out);
 	struct jw w;
 
 	buf_puts(out, "\n#");
@@ -122,7 +124,7 @@ static void run_stream(const struct job *job, struct str in, struct buf *out)
 	struct feed f = { .p = job->p, .sink = &c.sink };
 
 	client_init(&c, job->other, true);
-	if (is_body(in) ? feed_body(&f, in) : feed_stream(&f, in, 0))
+	if (is_body(job->p, in) ? feed_body(&f, in) : feed_stream(&f, in, 0))
 		buf_printf(&c.out, "#failed: %s", why(&f));
 	buf_put(out, buf_str(&c.out));
 	client_done(&c);
@@ -139,7 +141,7 @@ static void run_whole(const struct job *job, struct str in, struct buf *out)
 	int rc, status;
 
 	ir_fold_init(&fold, a);
-	rc = is_body(in) ? feed_body(&f, in) : feed_stream(&f, in, 0);
+	rc = is_body(job->p, in) ? feed_body(&f, in) : feed_stream(&f, in, 0);
 	if (!rc && fold.failed)
 		job->other->encode_error(&fold.error, STR("req-1"), out, &status);
 	else if (!rc)

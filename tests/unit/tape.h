@@ -12,7 +12,7 @@
 #include "ir/grammar.h"
 #include "json/write.h"
 #include "protocols/protocol.h"
-#include "wire/sse.h"
+#include "wire/framer.h"
 
 enum { TAPE_MAX = 64 << 20, TAPE_ARENA = 256 << 20 };
 
@@ -198,23 +198,24 @@ static inline int feed_stream(struct feed *f, struct str bytes, size_t step)
 		.arena = a, .scratch = scratch, .sink = &g.sink, .request = f->request
 	};
 	struct protocol_decoder *d;
-	struct sse_parser sse;
+	struct framer framer;
 	struct frame ev;
 	struct buf window;
 	size_t fed = 0, used;
 	int rc = 0;
 
 	ir_grammar_init(&g, f->sink);
-	sse_init(&sse, TAPE_MAX);
+	framer_init(&framer, f->p->framing, TAPE_MAX);
 	buf_init(&window, TAPE_MAX);
 	d = f->p->decoder_new(&o);
 	while (!rc && fed < bytes.len) {
 		size_t n = step && step < bytes.len - fed ? step : bytes.len - fed;
-		enum sse_result got;
+		enum framer_result got;
 
 		buf_put(&window, (struct str){ bytes.ptr + fed, n });
 		fed += n;
-		while (!rc && (got = sse_next(&sse, buf_str(&window), &ev, &used)) == SSE_EVENT) {
+		while (!rc &&
+		       (got = framer_next(&framer, buf_str(&window), &ev, &used)) == FRAMER_FRAME) {
 			rc = f->p->decode_event(d, &ev, &f->err);
 			arena_reset(scratch);
 			buf_consume(&window, used);
@@ -224,7 +225,7 @@ static inline int feed_stream(struct feed *f, struct str bytes, size_t step)
 		rc = f->p->decode_end(d, &f->err);
 	f->breach = g.breach;
 	buf_done(&window);
-	sse_done(&sse);
+	framer_done(&framer);
 	arena_free(scratch);
 	arena_free(a);
 	return rc;

@@ -1,23 +1,7 @@
 /* protocols/anthropic_messages/models.c - the model list, one model, and a token count. */
 #include "protocols/anthropic_messages/anthropic_messages.h"
 
-#include <time.h>
-
-/* RFC 3339 in whole seconds; the vendor gives the epoch for a model whose date is unknown. */
-static void put_time(struct jw *w, int64_t seconds)
-{
-	time_t t = (time_t)(seconds > 0 ? seconds : 0);
-	struct tm tm;
-	char text[32];
-	size_t n = 0;
-
-	if (gmtime_r(&t, &tm))
-		n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	if (n)
-		jw_str(w, (struct str){ text, n });
-	else
-		jw_cstr(w, "1970-01-01T00:00:00Z");
-}
+#include "protocols/date.h"
 
 static void put_model(struct jw *w, const struct model_info *m)
 {
@@ -26,7 +10,7 @@ static void put_model(struct jw *w, const struct model_info *m)
 	jw_kstr(w, "id", m->id);
 	jw_kstr(w, "display_name", m->id);
 	jw_key(w, "created_at");
-	put_time(w, m->created_s);
+	date_put(w, m->created_s);
 	if (m->context > 0)
 		jw_ki64(w, "max_input_tokens", m->context);
 	if (m->max_output > 0)

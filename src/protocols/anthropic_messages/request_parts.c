@@ -11,6 +11,7 @@
 #include "base/utf8.h"
 #include "json/scan.h"
 #include "protocols/anthropic_messages/anthropic_messages.h"
+#include "protocols/media.h"
 
 void am_write_cache(struct jw *w, enum ir_cache c)
 {
@@ -112,25 +113,6 @@ static int refuse(const struct am_writer *w, unsigned message, enum rc code, con
 	return err_param(w->reterr, code, at, "%s: %s", at, what);
 }
 
-/* What the first bytes say the data is; absent when they say nothing we know. */
-static struct str sniff(struct arena *a, struct str base64)
-{
-	struct str head = { base64.ptr, base64.len < 24 ? base64.len / 4 * 4 : 24 };
-	struct str b = head.len ? base64_decode(a, head) : STR("");
-
-	if (str_starts(b, STR("\x89PNG\r\n")))
-		return STR("image/png");
-	if (str_starts(b, STR("\xff\xd8\xff")))
-		return STR("image/jpeg");
-	if (str_starts(b, STR("GIF8")))
-		return STR("image/gif");
-	if (str_starts(b, STR("RIFF")) && b.len >= 12 && memcmp(b.ptr + 8, "WEBP", 4) == 0)
-		return STR("image/webp");
-	if (str_starts(b, STR("%PDF")))
-		return STR("application/pdf");
-	return STR_NONE;
-}
-
 static bool image_type(struct str mime)
 {
 	return str_eq(mime, STR("image/png")) || str_eq(mime, STR("image/jpeg")) ||
@@ -182,7 +164,7 @@ static int put_image(struct am_writer *w, const struct ir_part *p, unsigned mess
 	rc = put_plain_source(w, &p->media, message);
 	if (rc != RC_NOTFOUND)
 		return rc;
-	seen = p->media.source == IR_MEDIA_BASE64 ? sniff(w->arena, p->media.data) : STR_NONE;
+	seen = p->media.source == IR_MEDIA_BASE64 ? media_sniff(w->arena, p->media.data) : STR_NONE;
 	if (image_type(seen))
 		mime = seen;
 	else if (str_ieq(mime, STR("image/jpg")))
@@ -208,7 +190,7 @@ static int put_document(struct am_writer *w, const struct ir_part *p, unsigned m
 		return RC_OK;
 	}
 	if (str_eq(m->mime, STR("application/pdf")) ||
-	    str_eq(sniff(w->arena, m->data), STR("application/pdf"))) {
+	    str_eq(media_sniff(w->arena, m->data), STR("application/pdf"))) {
 		put_source(&w->w, "base64", STR("application/pdf"), "data", m->data);
 		return RC_OK;
 	}

@@ -102,9 +102,6 @@ static const struct {
 	{ "providers: { groq: { api_key: k, api_version: '2024-02-01' } }\n",
 	  "config.yaml:1:47: providers.groq: api_version means nothing for this kind of "
 	  "provider\n" },
-	{ "providers: { ollama: {} }\n",
-	  "config.yaml:1:14: provider kind 'ollama' is not in this version: use type "
-	  "openai-compatible with base_url http://127.0.0.1:11434/v1\n" },
 	{ "providers: { openai: {} }\n", "config.yaml:1:14: providers.openai has no api_key: set "
 					 "OPENAI_API_KEY, or write api_key: or api_key_file:\n" },
 	{ "providers: { v: { type: openai-compatible } }\n",
@@ -123,7 +120,8 @@ static const struct {
 	  "config.yaml:1:43: no such protocol: 'openai-chta': did you mean 'openai-chat'?\n"
 	  "config.yaml:1:42: protocols names none\n" },
 	{ "providers: { openai: { api_key: k, protocols: [openai-chat] } }\n",
-	  "config.yaml:1:47: protocols is for providers of type openai-compatible only\n" },
+	  "config.yaml:1:47: protocols is for providers of type openai-compatible or ollama "
+	  "only\n" },
 	{ "providers: { v: { type: vllm, headers: { Host: x } } }\n",
 	  "config.yaml:1:42: header Host is the gateway's own to send\n" },
 	{ "providers: { v: { type: vllm, headers: { 'a b': x } } }\n",

@@ -1,0 +1,22 @@
+/* protocols/media.c - the first bytes of the few kinds of data that models look at. */
+#include "protocols/media.h"
+
+#include "base/base64.h"
+
+struct str media_sniff(struct arena *a, struct str base64)
+{
+	struct str head = { base64.ptr, base64.len < 24 ? base64.len / 4 * 4 : 24 };
+	struct str b = head.len ? base64_decode(a, head) : STR("");
+
+	if (str_starts(b, STR("\x89PNG\r\n")))
+		return STR("image/png");
+	if (str_starts(b, STR("\xff\xd8\xff")))
+		return STR("image/jpeg");
+	if (str_starts(b, STR("GIF8")))
+		return STR("image/gif");
+	if (str_starts(b, STR("RIFF")) && b.len >= 12 && memcmp(b.ptr + 8, "WEBP", 4) == 0)
+		return STR("image/webp");
+	if (str_starts(b, STR("%PDF")))
+		return STR("application/pdf");
+	return STR_NONE;
+}
