@@ -14,8 +14,8 @@ from lib import node, recordings
 from lib.vendors import VENDORS
 
 # What the gateway has; a protocol or a kind of provider joins by its name here.
-SDKS = {"openai_chat": "openai-chat", "anthropic": "anthropic-messages"}
-KINDS = ["openai", "anthropic"]
+SDKS = {"openai_chat": "openai-chat", "anthropic": "anthropic-messages", "ollama": "ollama-chat"}
+KINDS = ["openai", "anthropic", "ollama"]
 
 TEXT = "Hello, wörld. 🌍 And so on."
 SAY, CALL = ("text", TEXT), ("call", "call_1", "weather", {"city": "Köln"})

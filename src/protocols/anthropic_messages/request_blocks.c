@@ -279,6 +279,20 @@ static int read_redacted(const struct am_reader *r, const json *b, const struct 
 	return read_str(r, b, "data", true, at, &p->redacted);
 }
 
+/* What a client's search for tools found: they are among the request's tools from now on. Where the
+ * vendor puts their definitions, other models read that they are there. */
+static int read_tool_reference(const struct am_reader *r, const json *b, const struct am_path *at,
+			       struct ir_part *p)
+{
+	struct str name = STR_NONE;
+	int rc = read_str(r, b, "tool_name", true, at, &name);
+
+	if (rc)
+		return rc;
+	p->text = arena_printf(r->arena, "The tool %.*s can be called now.", STR_ARG(name));
+	return str_present(p->text) ? RC_OK : no_memory(r);
+}
+
 static const struct {
 	struct str type;
 	enum ir_part_kind kind;
@@ -291,6 +305,7 @@ static const struct {
 	{ STR_INIT("image"), IR_PART_IMAGE, read_image, true },
 	{ STR_INIT("document"), IR_PART_FILE, read_document, true },
 	{ STR_INIT("search_result"), IR_PART_FILE, read_search_result, true },
+	{ STR_INIT("tool_reference"), IR_PART_TEXT, read_tool_reference, true },
 	{ STR_INIT("thinking"), IR_PART_REASONING, read_thinking, false },
 	{ STR_INIT("redacted_thinking"), IR_PART_REASONING, read_redacted, false },
 };

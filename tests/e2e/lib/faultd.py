@@ -809,7 +809,8 @@ class _Player:
         head = self.plain[:64].lstrip()
         if head.startswith((b"data:", b"event:", b":")):
             return "text/event-stream; charset=utf-8"
-        return "application/x-ndjson" if head.startswith(b"{") and b"}\n{" in self.plain else "application/json"
+        lines = head.startswith(b"{") and re.search(rb"}[\r\n]+{", self.plain)
+        return "application/x-ndjson" if lines else "application/json"
 
     def _head_bytes(self, status, headers, final):
         s = self.script

@@ -213,7 +213,9 @@ static void trap_041_and_trap_042_results_keep_their_flag_and_their_blocks(void 
 	assert_int_equal(p[1].n_content, 0);
 	assert_false(p[1].is_error);
 	assert_int_equal(p[2].content[0].kind, IR_PART_IMAGE);
-	assert_int_equal(p[2].content[1].kind, IR_PART_OPAQUE);
+	/* Claude Code's search for tools: every model has to learn what it found. */
+	assert_int_equal(p[2].content[1].kind, IR_PART_TEXT);
+	CHECK_STR(p[2].content[1].text, "The tool x can be called now.");
 	assert_int_equal(p[2].content[2].kind, IR_PART_OPAQUE);
 	assert_int_equal(p[2].cache, IR_CACHE_DEFAULT);
 }
