@@ -169,6 +169,8 @@ struct model_info {
 	int64_t max_output; /* 0 unknown */
 	bool embeds;        /* makes vectors, not answers */
 	bool running;       /* a model of ours that is in memory now */
+	/* What it can, as far as it is known by its name. */
+	enum ir_tri vision, tools, reasoning, effort;
 };
 
 /* What an answer to IR_OP_INFO, or to a request that only loads, may be made of. */
@@ -266,6 +268,10 @@ struct protocol {
 	/* Models. MAY be NULL when the protocol lists none. */
 	void (*encode_models)(const struct model_info *models, unsigned n, struct buf *out);
 	void (*encode_model)(const struct model_info *model, struct buf *out);
+	/* Instead of encode_models where lists come in pages, as the query asks; `a` is scratch. MAY be NULL. */
+	int (*encode_models_page)(struct arena *a, const struct request_line *line,
+				  const struct model_info *models, unsigned n, struct buf *out,
+				  struct err *reterr);
 	/* Ids out of an upstream's list; each into the arena. MAY be NULL. */
 	int (*decode_models)(struct arena *a, struct str body, struct str **ret_ids,
 			     unsigned *ret_n, struct err *reterr);
@@ -281,6 +287,9 @@ struct protocol {
 	/* Embeddings. MAY be NULL: the protocol has none. */
 	const struct embed_codec *embed;
 };
+
+/* A parameter of the query, percent-decoded; absent when it is not there, is broken or memory is out. */
+struct str query_get(struct arena *a, struct str query, const char *name);
 
 /* All of protocols.def, in its order; NULL at the end. */
 extern const struct protocol *const protocols[];
