@@ -41,6 +41,9 @@ struct protocol;
 
 /* --- routes --- */
 
+/* What is asked of an answer that was kept. */
+enum kept_op { KEPT_GET, KEPT_DELETE, KEPT_INPUT, KEPT_CANCEL };
+
 struct protocol_route {
 	enum http_method method;
 	/* Literal but for one "{id}", which takes one segment or more (model names hold slashes); what stands behind
@@ -209,6 +212,7 @@ struct protocol {
 	const struct protocol_route *routes; /* MUST: ends with .path NULL */
 	const char *error_content_type;      /* MUST: "application/json" */
 	enum framing framing; /* in which its streams come, when it is spoken upstream */
+	bool keeps_turns; /* its answers may be kept and continued: bodies and answers are those of policy/conversation.h */
 	bool end_required; /* a stream without its own end (TAP_END) was cut, even when a stop reason came before (trap 113) */
 
 	/* Requests, relay. MUST. RC_INVALID / RC_SYNTAX with a message for the caller. */
