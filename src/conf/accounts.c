@@ -133,24 +133,14 @@ static void drafts_from_variables(struct loader *l, struct drafts *d)
 	}
 }
 
-static void warn_later(struct loader *l)
+/* What the environment has for a kind's key. */
+static struct str key_variable(struct loader *l, const struct provider *kind)
 {
-	static const struct {
-		const char *variable, *kind;
-	} hints[] = {
-		{ "GEMINI_API_KEY", "google" },
-		{ "GOOGLE_API_KEY", "google" },
-	};
+	struct str key = kind->key_env ? conf_env_set(&l->env, kind->key_env) : STR_NONE;
 
-	for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++) {
-		if (!str_present(conf_env_set(&l->env, hints[i].variable)))
-			continue;
-		conf_report_add(l->report, true, STR("environment"), 0, 0,
-				"%s is set, but the provider kind %s is not in this version: %s",
-				hints[i].variable, hints[i].kind,
-				provider_later(str_from(hints[i].kind)));
-		return;
-	}
+	if (!str_present(key) && kind->key_env_also)
+		key = conf_env_set(&l->env, kind->key_env_also);
+	return key;
 }
 
 /* The variables of a kind are set: its key and, where it has no address of its own, that too. */
@@ -160,7 +150,7 @@ static bool is_automatic(struct loader *l, const struct provider *kind)
 	if (!kind->key_required)
 		return kind->base_url_env[0] &&
 		       str_present(conf_env_set(&l->env, kind->base_url_env[0]));
-	if (!kind->key_env || !str_present(conf_env_set(&l->env, kind->key_env)))
+	if (!str_present(key_variable(l, kind)))
 		return false;
 	if (kind->default_base_url || !kind->base_url_env[0])
 		return true;
@@ -186,7 +176,6 @@ static void drafts_automatic(struct loader *l, struct drafts *d)
 			add_draft(l, d,
 				  (struct draft){ .name = str_from(p->name), .automatic = true });
 	}
-	warn_later(l);
 }
 
 /* --- one account --- */
@@ -236,7 +225,6 @@ static bool read_kind(struct reading *r)
 	struct setting v = section_get(r->l, &r->sec, M_PROVIDER_TYPE);
 	struct str name = str_present(v.text) ? v.text : r->draft->name;
 	const char *const *names = kind_names(r->l);
-	const char *instead = provider_later(name);
 
 	if (section_has(&r->sec, M_PROVIDER_TYPE) && !str_present(v.text))
 		return false; /* said */
@@ -244,10 +232,7 @@ static bool read_kind(struct reading *r)
 		return true;
 	if (!str_present(v.text))
 		v = (struct setting){ .from = FROM_FILE, .node = r->draft->key, .text = name };
-	if (instead)
-		load_problem(r->l, &v, "provider kind '%.*s' is not in this version: %s",
-			     STR_ARG(name), instead);
-	else if (section_has(&r->sec, M_PROVIDER_TYPE))
+	if (section_has(&r->sec, M_PROVIDER_TYPE))
 		load_problem(r->l, &v, "type: %s is no kind of provider%s", load_shown(r->l, &v),
 			     names && !v.hidden ? load_suggest(r->l, name, names) : "");
 	else
@@ -295,6 +280,8 @@ static void read_key(struct reading *r)
 		read_key_file(r);
 	else if (variable && str_present(conf_env_set(&l->env, variable)))
 		acc->api_key = load_keep(l, conf_env_set(&l->env, variable));
+	else if (!acc->preset && str_present(key_variable(l, acc->kind)))
+		acc->api_key = load_keep(l, key_variable(l, acc->kind));
 	else if (required)
 		problem_here(
 			r,

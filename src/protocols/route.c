@@ -11,6 +11,7 @@ static const struct {
 } prefixes[] = {
 	{ STR_INIT("/openai"), STR_INIT("/"), STR_INIT("openai") },
 	{ STR_INIT("/anthropic"), STR_INIT("/"), STR_INIT("anthropic") },
+	{ STR_INIT("/google"), STR_INIT("/"), STR_INIT("gemini") },
 	{ STR_INIT("/api"), STR_INIT("/v1/"), STR_INIT("") },
 };
 
@@ -21,6 +22,10 @@ static const struct {
 	{ STR_INIT("/v1/messages"), STR_INIT("anthropic") },
 	{ STR_INIT("/v1/complete"), STR_INIT("anthropic") },
 	{ STR_INIT("/api"), STR_INIT("ollama") }, /* "/api/pull" */
+	{ STR_INIT("/v1beta"), STR_INIT("gemini") },
+	{ STR_INIT("/v1beta1"), STR_INIT("gemini") },
+	{ STR_INIT("/v1/projects"), STR_INIT("gemini") },
+	{ STR_INIT("/v1/publishers"), STR_INIT("gemini") },
 };
 
 /* What the head says beside the path. */
@@ -134,17 +139,6 @@ static struct str percent_decode(struct arena *a, struct str s)
 		i += 2;
 	}
 	return (struct str){ to, n };
-}
-
-struct str query_get(struct arena *a, struct str query, const char *name)
-{
-	while (str_present(query)) {
-		struct str value = str_cut(&query, '&'), key = str_cut(&value, '=');
-
-		if (str_eq(key, str_from(name)) && str_present(value))
-			return percent_decode(a, value);
-	}
-	return STR_NONE;
 }
 
 static const struct str method_names[] = {

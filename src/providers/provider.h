@@ -89,6 +89,7 @@ struct provider {
 	const char *name;             /* MUST: as in `type:` */
 	const char *default_base_url; /* NULL: base_url must be configured */
 	const char *key_env; /* environment variable with the key, "OPENAI_API_KEY"; NULL: none */
+	const char *key_env_also;    /* looked at when key_env is not set; NULL: none */
 	const char *base_url_env[2]; /* variables that move the base URL; NULL: none */
 	const char *base_path; /* path of a base URL that was given without one ("/v1"); NULL: "" */
 	const char *
@@ -121,9 +122,6 @@ const struct provider *provider_find(
 extern const struct provider_preset
 	provider_presets[]; /* presets.def in its order; .name NULL at the end */
 const struct provider_preset *provider_preset_find(struct str name);
-
-/* A kind that is known by name but is not in this version: what to do instead. NULL: never heard of. */
-const char *provider_later(struct str name);
 
 /* The base URL as the kind wants it: slashes at the end and a stray path taken off, a missing path added. */
 struct str provider_base_url(struct arena *a, const struct provider *kind, struct str url);

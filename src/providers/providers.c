@@ -21,6 +21,7 @@ static const struct {
 	const char *alias, *name;
 } aliases[] = {
 	{ "claude", "anthropic" },
+	{ "gemini", "google" },
 	{ "azureopenai", "azure" },
 	{ "azure-openai", "azure" },
 	{ "openai-like", "openai-compatible" },
@@ -37,16 +38,6 @@ static const struct {
 	{ "z.ai", "zai" },
 	{ "together-ai", "together" },
 	{ "fireworks-ai", "fireworks" },
-};
-
-/* Known, not built. */
-static const struct {
-	const char *name, *instead;
-} later[] = {
-	{ "google", "use type openai-compatible with base_url "
-		    "https://generativelanguage.googleapis.com/v1beta/openai" },
-	{ "gemini", "use type openai-compatible with base_url "
-		    "https://generativelanguage.googleapis.com/v1beta/openai" },
 };
 
 static char fold(char c)
@@ -89,14 +80,6 @@ const struct provider_preset *provider_preset_find(struct str name)
 	for (const struct provider_preset *p = provider_presets; p->name; p++)
 		if (same_name(p->name, name))
 			return p;
-	return NULL;
-}
-
-const char *provider_later(struct str name)
-{
-	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
-		if (same_name(later[i].name, name))
-			return later[i].instead;
 	return NULL;
 }
 

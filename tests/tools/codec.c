@@ -179,7 +179,9 @@ static void run_request(const struct job *job, struct str in, struct buf *out)
 	struct ir_losses losses;
 	struct err err = { .msg = "" };
 	struct buf body;
-	int rc = job->p->decode_request(a, &request_line_plain, in, &r, &err);
+	/* Where the path names the model: that of the answers. */
+	const struct request_line line = { .op = IR_OP_GENERATE, .arg = STR("model-1") };
+	int rc = job->p->decode_request(a, &line, in, &r, &err);
 
 	buf_init(&body, TAPE_MAX);
 	ir_losses_init(&losses, a);

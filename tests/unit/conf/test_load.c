@@ -52,13 +52,13 @@ static void providers_from_the_variables_of_sdks(void **state)
 		"GROQ_API_KEY=",
 		"ANTHROPIC_BASE_URL=https://proxy.example/anthropic/v1/",
 		"OPENAI_API_BASE=https://other.example",
-		"GEMINI_API_KEY=x",
+		"GOOGLE_API_KEY=k4",
 		NULL,
 	};
 	struct loaded l = load_good("", environment);
 	const struct account *a;
 
-	assert_int_equal(l.s->n_accounts, 3);
+	assert_int_equal(l.s->n_accounts, 4);
 	a = snapshot_account(l.s, STR("openai"));
 	assert_ptr_equal(a->kind, &provider_openai);
 	CHECK_STR(a->api_key, "k1");
@@ -73,8 +73,11 @@ static void providers_from_the_variables_of_sdks(void **state)
 	CHECK_STR(a->origin.host, "api.deepseek.com");
 	CHECK_STR(a->origin.base_path, "");
 	assert_true(a->quirks & QUIRK_MAX_TOKENS);
-	assert_int_equal(l.report.n, 1); /* one warning for what is not in this version */
-	assert_true(str_find(l.report.problems[0].message, STR("GEMINI_API_KEY")) == 0);
+	a = snapshot_account(l.s, STR("google"));
+	assert_ptr_equal(a->kind, &provider_google);
+	CHECK_STR(a->api_key, "k4"); /* the second of its variables */
+	CHECK_STR(a->origin.host, "generativelanguage.googleapis.com");
+	assert_int_equal(l.report.n, 0);
 	loaded_done(&l);
 }
 

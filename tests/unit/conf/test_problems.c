@@ -86,10 +86,6 @@ static const struct {
 	{ "providers: { mine: { api_key: k } }\n",
 	  "config.yaml:1:14: providers.mine needs a type, its name being no known kind; for a "
 	  "server that speaks OpenAI's protocol: type: openai-compatible\n" },
-	{ "providers: { g: { type: gemini, api_key: k } }\n",
-	  "config.yaml:1:25: provider kind 'gemini' is not in this version: use type "
-	  "openai-compatible with base_url "
-	  "https://generativelanguage.googleapis.com/v1beta/openai\n" },
 	{ "providers: { azure: { endpoint: 'https://x' } }\n",
 	  "config.yaml:1:14: providers.azure has no api_key: set AZURE_OPENAI_API_KEY, or write "
 	  "api_key: or api_key_file:\n" },

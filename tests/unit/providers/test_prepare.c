@@ -304,7 +304,6 @@ static void kinds_and_presets_are_found_by_name(void **state)
 	assert_string_equal(provider_preset_find(STR("grok"))->name, "xai");
 	assert_null(provider_preset_find(STR("openai")));
 	assert_ptr_equal(provider_find(STR("AzureOpenAI")), &provider_azure);
-	assert_null(provider_later(STR("groq")));
 }
 
 static void azure_quirks_follow_from_address_and_version(void **state)
@@ -333,7 +332,6 @@ static void every_kind_and_preset_is_whole(void **state)
 		assert_non_null(p->speaks[0]);
 		assert_ptr_equal(provider_find(str_from(p->name)), p);
 		assert_null(provider_preset_find(str_from(p->name)));
-		assert_null(provider_later(str_from(p->name)));
 		assert_true(!p->key_required || p->key_env);
 		if (p->default_base_url)
 			assert_int_equal(origin_parse(a, str_from(p->default_base_url), STR_NONE,
@@ -342,7 +340,6 @@ static void every_kind_and_preset_is_whole(void **state)
 	}
 	for (const struct provider_preset *p = provider_presets; p->name; p++) {
 		assert_null(provider_find(str_from(p->name)));
-		assert_null(provider_later(str_from(p->name)));
 		assert_true(!p->key_required || p->key_env);
 		assert_int_equal(origin_parse(a, str_from(p->base_url), STR_NONE, true, STR_NONE,
 					      &o, NULL),

@@ -1,0 +1,353 @@
+/* protocols/gemini/errors.c - errors both ways, and the ping.
+ *
+ * The one hard thing: one status stands for many things. A bad key is a 400 like a wrong field (trap 108), and how long to
+ * wait stands inside the body (trap 110). And, as everywhere, an upstream's error may have any shape (trap 107). */
+#include "protocols/gemini/gemini.h"
+
+#include "base/utf8.h"
+#include "wire/sse.h"
+
+struct error_row {
+	int status;
+	const char *name;
+	const char *text; /* when nobody said more */
+};
+
+static struct error_row row_of(enum ir_error_kind kind)
+{
+	switch (kind) {
+	case IR_ERR_INVALID_REQUEST:
+		return (struct error_row){ 400, "INVALID_ARGUMENT", "The request is not valid." };
+	case IR_ERR_AUTHENTICATION:
+		return (struct error_row){ 401, "UNAUTHENTICATED",
+					   "The API key is missing or not valid." };
+	case IR_ERR_BILLING:
+		return (struct error_row){ 402, "FAILED_PRECONDITION",
+					   "There is a problem with billing." };
+	case IR_ERR_PERMISSION:
+		return (struct error_row){ 403, "PERMISSION_DENIED", "This key may not do that." };
+	case IR_ERR_NOT_FOUND:
+		return (struct error_row){ 404, "NOT_FOUND", "Not found." };
+	case IR_ERR_MODEL_NOT_FOUND:
+		return (struct error_row){ 404, "NOT_FOUND", "There is no such model." };
+	case IR_ERR_METHOD:
+		return (struct error_row){ 405, "INVALID_ARGUMENT", "Method not allowed." };
+	case IR_ERR_TOO_LARGE:
+		return (struct error_row){ 413, "INVALID_ARGUMENT", "The request is too large." };
+	case IR_ERR_MEDIA_TYPE:
+		return (struct error_row){ 415, "INVALID_ARGUMENT",
+					   "The content type must be application/json." };
+	case IR_ERR_CONTEXT_LENGTH:
+		return (struct error_row){ 400, "INVALID_ARGUMENT",
+					   "The input is too long for the model." };
+	case IR_ERR_CONTENT_FILTER:
+		return (struct error_row){ 400, "INVALID_ARGUMENT", "The prompt was refused." };
+	case IR_ERR_RATE_LIMIT:
+		return (struct error_row){ 429, "RESOURCE_EXHAUSTED",
+					   "Too many requests; try again later." };
+	case IR_ERR_SERVER:
+		return (struct error_row){ 500, "INTERNAL", "Internal server error." };
+	case IR_ERR_UPSTREAM:
+		return (struct error_row){ 502, "UNAVAILABLE", "The provider failed." };
+	case IR_ERR_UNAVAILABLE:
+		return (struct error_row){ 503, "UNAVAILABLE",
+					   "Temporarily unavailable; try again later." };
+	case IR_ERR_OVERLOADED:
+		return (struct error_row){ 503, "UNAVAILABLE", "The model is overloaded." };
+	case IR_ERR_TIMEOUT:
+		return (struct error_row){ 504, "DEADLINE_EXCEEDED", "The request timed out." };
+	}
+	return (struct error_row){ 500, "INTERNAL", "Internal server error." };
+}
+
+#define DETAIL(name) "type.googleapis.com/google.rpc." name
+
+/* What the vendor has a place for only here: how long to wait, which field, what code, whose request. */
+static void put_details(struct jw *w, const struct ir_error *e, struct str message,
+			struct str request_id)
+{
+	jw_key(w, "details");
+	jw_arr(w);
+	if (e->code.len) {
+		jw_obj(w);
+		jw_kcstr(w, "@type", DETAIL("ErrorInfo"));
+		jw_kstr(w, "reason", e->code);
+		jw_end_obj(w);
+	}
+	if (e->param.len) {
+		jw_obj(w);
+		jw_kcstr(w, "@type", DETAIL("BadRequest"));
+		jw_key(w, "fieldViolations");
+		jw_arr(w);
+		jw_obj(w);
+		jw_kstr(w, "field", e->param);
+		jw_kstr(w, "description", message);
+		jw_end_obj(w);
+		jw_end_arr(w);
+		jw_end_obj(w);
+	}
+	if (e->retry_after_ms >= 0) {
+		jw_obj(w);
+		jw_kcstr(w, "@type", DETAIL("RetryInfo"));
+		jw_key(w, "retryDelay");
+		if (e->retry_after_ms % 1000)
+			buf_printf(w->out, "\"%lld.%03llds\"",
+				   (long long)(e->retry_after_ms / 1000),
+				   (long long)(e->retry_after_ms % 1000));
+		else
+			buf_printf(w->out, "\"%llds\"", (long long)(e->retry_after_ms / 1000));
+		jw_end_obj(w);
+	}
+	if (request_id.len) {
+		jw_obj(w);
+		jw_kcstr(w, "@type", DETAIL("RequestInfo"));
+		jw_kstr(w, "requestId", request_id);
+		jw_end_obj(w);
+	}
+	jw_end_arr(w);
+}
+
+void gm_error_write(struct jw *w, const struct ir_error *e, struct str request_id, int *ret_status)
+{
+	struct error_row row = row_of(e->kind);
+	struct str message = e->message.len ? e->message : str_from(row.text);
+
+	*ret_status = e->status ? e->status : row.status;
+	jw_obj(w);
+	jw_key(w, "error");
+	jw_obj(w);
+	jw_ki64(w, "code", *ret_status);
+	jw_kstr(w, "message", message);
+	jw_kcstr(w, "status", row.name);
+	put_details(w, e, message, request_id);
+	jw_end_obj(w);
+	jw_end_obj(w);
+}
+
+void gm_encode_error(const struct ir_error *e, struct str request_id, struct buf *out,
+		     int *ret_status)
+{
+	struct jw w = jw_on(out);
+
+	gm_error_write(&w, e, request_id, ret_status);
+}
+
+void gm_encode_stream_error(const struct ir_error *e, struct str request_id, enum framing framing,
+			    bool started, struct buf *out)
+{
+	bool list = framing == FRAMING_JSON_ARRAY;
+	struct jw w;
+	int ignored;
+
+	if (list)
+		buf_put(out, started ? STR(",\r\n") : STR("["));
+	else
+		sse_put_head(out, NULL);
+	w = jw_on(out);
+	gm_error_write(&w, e, request_id, &ignored);
+	if (list)
+		buf_put(out, STR("]"));
+	else
+		sse_put_end(out);
+}
+
+/* The vendor's Python SDK takes a comment line for a chunk and fails on it; an empty line is nothing in either form. */
+void gm_encode_ping(enum framing framing, bool started, struct buf *out)
+{
+	(void)framing;
+	(void)started;
+	buf_putc(out, '\n');
+}
+
+/* --- reading --- */
+
+static const struct {
+	struct str name;
+	enum ir_error_kind kind;
+} names[] = {
+	{ STR_INIT("INVALID_ARGUMENT"), IR_ERR_INVALID_REQUEST },
+	{ STR_INIT("FAILED_PRECONDITION"), IR_ERR_INVALID_REQUEST },
+	{ STR_INIT("OUT_OF_RANGE"), IR_ERR_INVALID_REQUEST },
+	{ STR_INIT("UNAUTHENTICATED"), IR_ERR_AUTHENTICATION },
+	{ STR_INIT("PERMISSION_DENIED"), IR_ERR_PERMISSION },
+	{ STR_INIT("NOT_FOUND"), IR_ERR_NOT_FOUND },
+	{ STR_INIT("RESOURCE_EXHAUSTED"), IR_ERR_RATE_LIMIT },
+	{ STR_INIT("INTERNAL"), IR_ERR_SERVER },
+	{ STR_INIT("UNKNOWN"), IR_ERR_SERVER },
+	{ STR_INIT("UNAVAILABLE"), IR_ERR_UNAVAILABLE },
+	{ STR_INIT("DEADLINE_EXCEEDED"), IR_ERR_TIMEOUT },
+};
+
+static enum ir_error_kind kind_of_status(int status)
+{
+	switch (status) {
+	case 401:
+		return IR_ERR_AUTHENTICATION;
+	case 402:
+		return IR_ERR_BILLING;
+	case 403:
+		return IR_ERR_PERMISSION;
+	case 404:
+		return IR_ERR_NOT_FOUND;
+	case 405:
+		return IR_ERR_METHOD;
+	case 408:
+	case 504:
+		return IR_ERR_TIMEOUT;
+	case 413:
+		return IR_ERR_TOO_LARGE;
+	case 415:
+		return IR_ERR_MEDIA_TYPE;
+	case 429:
+		return IR_ERR_RATE_LIMIT;
+	case 500:
+		return IR_ERR_SERVER;
+	case 503:
+		return IR_ERR_UNAVAILABLE;
+	}
+	return status >= 400 && status < 500 ? IR_ERR_INVALID_REQUEST : IR_ERR_UPSTREAM;
+}
+
+static bool says(struct str text, const char *what)
+{
+	return str_find(text, str_from(what)) >= 0;
+}
+
+/* The vendor has one name for several things that a client or a router must tell apart. */
+static enum ir_error_kind refine(enum ir_error_kind kind, struct str m, struct str reason)
+{
+	if (str_starts(reason, STR("API_KEY_")) || says(m, "API key not valid") ||
+	    says(m, "API key expired"))
+		return IR_ERR_AUTHENTICATION;
+	if (kind == IR_ERR_INVALID_REQUEST &&
+	    (says(m, "exceeds the maximum number of tokens") || says(m, "input token count")))
+		return IR_ERR_CONTEXT_LENGTH;
+	if (kind == IR_ERR_NOT_FOUND && (says(m, "models/") || says(m, "Model")))
+		return IR_ERR_MODEL_NOT_FOUND;
+	if (kind == IR_ERR_UNAVAILABLE && says(m, "overloaded"))
+		return IR_ERR_OVERLOADED;
+	return kind;
+}
+
+bool gm_error_is(const json *root)
+{
+	const json *e;
+
+	if (json_is_arr(root)) {
+		struct json_iter it = json_iter(root);
+
+		root = json_next(&it) ? it.val : NULL;
+	}
+	e = JSON_GET(root, "error");
+	return json_is_obj(e) || json_is_str(e);
+}
+
+/* "12.5s" in milliseconds, at most a day; -1 when it is no duration. */
+static int64_t duration_ms(struct str s)
+{
+	int64_t ms = 0, scale = 1000;
+	bool fraction = false;
+
+	if (s.len < 2 || s.ptr[s.len - 1] != 's')
+		return -1;
+	for (size_t i = 0; i + 1 < s.len; i++) {
+		if (s.ptr[i] == '.' && !fraction && i > 0) {
+			fraction = true;
+			continue;
+		}
+		if (s.ptr[i] < '0' || s.ptr[i] > '9')
+			return -1;
+		if (!fraction)
+			ms = ms * 10 + (s.ptr[i] - '0') * 1000;
+		else
+			ms += (s.ptr[i] - '0') * (scale /= 10);
+		if (ms > 86400000)
+			return 86400000;
+	}
+	return ms;
+}
+
+static void read_details(const json *details, struct ir_error *ret)
+{
+	struct json_iter it = json_iter(details);
+
+	while (json_next(&it)) {
+		struct str type = json_str(JSON_GET(it.val, "@type"));
+
+		if (str_ends(type, STR(".RetryInfo")))
+			ret->retry_after_ms = duration_ms(json_str(gm_get(it.val, "retryDelay")));
+		else if (str_ends(type, STR(".ErrorInfo")) && !ret->code.len)
+			ret->code = json_str(JSON_GET(it.val, "reason"));
+	}
+}
+
+static struct str find_message(struct arena *a, const json *root, const json *e)
+{
+	static const char *const places[] = { "message", "detail", "error_description", "title" };
+	const json *at[2] = { e, root };
+
+	if (json_is_str(e))
+		return json_str(e);
+	for (unsigned i = 0; i < 2; i++) {
+		for (unsigned k = 0; k < sizeof(places) / sizeof(places[0]); k++) {
+			const json *v = json_get_set(at[i], str_from(places[k]));
+
+			if (json_is_str(v))
+				return json_str(v);
+			if (json_is_arr(v) || json_is_obj(v))
+				return json_text(a, v);
+		}
+	}
+	return json_str(root);
+}
+
+bool gm_error_read(struct arena *a, const json *root, int status, struct ir_error *ret)
+{
+	const json *e;
+	int64_t code;
+	bool own;
+
+	if (json_is_arr(root)) { /* [{...}]: what the list form of a stream says no in */
+		struct json_iter it = json_iter(root);
+
+		root = json_next(&it) ? it.val : NULL;
+	}
+	e = JSON_GET(root, "error");
+	own = json_i64(JSON_GET(e, "code"), &code) && json_is_str(JSON_GET(e, "message"));
+	if (own && status < 400 && code >= 400 && code < 600)
+		status = (int)code;
+	*ret = (struct ir_error){ .kind = kind_of_status(status), .retry_after_ms = -1 };
+	ret->type = json_str(JSON_GET(e, "status"));
+	if (status == 0 || status == 400 || status == 500)
+		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+			if (str_eq(names[i].name, ret->type))
+				ret->kind = names[i].kind;
+	ret->message = arena_dup(a, find_message(a, root, e));
+	read_details(JSON_GET(e, "details"), ret);
+	ret->kind = refine(ret->kind, ret->message, ret->code);
+	ret->code = arena_dup(a, ret->code);
+	ret->type = arena_dup(a, ret->type);
+	if (status == 409 || status == 422 || status == 499) /* no kind says as much */
+		ret->status = status;
+	return own;
+}
+
+bool gm_decode_error(struct arena *a, int status, struct str body, struct ir_error *ret)
+{
+	struct str text = str_trim(body);
+	const json *root = text.len ? json_parse(a, text, NULL) : NULL;
+	bool own = gm_error_read(a, root, status, ret);
+
+	if (ret->message.len)
+		return own;
+	if (!root && text.len && text.ptr[0] != '<') { /* a plain sentence: its beginning */
+		if (text.len > 500)
+			text.len = utf8_whole((struct str){ text.ptr, 500 });
+		ret->message = utf8_valid(text) ? arena_dup(a, text) : STR_NONE;
+		ret->kind = refine(ret->kind, ret->message, STR_NONE);
+	}
+	if (!ret->message.len)
+		ret->message = arena_printf(
+			a, "The provider answered HTTP %d without a readable error.", status);
+	return false;
+}

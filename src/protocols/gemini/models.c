@@ -1,0 +1,88 @@
+/* protocols/gemini/models.c - the model list, one model, and a token count. */
+#include "protocols/gemini/gemini.h"
+
+static void put_model(struct jw *w, const struct model_info *m)
+{
+	jw_obj(w);
+	jw_key(w, "name");
+	buf_puts(w->out, "\"models/");
+	json_escape(w->out, m->id);
+	buf_putc(w->out, '"');
+	jw_kstr(w, "displayName", m->id);
+	jw_kstr(w, "description", m->owner);
+	jw_kcstr(w, "version", "001");
+	if (m->context > 0)
+		jw_ki64(w, "inputTokenLimit", m->context);
+	if (m->max_output > 0)
+		jw_ki64(w, "outputTokenLimit", m->max_output);
+	jw_kraw(w, "supportedGenerationMethods",
+		STR("[\"generateContent\",\"countTokens\",\"embedContent\"]"));
+	jw_end_obj(w);
+}
+
+void gm_encode_models(const struct model_info *models, unsigned n, struct buf *out)
+{
+	struct jw w = jw_on(out);
+
+	jw_obj(&w);
+	jw_key(&w, "models");
+	jw_arr(&w);
+	for (unsigned i = 0; i < n; i++)
+		put_model(&w, &models[i]);
+	jw_end_arr(&w);
+	jw_end_obj(&w);
+}
+
+void gm_encode_model(const struct model_info *model, struct buf *out)
+{
+	struct jw w = jw_on(out);
+
+	put_model(&w, model);
+}
+
+int gm_decode_models(struct arena *a, struct str body, struct str **ret_ids, unsigned *ret_n,
+		     struct err *reterr)
+{
+	const json *root, *list;
+	struct json_iter it;
+	struct str *ids;
+	unsigned n = 0;
+	int rc = gm_parse(a, body, &root, reterr);
+
+	if (rc)
+		return rc;
+	list = gm_get(root, "models");
+	if (!list)
+		list = gm_get(root, "publisherModels"); /* Vertex */
+	if (!json_is_arr(list))
+		return err_set(reterr, RC_SYNTAX, "the model list has no \"models\" array");
+	ids = arena_array(a, json_len(list) + 1, sizeof(*ids));
+	if (!ids)
+		return err_set(reterr, RC_NOMEM, "out of memory");
+	it = json_iter(list);
+	while (json_next(&it)) {
+		struct str id = gm_model_name(json_str(gm_get(it.val, "name")));
+
+		if (id.len)
+			ids[n++] = id;
+	}
+	*ret_ids = ids;
+	*ret_n = n;
+	return RC_OK;
+}
+
+void gm_encode_token_count(int64_t input_tokens, struct buf *out)
+{
+	struct jw w = jw_on(out);
+
+	jw_obj(&w);
+	jw_ki64(&w, "totalTokens", input_tokens);
+	jw_end_obj(&w);
+}
+
+int64_t gm_decode_token_count(struct arena *scratch, struct str body)
+{
+	int64_t n;
+
+	return json_i64(gm_get(json_parse(scratch, body, NULL), "totalTokens"), &n) ? n : -1;
+}

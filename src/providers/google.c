@@ -1,0 +1,87 @@
+/* providers/google.c - Google's Gemini API, and Vertex AI where the base URL names a project.
+ *
+ * The hard thing is that the path says it all: model, operation and form of stream. A base URL with /projects/ or /publishers/ is
+ * Vertex: models stand below publishers/google there, and the key is a bearer token. */
+#include "providers/compose.h"
+
+static const struct protocol *const speaks[] = { &protocol_gemini, NULL };
+static const char *const prefixes[] = { "gemini-*", NULL };
+
+static bool is_vertex(const struct prepare_options *o)
+{
+	struct str path = o->account->origin.base_path;
+
+	return str_find(path, STR("/projects/")) >= 0 || str_find(path, STR("/publishers/")) >= 0;
+}
+
+/* A batch is what translation makes; a client that asked for one vector in the vendor's own way gets its own way. */
+static const char *embed_verb(const struct prepare_options *o)
+{
+	return o->relay && o->client && str_ends(o->client->path, STR(":embedContent"))
+		       ? ":embedContent"
+		       : ":batchEmbedContents";
+}
+
+static const char *verb(const struct prepare_options *o)
+{
+	switch (o->op) {
+	case IR_OP_GENERATE:
+		if (!o->stream)
+			return ":generateContent";
+		return o->framing == FRAMING_JSON_ARRAY ? ":streamGenerateContent"
+							: ":streamGenerateContent?alt=sse";
+	case IR_OP_COUNT_TOKENS:
+		return ":countTokens";
+	case IR_OP_EMBED:
+		return embed_verb(o);
+	case IR_OP_LIST_MODELS:
+		return "?pageSize=1000";
+	case IR_OP_GET_MODEL:
+	case IR_OP_INFO:
+		break;
+	}
+	return "";
+}
+
+static bool ends_at_publisher(const struct prepare_options *o)
+{
+	return str_ends(o->account->origin.base_path, STR("/publishers/google"));
+}
+
+static int prepare(struct arena *a, const struct prepare_options *o, struct upstream_request *ret,
+		   struct err *reterr)
+{
+	bool list = o->op == IR_OP_LIST_MODELS, read = list || o->op == IR_OP_GET_MODEL;
+	bool vertex = is_vertex(o);
+	const char *root = !vertex ? "/v1beta" : ends_at_publisher(o) ? "" : "/publishers/google";
+	struct compose c;
+
+	if (o->op == IR_OP_INFO)
+		return err_set(reterr, RC_UNSUPPORTED, "the provider has no such operation");
+	compose_start(&c, a, o, read ? HTTP_GET : HTTP_POST, ret, reterr);
+	if (vertex)
+		compose_key(&c, "authorization", "Bearer ");
+	else
+		compose_key(&c, "x-goog-api-key", "");
+	compose_path(&c, root, "/models", list ? STR_NONE : o->model, verb(o));
+	return compose_end(&c);
+}
+
+static bool adaptive_thinking(struct str model)
+{
+	return str_glob(STR("*gemini-3*"), model);
+}
+
+const struct provider provider_google = {
+	.name = "google",
+	.default_base_url = "https://generativelanguage.googleapis.com",
+	.key_env = "GEMINI_API_KEY",
+	.key_env_also = "GOOGLE_API_KEY",
+	.base_url_env = { "GOOGLE_GEMINI_BASE_URL", "GEMINI_API_BASE" },
+	.stray_path = "/v1beta",
+	.key_required = true,
+	.speaks = speaks,
+	.prefixes = prefixes,
+	.prepare = prepare,
+	.adaptive_thinking = adaptive_thinking,
+};
