@@ -26,10 +26,13 @@
 #include "engine/engine.h"
 #include "loop/loop.h"
 #include "policy/auth.h"
+#include "store/store.h"
 #include "upstream/health.h"
 
 enum {
 	REPORT_MAX = 16 * 1024 * 1024,
+	STORE_QUEUE_MAX = 256 * 1024 * 1024,
+	STORE_MEMORY_MAX = 256 * 1024 * 1024,
 	CUT_MS = 2000, /* from the cut of what is left to the end, whoever still hangs */
 	N_SIGNALS = 4,
 	HANDLES = N_SIGNALS + 2 + 2, /* signals; deadlines; discovery and client */
@@ -45,6 +48,7 @@ struct daemon {
 	struct loop loop;
 	struct health_table *health;
 	struct engine *engine;
+	struct store *store;        /* NULL: nothing is kept */
 	struct http_client *client; /* of discovery */
 	struct discovery *discovery;
 	struct admin_listener *admin; /* NULL: no address of its own */
@@ -96,6 +100,7 @@ static void close_control(void *user)
 {
 	struct daemon *d = user;
 
+	store_stop(d->store);
 	for (unsigned i = 0; i < d->n_workers; i++)
 		worker_stop(d->workers[i]);
 	d->n_workers = 0;
@@ -329,6 +334,33 @@ static int start_engine(struct daemon *d, struct err *reterr)
 	return d->engine ? engine_apply(d->engine, d->snapshot, reterr) : RC_IO;
 }
 
+/* The usual place may not be writable, and most of the gateway needs none; a place that somebody named has to be. */
+static int start_store(struct daemon *d, struct err *reterr)
+{
+	const struct snapshot *s = d->snapshot;
+	struct store_options o = { .max_bytes = s->store.max_bytes, .max_queued = STORE_QUEUE_MAX };
+	struct arena *a = arena_new(64 * 1024);
+	struct err e = { 0 };
+
+	if (!a)
+		return err_set(reterr, RC_NOMEM, "out of memory");
+	if (!s->store.memory_only)
+		o.path = str_present(s->store.path)
+				 ? s->store.path
+				 : arena_printf(a, "%.*s/state.db", STR_ARG(s->data_dir));
+	d->store = store_open(&o, &e);
+	if (!d->store && !str_present(s->store.path) && str_present(o.path)) {
+		log_event(LOG_WARN, "store.memory",
+			  "What is kept of answers will be lost when the gateway stops.",
+			  LF_CSTR("reason", e.msg));
+		o.path = STR_NONE;
+		o.max_bytes = o.max_bytes < STORE_MEMORY_MAX ? o.max_bytes : STORE_MEMORY_MAX;
+		d->store = store_open(&o, &e);
+	}
+	arena_free(a);
+	return d->store ? RC_OK : err_set(reterr, RC_IO, "store: %.240s", e.msg);
+}
+
 static int start_admin(struct daemon *d, struct err *reterr)
 {
 	struct admin_listener_options o = {
@@ -350,6 +382,7 @@ static int start_workers(struct daemon *d, struct err *reterr)
 		.snapshot = d->snapshot,
 		.engine = d->engine,
 		.health = d->health,
+		.store = d->store,
 		.control = &d->loop,
 		.drained = worker_drained,
 		.user = d,
@@ -398,6 +431,8 @@ static int start(struct daemon *d, const struct cli_serve *o, struct err *reterr
 	if (rc == RC_OK)
 		rc = start_admin(d, reterr);
 	if (rc == RC_OK)
+		rc = start_store(d, reterr);
+	if (rc == RC_OK)
 		rc = start_workers(d, reterr);
 	return rc;
 }
@@ -438,6 +473,7 @@ static int run(struct daemon *d, const struct cli_serve *o)
 	discovery_start(d->discovery, d->snapshot);
 	loop_run(&d->loop);
 	loop_done(&d->loop);
+	store_close(d->store);
 	free(d->workers);
 	log_event(LOG_INFO, "stop", NULL, LF_INT("log_lines_dropped", log_dropped()));
 	return EXIT_OK;

@@ -171,6 +171,7 @@ struct worker *worker_start(const struct worker_options *o, struct err *reterr)
 	w->env.snapshot = snapshot_ref(o->snapshot);
 	w->env.engine = o->engine;
 	w->env.health = o->health;
+	w->env.store = o->store;
 	exchange_env_init(&w->env, &w->loop);
 	deadline_init(&w->look, &w->loop, look_drained);
 	uv_sem_init(&w->started, 0);

@@ -13,12 +13,14 @@
 
 struct engine;
 struct health_table;
+struct store;
 struct worker;
 
 struct worker_options {
 	struct snapshot *snapshot;
 	struct engine *engine;
 	struct health_table *health;
+	struct store *store; /* NULL: nothing is kept */
 	struct loop *control;
 	/* On the control loop: nothing is left of the worker's traffic after worker_drain() or worker_cut(). */
 	void (*drained)(void *user);

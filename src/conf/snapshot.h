@@ -68,6 +68,17 @@ struct snapshot {
 	struct http_client_limits client;
 	struct http_deadlines deadlines;
 	struct str data_dir;
+	struct {
+		struct str path; /* absent: in data_dir */
+		size_t max_bytes;
+		bool memory_only;
+	} store;
+	struct {
+		bool store;
+		uint64_t retention_ms;
+		size_t max_context;
+		unsigned max_background;
+	} responses;
 	bool enable_openai, enable_anthropic, enable_universal;
 
 	struct account *accounts;

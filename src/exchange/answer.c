@@ -102,6 +102,26 @@ void answer_error(struct exchange *x, const struct ir_error *e, const char *end)
 	buf_done(&body);
 }
 
+/* The list, or the page of it that was asked for; false when the query makes no sense and that has been said. */
+static bool put_models(struct exchange *x, const struct model_info *models, unsigned n,
+		       struct buf *body)
+{
+	const struct protocol *p = x->match.protocol;
+	struct ir_error wrong = { .kind = IR_ERR_INVALID_REQUEST, .retry_after_ms = -1 };
+	struct err e = { 0 };
+
+	if (!p->encode_models_page) {
+		p->encode_models(models, n, body);
+		return true;
+	}
+	if (p->encode_models_page(x->arena, &x->match.line, models, n, body, &e) == RC_OK)
+		return true;
+	wrong.message = arena_dup(x->arena, str_from(e.msg));
+	wrong.param = arena_dup(x->arena, str_from(e.param));
+	answer_error(x, &wrong, "refused");
+	return false;
+}
+
 void answer_models(struct exchange *x)
 {
 	struct ir_error missing = { .kind = IR_ERR_MODEL_NOT_FOUND, .retry_after_ms = -1 };
@@ -120,7 +140,10 @@ void answer_models(struct exchange *x)
 	}
 	buf_init(&body, 16 * 1024 * 1024);
 	if (x->match.line.op == IR_OP_LIST_MODELS) {
-		x->match.protocol->encode_models(models, n, &body);
+		if (!put_models(x, models, n, &body)) {
+			buf_done(&body);
+			return;
+		}
 	} else {
 		for (unsigned i = 0; i < n && buf_len(&body) == 0; i++)
 			if (str_eq(models[i].id, x->match.line.arg))

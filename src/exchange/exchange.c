@@ -11,8 +11,6 @@
 
 enum { KEEPALIVE_TICK_MS = 500 };
 
-enum step_result { NEXT, WAIT, DONE };
-
 struct step {
 	const char *name;
 	enum step_result (*run)(struct exchange *x);
@@ -239,6 +237,7 @@ static const struct step steps[] = {
 	{ "authenticate", authenticate }, /* from the head alone (R17) */
 	{ "list_models", list_models },
 	{ "inform_unasked", inform_unasked },
+	{ "kept", turns_kept }, /* GET /v1/responses/{id} and its like */
 	{ "accept_media", accept_media },
 	{ "read_body", read_body },
 	{ "peek", peek },           /* model, stream: no tree is built */
@@ -246,6 +245,7 @@ static const struct step steps[] = {
 	{ "inform", inform },
 	{ "route", route }, /* model -> ordered targets */
 	{ "load", load },
+	{ "recall", turns_recall }, /* what previous_response_id names */
 	{ "count", count },
 	{ "forward", forward }, /* attempts, pump, settle */
 };
@@ -255,6 +255,11 @@ static void run_steps(struct exchange *x)
 	while (x->step < sizeof(steps) / sizeof(steps[0]))
 		if (steps[x->step++].run(x) != NEXT)
 			return;
+}
+
+void exchange_go_on(struct exchange *x)
+{
+	run_steps(x);
 }
 
 /* --- the request's callbacks --- */
@@ -352,6 +357,7 @@ void exchange_over(struct exchange *x, const char *end)
 	x->record.end = end;
 	count_cancel(x);
 	load_cancel(x);
+	turns_cancel(x);
 	if (x->attempt)
 		attempt_cancel(x->attempt);
 	if (x->relay && x->pump.ready)

@@ -10,6 +10,7 @@
 #include "ir/prefill.h"
 #include "ir/request.h"
 #include "policy/auth.h"
+#include "policy/conversation.h"
 #include "protocols/protocol.h"
 #include "upstream/attempt.h"
 
@@ -50,6 +51,20 @@ struct pump {
 	struct ir_error error; /* its text, in the attempt's arena */
 };
 
+enum step_result { NEXT, WAIT, DONE };
+
+/* What of this request and its answer outlives it, see turns.c. */
+struct turn {
+	struct turn_ask ask;
+	struct str body; /* the client's own: peek.body may have what it continues in it */
+	bool recalled;   /* what it continues was found here */
+	bool keep;       /* the answer is still to be kept */
+	struct request_peek
+		relay; /* recalled: for targets that speak the protocol; .body absent: as for all others */
+	struct turn_page page;
+	struct store_call *call; /* awaited */
+};
+
 struct exchange {
 	struct exchange_env *env;
 	struct http_request *request;
@@ -66,6 +81,7 @@ struct exchange {
 	unsigned step;
 
 	struct request_peek peek;
+	struct turn turn;
 	struct str pin;
 	bool strict;
 	struct ir_request *ir;          /* decoded when the first foreign target needs it */
@@ -95,6 +111,25 @@ struct exchange {
 
 /* Every way out: releases all, writes the record. The client's answer has been ended or aborted before. */
 void exchange_over(struct exchange *x, const char *end);
+/* The step that said WAIT has what it waited for. */
+void exchange_go_on(struct exchange *x);
+
+/* --- turns.c: answers that outlive their exchange --- */
+
+/* The operations on answers that were kept. */
+enum step_result turns_kept(struct exchange *x);
+/* What the request continues is put into its body. */
+enum step_result turns_recall(struct exchange *x);
+/* The body for a target that speaks the protocol. */
+const struct request_peek *turns_relay_peek(const struct exchange *x);
+/* The decoded request without what the gateway does itself; NULL when memory is out. */
+const struct ir_request *turns_asked(struct exchange *x);
+/* Something of the answer is on its way to the client: kept, if it is the whole of it. */
+void turns_keep_body(struct exchange *x, struct str body);
+void turns_keep_frame(struct exchange *x, const struct frame *f);
+void turns_keep_frames(struct exchange *x, struct str bytes);
+/* Nothing is awaited of the store any more. */
+void turns_cancel(struct exchange *x);
 
 /* --- answer.c: answers of our own --- */
 

@@ -31,7 +31,7 @@ static int patch_body(struct exchange *x, const struct target *t, struct buf *ou
 	};
 
 	x->pump.tap.hide_usage = o.ask_usage;
-	return t->protocol->patch(x->arena, &x->peek, &o, out);
+	return t->protocol->patch(x->arena, turns_relay_peek(x), &o, out);
 }
 
 struct request_target forward_target(const struct exchange *x, const struct target *t)
@@ -81,7 +81,9 @@ int forward_translate_body(struct exchange *x, const struct target *t, struct bu
 		if (rc != RC_OK)
 			return rc;
 	}
-	r = x->ir;
+	r = turns_asked(x);
+	if (!r)
+		return RC_NOMEM;
 	x->forced = ir_forces_tool(r) && (rt.quirks & QUIRK_FORCED_TOOL_AS_SCHEMA);
 	if (x->forced) {
 		rc = ir_forced_tool_request(x->arena, r, &forced, reterr);

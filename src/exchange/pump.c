@@ -286,6 +286,7 @@ static int sink_event(struct ir_sink *sink, const struct ir_event *ev)
 {
 	struct exchange *x = LIST_ENTRY(sink, struct exchange, pump.sink);
 	struct pump *p = &x->pump;
+	size_t before;
 
 	if (ev->kind == IR_START || ev->kind == IR_USAGE)
 		ir_usage_merge(&x->record.usage, &ev->usage);
@@ -302,8 +303,11 @@ static int sink_event(struct ir_sink *sink, const struct ir_event *ev)
 		p->finished = true;
 	if (!p->encoder)
 		return p->fold.sink.event(&p->fold.sink, ev);
+	before = buf_len(out(x));
 	if (x->match.protocol->encode_event(p->encoder, ev, out(x)) != RC_OK)
 		return RC_NOMEM;
+	if (ev->kind == IR_FINISH)
+		turns_keep_frames(x, str_from_offset(buf_str(out(x)), before));
 	if (ev->kind == IR_DELTA || ev->kind == IR_CLOSE || ev->kind == IR_FINISH)
 		commit(x);
 	return RC_OK;
@@ -356,6 +360,7 @@ static int relay_event(struct exchange *x, const struct frame *ev)
 	}
 	if (flags & (TAP_MEANINGFUL | TAP_END))
 		commit(x);
+	turns_keep_frame(x, ev);
 	if (!(flags & TAP_DROP))
 		buf_put(out(x), flags & TAP_EDIT ? p->tap.edited : ev->raw);
 	if (!x->committed && !buf_ok(&p->held)) {
@@ -436,6 +441,7 @@ static void on_end(void *user)
 void pump_whole_ok(struct exchange *x, struct str content_type, struct str body)
 {
 	note_ok(x);
+	turns_keep_body(x, body);
 	answer_whole(x, 200, content_type, body, true, "ok");
 }
 
@@ -484,6 +490,7 @@ static void answer_folded(struct exchange *x)
 	    !buf_ok(&body)) {
 		pump_no_memory(x);
 	} else {
+		turns_keep_body(x, buf_str(&body));
 		answer_whole(x, 200, STR("application/json"), buf_str(&body), true, "ok");
 	}
 	buf_done(&body);

@@ -29,8 +29,10 @@ enum ir_op {
 	IR_OP_COUNT_TOKENS, /* how long is this request */
 	IR_OP_LIST_MODELS,
 	IR_OP_GET_MODEL,
-	IR_OP_EMBED, /* texts to vectors (ir/embed.h) */
-	IR_OP_INFO,  /* what the gateway itself answers in a protocol's own words */
+	IR_OP_EMBED,   /* texts to vectors (ir/embed.h) */
+	IR_OP_COMPACT, /* a conversation to a shorter one */
+	IR_OP_KEPT, /* an answer that the gateway has kept: the route's variant is an enum kept_op */
+	IR_OP_INFO, /* what the gateway itself answers in a protocol's own words */
 };
 
 enum ir_role {

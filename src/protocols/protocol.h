@@ -41,6 +41,9 @@ struct protocol;
 
 /* --- routes --- */
 
+/* What is asked of an answer that was kept. */
+enum kept_op { KEPT_GET, KEPT_DELETE, KEPT_INPUT, KEPT_CANCEL };
+
 struct protocol_route {
 	enum http_method method;
 	/* Literal but for one "{id}", which takes one segment or more (model names hold slashes); what stands behind
@@ -169,6 +172,8 @@ struct model_info {
 	int64_t max_output; /* 0 unknown */
 	bool embeds;        /* makes vectors, not answers */
 	bool running;       /* a model of ours that is in memory now */
+	/* What it can, as far as it is known by its name. */
+	enum ir_tri vision, tools, reasoning, effort;
 };
 
 /* What an answer to IR_OP_INFO, or to a request that only loads, may be made of. */
@@ -207,6 +212,7 @@ struct protocol {
 	const struct protocol_route *routes; /* MUST: ends with .path NULL */
 	const char *error_content_type;      /* MUST: "application/json" */
 	enum framing framing; /* in which its streams come, when it is spoken upstream */
+	bool keeps_turns; /* its answers may be kept and continued: bodies and answers are those of policy/conversation.h */
 	bool end_required; /* a stream without its own end (TAP_END) was cut, even when a stop reason came before (trap 113) */
 
 	/* Requests, relay. MUST. RC_INVALID / RC_SYNTAX with a message for the caller. */
@@ -266,6 +272,10 @@ struct protocol {
 	/* Models. MAY be NULL when the protocol lists none. */
 	void (*encode_models)(const struct model_info *models, unsigned n, struct buf *out);
 	void (*encode_model)(const struct model_info *model, struct buf *out);
+	/* Instead of encode_models where lists come in pages, as the query asks; `a` is scratch. MAY be NULL. */
+	int (*encode_models_page)(struct arena *a, const struct request_line *line,
+				  const struct model_info *models, unsigned n, struct buf *out,
+				  struct err *reterr);
 	/* Ids out of an upstream's list; each into the arena. MAY be NULL. */
 	int (*decode_models)(struct arena *a, struct str body, struct str **ret_ids,
 			     unsigned *ret_n, struct err *reterr);
@@ -281,6 +291,9 @@ struct protocol {
 	/* Embeddings. MAY be NULL: the protocol has none. */
 	const struct embed_codec *embed;
 };
+
+/* A parameter of the query, percent-decoded; absent when it is not there, is broken or memory is out. */
+struct str query_get(struct arena *a, struct str query, const char *name);
 
 /* All of protocols.def, in its order; NULL at the end. */
 extern const struct protocol *const protocols[];

@@ -141,6 +141,17 @@ static struct str percent_decode(struct arena *a, struct str s)
 	return (struct str){ to, n };
 }
 
+struct str query_get(struct arena *a, struct str query, const char *name)
+{
+	while (str_present(query)) {
+		struct str value = str_cut(&query, '&'), key = str_cut(&value, '=');
+
+		if (str_eq(key, str_from(name)) && str_present(value))
+			return percent_decode(a, value);
+	}
+	return STR_NONE;
+}
+
 static const struct str method_names[] = {
 	[HTTP_GET] = STR_INIT("GET, HEAD"), [HTTP_HEAD] = STR_INIT("HEAD"),
 	[HTTP_POST] = STR_INIT("POST"),     [HTTP_PUT] = STR_INIT("PUT"),

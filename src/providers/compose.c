@@ -207,6 +207,8 @@ const char *compose_openai_path(const struct prepare_options *o)
 		return "/models";
 	case IR_OP_COUNT_TOKENS:
 	case IR_OP_INFO:
+	case IR_OP_COMPACT:
+	case IR_OP_KEPT:
 		break;
 	}
 	return NULL;
@@ -267,6 +269,8 @@ int compose_anthropic(struct arena *a, const struct prepare_options *o, const ch
 		break;
 	case IR_OP_EMBED:
 	case IR_OP_INFO:
+	case IR_OP_COMPACT:
+	case IR_OP_KEPT:
 		break;
 	}
 	return compose_end(&c);

@@ -40,6 +40,8 @@ static int prepare_native(struct arena *a, const struct prepare_options *o,
 	case IR_OP_GET_MODEL:
 	case IR_OP_COUNT_TOKENS:
 	case IR_OP_INFO:
+	case IR_OP_COMPACT:
+	case IR_OP_KEPT:
 		return err_set(reterr, RC_UNSUPPORTED, "the provider has no such operation");
 	}
 	compose_start(&c, a, o, list ? HTTP_GET : HTTP_POST, ret, reterr);

@@ -6,6 +6,7 @@
 #include "routing/routing.h"
 
 #include "base/buf.h"
+#include "providers/models.h"
 
 struct work {
 	const struct snapshot *s;
@@ -447,15 +448,37 @@ static bool first_of_its_name(struct listing *l, struct str id)
 	return true;
 }
 
-static void list_one(struct listing *l, const struct principal *p, struct str id, struct str owner,
-		     const struct local_model *local)
+static enum ir_tri can(const struct model_facts *f, enum model_can what)
+{
+	return f->can & what ? IR_TRUE : IR_FALSE;
+}
+
+/* `real`: the name that says most of what it is, an alias's first target. */
+static void add_facts(struct model_info *m, struct str real)
+{
+	const struct model_facts *f = model_facts(real);
+
+	if (!f)
+		return;
+	if (m->context <= 0)
+		m->context = f->context;
+	m->max_output = f->max_output;
+	m->vision = can(f, MODEL_VISION);
+	m->tools = can(f, MODEL_TOOLS);
+	m->reasoning = can(f, MODEL_REASONING);
+	m->effort = can(f, MODEL_EFFORT);
+}
+
+static void list_one(struct listing *l, const struct principal *p, struct str id, struct str real,
+		     struct str owner, const struct local_model *local)
 {
 	if ((p && !auth_model_allowed(p, id)) || l->n == l->cap || !first_of_its_name(l, id))
 		return;
-	l->models[l->n++] = (struct model_info){ .id = id,
-						 .owner = owner,
-						 .context = local ? local->context : 0,
-						 .embeds = local && local->embeddings };
+	l->models[l->n] = (struct model_info){ .id = id,
+					       .owner = owner,
+					       .context = local ? local->context : 0,
+					       .embeds = local && local->embeddings };
+	add_facts(&l->models[l->n++], real);
 }
 
 static void list_account(struct listing *l, const struct principal *p, const struct account *acc)
@@ -463,11 +486,21 @@ static void list_account(struct listing *l, const struct principal *p, const str
 	const struct catalog_list *found = list_of(l->w.catalog, acc);
 
 	for (unsigned i = 0; i < acc->n_local; i++)
-		list_one(l, p, acc->local[i].name, acc->name, &acc->local[i]);
+		list_one(l, p, acc->local[i].name, STR(""), acc->name, &acc->local[i]);
 	for (unsigned i = 0; i < acc->n_models; i++)
-		list_one(l, p, acc->models[i], acc->name, NULL);
+		list_one(l, p, acc->models[i], acc->models[i], acc->name, NULL);
 	for (unsigned i = 0; found && i < found->n_ids; i++)
-		list_one(l, p, found->ids[i], acc->name, NULL);
+		list_one(l, p, found->ids[i], found->ids[i], acc->name, NULL);
+}
+
+/* Of several targets the first is what it usually is. */
+static void list_alias(struct listing *l, const struct principal *p,
+		       const struct model_alias *alias)
+{
+	bool any = alias->n_targets > 0;
+
+	list_one(l, p, alias->name, any ? alias->targets[0].model : alias->name,
+		 any ? alias->targets[0].account->name : STR("llm-gateway"), NULL);
 }
 
 static bool listing_init(struct listing *l, struct arena *a)
@@ -497,10 +530,7 @@ int routing_models(const struct snapshot *s, const struct catalog *catalog,
 	if (!listing_init(&l, a))
 		return RC_NOMEM;
 	for (unsigned i = 0; i < s->n_aliases; i++)
-		list_one(&l, principal, s->aliases[i].name,
-			 s->aliases[i].n_targets ? s->aliases[i].targets[0].account->name
-						 : STR("llm-gateway"),
-			 NULL);
+		list_alias(&l, principal, &s->aliases[i]);
 	for (unsigned i = 0; i < s->n_accounts; i++)
 		list_account(&l, principal, &s->accounts[i]);
 	*ret = l.models;

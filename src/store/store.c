@@ -38,7 +38,7 @@ struct store {
 	uv_cond_t wake;
 	struct list queue;
 	size_t queued, max_queued;
-	bool closing;
+	bool closing, stopped;
 	/* of the thread */
 	struct list undelivered; /* answers that memory did not suffice to post */
 	uint64_t sweep_ms, sweep_at_ms;
@@ -90,7 +90,9 @@ static int enqueue(struct store *s, struct store_call *c)
 	int rc = RC_OK;
 
 	uv_mutex_lock(&s->lock);
-	if (s->queued + c->weight > s->max_queued)
+	if (s->closing)
+		rc = RC_CLOSED;
+	else if (s->queued + c->weight > s->max_queued)
 		rc = RC_TOOBIG;
 	if (rc == RC_OK) {
 		s->queued += c->weight;
@@ -286,15 +288,23 @@ struct store *store_open(const struct store_options *o, struct err *reterr)
 	return NULL;
 }
 
-void store_close(struct store *s)
+void store_stop(struct store *s)
 {
-	if (!s)
+	if (!s || s->stopped)
 		return;
+	s->stopped = true; /* for the one who stops and closes; all others look at `closing` */
 	uv_mutex_lock(&s->lock);
 	s->closing = true;
 	uv_cond_signal(&s->wake);
 	uv_mutex_unlock(&s->lock);
 	uv_thread_join(&s->thread);
+}
+
+void store_close(struct store *s)
+{
+	if (!s)
+		return;
+	store_stop(s);
 	uv_cond_destroy(&s->wake);
 	uv_mutex_destroy(&s->lock);
 	free(s);

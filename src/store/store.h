@@ -41,8 +41,10 @@ struct store_options {
 
 /* Opens the backend (blocks: at start-up only) and starts the thread. NULL and reterr when it cannot be used. */
 struct store *store_open(const struct store_options *o, struct err *reterr) MUST_CHECK;
-/* Carries out what is queued, ends the thread, frees. No call may be awaited any more by a loop that will not run on:
- * answers that are on their way still come to it. NULL is a no-op. */
+/* Carries out what is queued and ends the thread; calls from now on are refused with RC_CLOSED. The answers come to their
+ * loops before those end: so stop the store before its users, and close it after them. NULL is a no-op. */
+void store_stop(struct store *s);
+/* Stops, and frees. NULL is a no-op. */
 void store_close(struct store *s);
 /* "sqlite" or "memory". */
 const char *store_kind(const struct store *s);
@@ -63,7 +65,7 @@ struct store_wish {
 	void *user;
 };
 
-/* All of these: RC_OK when the call is queued, RC_NOMEM, or RC_TOOBIG when too much waits already. `wish` may be NULL where
+/* All of these: RC_OK when the call is queued, RC_NOMEM, RC_CLOSED, or RC_TOOBIG when too much waits already. `wish` may be NULL where
  * nobody waits; a failure is then logged. *ret (may be NULL) is for store_cancel(). */
 
 /* Adds or replaces. */

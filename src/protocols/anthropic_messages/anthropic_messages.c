@@ -43,6 +43,7 @@ const struct protocol protocol_anthropic_messages = {
 	.decode_error = am_decode_error,
 	.encode_ping = am_encode_ping,
 	.encode_models = am_encode_models,
+	.encode_models_page = am_encode_models_page,
 	.encode_model = am_encode_model,
 	.decode_models = am_decode_models,
 	.encode_token_count = am_encode_token_count,

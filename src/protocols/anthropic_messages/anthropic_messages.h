@@ -65,6 +65,9 @@ void am_write_citations(struct jw *w, const json *citations);
 /* --- models.c --- */
 
 void am_encode_models(const struct model_info *models, unsigned n, struct buf *out);
+int am_encode_models_page(struct arena *a, const struct request_line *line,
+			  const struct model_info *models, unsigned n, struct buf *out,
+			  struct err *reterr);
 void am_encode_model(const struct model_info *model, struct buf *out);
 int am_decode_models(struct arena *a, struct str body, struct str **ret_ids, unsigned *ret_n,
 		     struct err *reterr);

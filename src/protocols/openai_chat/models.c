@@ -3,6 +3,12 @@
 
 enum { MAX_MODELS = 10000 };
 
+static void put_can(struct jw *w, const char *name, enum ir_tri can)
+{
+	if (can != IR_TRI_UNSET)
+		jw_kbool(w, name, can == IR_TRUE);
+}
+
 static void put_model(struct jw *w, const struct model_info *m)
 {
 	jw_obj(w);
@@ -14,6 +20,14 @@ static void put_model(struct jw *w, const struct model_info *m)
 		jw_ki64(w, "context_length", m->context);
 	if (m->max_output > 0)
 		jw_ki64(w, "max_output_tokens", m->max_output);
+	if (m->tools != IR_TRI_UNSET) {
+		jw_key(w, "capabilities");
+		jw_obj(w);
+		put_can(w, "vision", m->vision);
+		put_can(w, "tools", m->tools);
+		put_can(w, "reasoning", m->reasoning);
+		jw_end_obj(w);
+	}
 	jw_end_obj(w);
 }
 

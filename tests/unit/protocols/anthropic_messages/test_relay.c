@@ -370,9 +370,10 @@ static void model_lists(void **state)
 		buf_str(&out),
 		"{\"data\":[{\"type\":\"model\",\"id\":\"claude-x\",\"display_name\":\"claude-x\","
 		"\"created_at\":\"2024-11-15T12:00:00Z\",\"max_input_tokens\":200000,\"max_"
-		"tokens\":64000},"
+		"tokens\":64000,\"lifecycle\":\"active\",\"capabilities\":null},"
 		"{\"type\":\"model\",\"id\":\"gpt\",\"display_name\":\"gpt\",\"created_at\":"
-		"\"1970-01-01T00:00:00Z\"}],\"has_more\":false,\"first_id\":\"claude-x\",\"last_"
+		"\"1970-01-01T00:00:00Z\",\"lifecycle\":\"active\",\"capabilities\":null}],\"has_"
+		"more\":false,\"first_id\":\"claude-x\",\"last_"
 		"id\":\"gpt\"}");
 	assert_int_equal(am->decode_models(arena, buf_str(&out), &ids, &n, NULL), 0);
 	assert_int_equal(n, 2);
@@ -386,7 +387,7 @@ static void model_lists(void **state)
 	am->encode_model(&m[1], &out);
 	CHECK_STR(buf_str(&out),
 		  "{\"type\":\"model\",\"id\":\"gpt\",\"display_name\":\"gpt\",\"created_at\":"
-		  "\"1970-01-01T00:00:00Z\"}");
+		  "\"1970-01-01T00:00:00Z\",\"lifecycle\":\"active\",\"capabilities\":null}");
 	buf_reset(&out);
 	am->encode_token_count(42, &out);
 	CHECK_STR(buf_str(&out), "{\"input_tokens\":42}");

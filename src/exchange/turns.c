@@ -1,0 +1,451 @@
+/* exchange/turns.c - answers that outlive their exchange: kept, continued, fetched, deleted.
+ *
+ * The gateway keeps turns itself, whoever the upstream is: so a conversation goes on when the next turn goes to another
+ * provider. What a request continues is put into its body before a target is asked, and its previous_response_id is taken
+ * out; from there on the request is like any other. The answer is taken from the client's own bytes, so that what is
+ * fetched later is what was sent.
+ *
+ * The hard thing is whose an id is. Only what was kept here for this caller counts. An id that nobody kept here may be the
+ * provider's; it is passed on only where it cannot be another caller's (see may_be_theirs()).
+ */
+#include "exchange/exchange_impl.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "json/scan.h"
+#include "json/write.h"
+#include "store/store.h"
+#include "wire/framer.h"
+
+static struct str owner_of(const struct exchange *x)
+{
+	return x->principal.key ? x->principal.key->name : STR("");
+}
+
+static struct ir_error error_of(enum ir_error_kind kind, struct str message)
+{
+	return (struct ir_error){ .kind = kind, .message = message, .retry_after_ms = -1 };
+}
+
+static void refuse(struct exchange *x, enum ir_error_kind kind, struct str message)
+{
+	struct ir_error e = error_of(kind, message);
+
+	answer_error(x, &e, "refused");
+}
+
+/* The store did not do as it was asked. */
+static void store_failed(struct exchange *x, int rc, const struct err *e)
+{
+	if (rc == RC_TOOBIG && e)
+		refuse(x, IR_ERR_TOO_LARGE,
+		       STR("The conversation that previous_response_id names is longer than this "
+			   "gateway brings back. Send what matters of it as input."));
+	else
+		refuse(x, IR_ERR_UNAVAILABLE,
+		       STR("The gateway cannot reach what it has kept. Try again later."));
+}
+
+void turns_cancel(struct exchange *x)
+{
+	if (x->turn.call)
+		store_cancel(x->turn.call);
+	x->turn.call = NULL;
+}
+
+/* --- what a request continues --- */
+
+static void previous_not_found(struct exchange *x)
+{
+	struct ir_error e = error_of(IR_ERR_NOT_FOUND, STR_NONE);
+
+	e.message = arena_printf(x->arena, "Previous response with id '%.*s' not found.",
+				 STR_ARG(x->turn.ask.previous));
+	e.code = STR("previous_response_not_found");
+	e.param = STR("previous_response_id");
+	answer_error(x, &e, "refused");
+}
+
+/* An id that was not kept here can only be the provider's own, when that speaks the protocol and is the only target. The
+ * account is shared by all callers, so with several keys nobody could say whose it is. */
+static bool may_be_theirs(const struct exchange *x)
+{
+	return x->route.n_targets == 1 && x->route.targets[0].relay && x->snapshot->n_keys <= 1 &&
+	       !x->turn.ask.background;
+}
+
+static int peek_again(struct exchange *x, struct str body, struct request_peek *ret,
+		      struct err *reterr)
+{
+	*ret = (struct request_peek){ .body = body };
+	return x->match.protocol->peek(x->arena, &x->match.line, body, ret, reterr);
+}
+
+/* The request with all it continues, for one kind of reader. */
+static int expand(struct exchange *x, const struct store_answer *a, enum turn_reader reader,
+		  struct request_peek *ret, struct err *reterr)
+{
+	struct str body = STR_NONE;
+	struct buf out;
+	int rc;
+
+	buf_init(&out, x->snapshot->max_body + 2 * x->snapshot->responses.max_context + 65536);
+	rc = turn_expand(x->arena, x->turn.body, &x->turn.ask, a->turns, a->n, reader, &out,
+			 reterr);
+	if (rc == RC_OK)
+		body = arena_dup(x->arena, buf_str(&out));
+	buf_done(&out);
+	if (rc != RC_OK)
+		return rc;
+	return str_present(body) ? peek_again(x, body, ret, reterr) : RC_NOMEM;
+}
+
+static int expand_all(struct exchange *x, const struct store_answer *a, struct err *reterr)
+{
+	bool relays = false;
+	int rc;
+
+	for (unsigned i = 0; i < x->route.n_targets; i++)
+		relays |= x->route.targets[i].relay;
+	/* A target that could relay may be translated for after all (forward.c), so there is always one for our decoder. */
+	rc = expand(x, a, TURN_OURS, &x->peek, reterr);
+	if (rc == RC_OK && relays)
+		rc = expand(x, a, TURN_FOREIGN, &x->turn.relay, reterr);
+	return rc;
+}
+
+static void recalled(void *user, const struct store_answer *a)
+{
+	struct exchange *x = user;
+	struct err e = { 0 };
+	struct ir_error error;
+	int rc;
+
+	x->turn.call = NULL;
+	if (a->rc == RC_NOTFOUND && may_be_theirs(x)) {
+		x->turn.keep = false; /* its beginning is not ours to bring back */
+		exchange_go_on(x);
+		return;
+	}
+	if (a->rc == RC_NOTFOUND) {
+		previous_not_found(x);
+		return;
+	}
+	if (a->rc != RC_OK) {
+		store_failed(x, a->rc, &a->err);
+		return;
+	}
+	if (a->turns[a->n - 1].alive_until_s) {
+		refuse(x, IR_ERR_INVALID_REQUEST,
+		       STR("The response that previous_response_id names is still being made."));
+		return;
+	}
+	rc = expand_all(x, a, &e);
+	if (rc != RC_OK) {
+		error = forward_error_of(x, rc, &e);
+		answer_error(x, &error, "refused");
+		return;
+	}
+	x->turn.recalled = true;
+	exchange_go_on(x);
+}
+
+static enum step_result ask_store(struct exchange *x)
+{
+	struct store_wish w = { .loop = x->env->loop, .done = recalled, .user = x };
+
+	if (store_chain(x->env->store, owner_of(x), x->turn.ask.previous,
+			x->snapshot->responses.max_context, &w, &x->turn.call) == RC_OK)
+		return WAIT;
+	store_failed(x, RC_NOMEM, NULL);
+	return DONE;
+}
+
+enum step_result turns_recall(struct exchange *x)
+{
+	struct err e = { 0 };
+	struct ir_error error;
+	int rc;
+
+	if (!x->match.protocol->keeps_turns || x->turn.recalled)
+		return NEXT;
+	x->turn.body = x->peek.body;
+	rc = turn_ask_read(x->arena, x->peek.body, &x->turn.ask, &e);
+	if (rc != RC_OK) {
+		error = forward_error_of(x, rc, &e);
+		answer_error(x, &error, "refused");
+		return DONE;
+	}
+	x->turn.keep = x->match.line.op == IR_OP_GENERATE && x->turn.ask.store &&
+		       x->snapshot->responses.store && x->env->store;
+	if (!str_present(x->turn.ask.previous))
+		return NEXT;
+	if (x->env->store)
+		return ask_store(x);
+	if (may_be_theirs(x))
+		return NEXT;
+	previous_not_found(x);
+	return DONE;
+}
+
+const struct request_peek *turns_relay_peek(const struct exchange *x)
+{
+	return x->turn.relay.body.ptr ? &x->turn.relay : &x->peek;
+}
+
+const struct ir_request *turns_asked(struct exchange *x)
+{
+	struct ir_request *plain;
+
+	if (!x->match.protocol->keeps_turns)
+		return x->ir;
+	if (x->turn.recalled) /* for the answer, which repeats it */
+		x->ir->previous_response_id = x->turn.ask.previous;
+	plain = arena_alloc(x->arena, sizeof(*plain));
+	if (!plain)
+		return NULL;
+	/* What the gateway does itself is not asked of the target, and so not lost there either. */
+	*plain = *x->ir;
+	plain->previous_response_id = STR_NONE;
+	plain->background = IR_TRI_UNSET;
+	plain->store = IR_TRI_UNSET;
+	return plain;
+}
+
+/* --- keeping an answer --- */
+
+static void put(struct exchange *x, struct str resource)
+{
+	int64_t now = clock_wall_s();
+	struct stored_turn t = {
+		.id = json_unquote(x->arena, turn_get(resource, "id")),
+		.owner = owner_of(x),
+		.previous = x->turn.recalled ? x->turn.ask.previous : STR_NONE,
+		.created_s = now,
+		.expires_s = now + (int64_t)(x->snapshot->responses.retention_ms / 1000),
+		.answer = resource,
+		.input = turn_items(x->arena, x->turn.ask.input),
+	};
+
+	if (!t.id.len || !str_present(t.input) || store_put(x->env->store, &t, NULL, NULL) != RC_OK)
+		log_event(LOG_WARN, "response.not_kept", NULL, LF_STR("id", x->id));
+}
+
+/* It stands in the queue before the client has the last byte: what the client asks next comes behind it. */
+void turns_keep_body(struct exchange *x, struct str body)
+{
+	if (!x->turn.keep || x->match.line.op != IR_OP_GENERATE)
+		return;
+	x->turn.keep = false;
+	put(x, body);
+}
+
+static bool is_end(struct str type)
+{
+	return str_eq(type, STR("response.completed")) || str_eq(type, STR("response.incomplete"));
+}
+
+void turns_keep_frame(struct exchange *x, const struct frame *f)
+{
+	struct str resource;
+
+	if (!x->turn.keep || !is_end(f->name))
+		return;
+	resource = turn_get(f->data, "response");
+	if (str_present(resource))
+		turns_keep_body(x, resource);
+}
+
+void turns_keep_frames(struct exchange *x, struct str bytes)
+{
+	struct framer framer;
+	struct frame f;
+	size_t n;
+
+	if (!x->turn.keep)
+		return;
+	framer_init(&framer, FRAMING_SSE, bytes.len + 1);
+	while (framer_next(&framer, bytes, &f, &n) == FRAMER_FRAME) {
+		turns_keep_frame(x, &f);
+		bytes = str_from_offset(bytes, n);
+	}
+	framer_done(&framer);
+}
+
+/* --- what was kept, fetched and deleted --- */
+
+static void not_found(struct exchange *x)
+{
+	struct ir_error e = error_of(IR_ERR_NOT_FOUND, STR_NONE);
+
+	e.message = arena_printf(x->arena, "Response with id '%.*s' not found.",
+				 STR_ARG(x->match.line.arg));
+	e.param = STR("id");
+	answer_error(x, &e, "refused");
+}
+
+static void answer_json(struct exchange *x, struct str body)
+{
+	if (str_present(body))
+		answer_whole(x, 200, STR("application/json"), body, false, "ok");
+	else
+		refuse(x, IR_ERR_UNAVAILABLE, STR("The gateway is out of memory."));
+}
+
+/* Whoever was making it is gone, and nobody wrote how it ended. */
+static struct str lost(struct exchange *x, struct str resource)
+{
+	static const struct turn_member members[] = {
+		{ "status", STR_INIT("\"failed\"") },
+		{ "error",
+		  STR_INIT("{\"code\":\"server_error\",\"message\":\"The gateway stopped before "
+			   "this response was finished.\"}") },
+	};
+
+	return turn_set(x->arena, resource, members, 2);
+}
+
+static void got(void *user, const struct store_answer *a)
+{
+	struct exchange *x = user;
+	const struct stored_turn *t = a->turns;
+
+	x->turn.call = NULL;
+	if (a->rc == RC_NOTFOUND)
+		not_found(x);
+	else if (a->rc != RC_OK)
+		store_failed(x, a->rc, NULL);
+	else if (t->alive_until_s && t->alive_until_s < clock_wall_s())
+		answer_json(x, lost(x, t->answer));
+	else
+		answer_json(x, t->answer);
+}
+
+static void removed(void *user, const struct store_answer *a)
+{
+	struct exchange *x = user;
+	struct buf out;
+	struct jw w;
+
+	x->turn.call = NULL;
+	if (a->rc == RC_NOTFOUND) {
+		not_found(x);
+		return;
+	}
+	if (a->rc != RC_OK) {
+		store_failed(x, a->rc, NULL);
+		return;
+	}
+	buf_init(&out, 64 * 1024);
+	w = jw_on(&out);
+	jw_obj(&w);
+	jw_kstr(&w, "id", x->match.line.arg);
+	jw_kcstr(&w, "object", "response");
+	jw_kbool(&w, "deleted", true);
+	jw_end_obj(&w);
+	answer_json(x, buf_ok(&out) ? buf_str(&out) : STR_NONE);
+	buf_done(&out);
+}
+
+static void listed(void *user, const struct store_answer *a)
+{
+	struct exchange *x = user;
+	struct err e = { 0 };
+	struct ir_error error;
+	struct buf out;
+	int rc;
+
+	x->turn.call = NULL;
+	if (a->rc == RC_NOTFOUND) {
+		not_found(x);
+		return;
+	}
+	if (a->rc != RC_OK) {
+		store_failed(x, a->rc, NULL);
+		return;
+	}
+	buf_init(&out, 2 * x->snapshot->responses.max_context + 65536);
+	rc = turn_page_write(x->arena, &x->turn.page, a->turns, a->n, &out, &e);
+	if (rc == RC_OK) {
+		answer_json(x, buf_str(&out));
+	} else {
+		error = forward_error_of(x, rc, &e);
+		answer_error(x, &error, "refused");
+	}
+	buf_done(&out);
+}
+
+static int list_items(struct exchange *x, struct str owner, struct err *reterr)
+{
+	struct store_wish w = { .loop = x->env->loop, .done = listed, .user = x };
+	int rc = turn_page_read(x->arena, x->match.line.query, &x->turn.page, reterr);
+
+	if (rc != RC_OK)
+		return rc;
+	return store_chain(x->env->store, owner, x->match.line.arg,
+			   x->snapshot->responses.max_context, &w, &x->turn.call);
+}
+
+/* Only what runs in the background can be cancelled, and what runs is not in the store alone. */
+static void cancel_finished(void *user, const struct store_answer *a)
+{
+	struct exchange *x = user;
+
+	if (a->rc != RC_OK || !str_eq(turn_get(a->turns->answer, "background"), STR("true"))) {
+		x->turn.call = NULL;
+		if (a->rc == RC_NOTFOUND)
+			not_found(x);
+		else if (a->rc != RC_OK)
+			store_failed(x, a->rc, NULL);
+		else
+			refuse(x, IR_ERR_INVALID_REQUEST,
+			       STR("Cannot cancel a response that was not made in the "
+				   "background."));
+		return;
+	}
+	got(user, a); /* it is over: cancelling again changes nothing */
+}
+
+static int start_kept(struct exchange *x, struct err *reterr)
+{
+	struct str id = x->match.line.arg, owner = owner_of(x);
+	struct store_wish w = { .loop = x->env->loop, .user = x };
+	struct store *s = x->env->store;
+
+	switch ((enum kept_op)x->match.line.variant) {
+	case KEPT_GET:
+		w.done = got;
+		return store_get(s, owner, id, &w, &x->turn.call);
+	case KEPT_DELETE:
+		w.done = removed;
+		return store_remove(s, owner, id, &w, &x->turn.call);
+	case KEPT_INPUT:
+		return list_items(x, owner, reterr);
+	case KEPT_CANCEL:
+		w.done = cancel_finished;
+		return store_get(s, owner, id, &w, &x->turn.call);
+	}
+	return RC_INVALID;
+}
+
+enum step_result turns_kept(struct exchange *x)
+{
+	struct err e = { 0 };
+	struct ir_error error;
+	int rc;
+
+	if (x->match.line.op != IR_OP_KEPT)
+		return NEXT;
+	if (!x->env->store) {
+		not_found(x);
+		return DONE;
+	}
+	rc = start_kept(x, &e);
+	if (rc == RC_INVALID) {
+		error = forward_error_of(x, rc, &e);
+		answer_error(x, &error, "refused");
+	} else if (rc != RC_OK) {
+		store_failed(x, RC_NOMEM, NULL);
+	}
+	return DONE; /* an answer is out, or comes with the store's */
+}

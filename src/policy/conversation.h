@@ -1,0 +1,71 @@
+/* policy/conversation.h - a conversation as the Responses API keeps it: texts in, texts out.
+ *
+ * What a turn adds is kept as its input items, in one form whatever the client wrote, and the answer's resource. The
+ * next turn's input is, in order: input and output of every turn before it, then its own. No I/O and no clock; ids are random.
+ */
+#ifndef GW_POLICY_CONVERSATION_H
+#define GW_POLICY_CONVERSATION_H
+
+#include <stdbool.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "json/json.h"
+#include "store/store.h"
+
+/* What a body says of state. Slices of the body or the arena. */
+struct turn_ask {
+	struct str previous; /* previous_response_id; absent */
+	struct str input;    /* the value's text; absent */
+	bool store;          /* false only when the body says so */
+	bool background, stream;
+};
+
+/* RC_INVALID with reterr->param when a member is of a wrong type or the body contradicts itself. The body is valid JSON. */
+int turn_ask_read(struct arena *a, struct str body, struct turn_ask *ret, struct err *reterr)
+	MUST_CHECK;
+
+/* The items of `input` (a string or a list) as a JSON list: each with an id and a type, contents as lists of parts. Absent when
+ * memory is out or `input` is neither. */
+struct str turn_items(struct arena *a, struct str input) MUST_CHECK;
+
+/* For whom a body is made. */
+enum turn_reader {
+	TURN_OURS, /* for our own decoder: everything */
+	TURN_FOREIGN, /* for another server of Responses, that never heard of these ids: they are left out, and reasoning
+			 without anything it could read */
+};
+
+/* `body` with its previous_response_id taken out and the turns before put in front of its input. */
+int turn_expand(struct arena *a, struct str body, const struct turn_ask *ask,
+		const struct stored_turn *turns, unsigned n, enum turn_reader reader,
+		struct buf *out, struct err *reterr) MUST_CHECK;
+
+/* GET .../input_items: what the last of `turns` was asked, all before it included. */
+struct turn_page {
+	unsigned limit; /* 1..100 */
+	bool ascending;
+	struct str after; /* an item's id; absent */
+};
+/* RC_INVALID with reterr->param. */
+int turn_page_read(struct arena *a, struct str query, struct turn_page *ret, struct err *reterr)
+	MUST_CHECK;
+int turn_page_write(struct arena *a, const struct turn_page *p, const struct stored_turn *turns,
+		    unsigned n, struct buf *out, struct err *reterr) MUST_CHECK;
+
+/* The value of `name` in a query, percent-decoded; absent when it is not there. */
+struct str query_get(struct arena *a, struct str query, struct str name);
+
+/* `object` with top-level members replaced or added; `with` are ready JSON texts. */
+struct turn_member {
+	const char *key;
+	struct str with;
+};
+struct str turn_set(struct arena *a, struct str object, const struct turn_member *members,
+		    unsigned n) MUST_CHECK;
+/* A top-level member's text; absent. */
+struct str turn_get(struct str object, const char *key);
+
+#endif

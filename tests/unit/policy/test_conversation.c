@@ -1,0 +1,251 @@
+/* tests/unit/policy/test_conversation.c - mirrors src/policy/conversation.c. */
+#include "check.h"
+
+#include "json/scan.h"
+#include "policy/conversation.h"
+
+static struct arena *arena;
+
+static int set_up(void **state)
+{
+	(void)state;
+	arena = arena_new(64 << 20);
+	return arena ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	arena = arena_free(arena);
+	return 0;
+}
+
+/* Minted ids as the test can know them: their random part is gone. */
+static struct str plain(struct str text)
+{
+	char *to = arena_alloc(arena, text.len + 1);
+	size_t n = 0;
+
+	for (size_t i = 0; i < text.len; i++) {
+		to[n++] = text.ptr[i];
+		if (text.ptr[i] != '_')
+			continue;
+		size_t k = i + 1;
+
+		while (k < text.len &&
+		       ((text.ptr[k] | 0x20) >= 'a' ? (text.ptr[k] | 0x20) <= 'z'
+						    : text.ptr[k] >= '0' && text.ptr[k] <= '9'))
+			k++;
+		if (k - i - 1 == 32)
+			i = k - 1;
+	}
+	return (struct str){ to, n };
+}
+
+static struct turn_ask read_ask(const char *body)
+{
+	struct turn_ask ask;
+	struct err e = { 0 };
+
+	if (turn_ask_read(arena, str_from(body), &ask, &e) != RC_OK)
+		fail_msg("%s", e.msg);
+	return ask;
+}
+
+static void refuses_ask(const char *body, const char *param)
+{
+	struct turn_ask ask;
+	struct err e = { 0 };
+
+	assert_int_equal(turn_ask_read(arena, str_from(body), &ask, &e), RC_INVALID);
+	assert_string_equal(e.param, param);
+}
+
+static void trap_097_what_a_body_says_of_state_is_read(void **state)
+{
+	struct turn_ask ask = read_ask(
+		"{\"input\":\"x\",\"previous_response_id\":\"re\\u0073p_1\",\"stream\":true}");
+
+	(void)state;
+	CHECK_STR(ask.previous, "resp_1");
+	CHECK_STR(ask.input, "\"x\"");
+	assert_true(ask.store && ask.stream && !ask.background);
+	ask = read_ask("{\"previous_response_id\":null,\"store\":null,\"background\":false}");
+	assert_false(str_present(ask.previous) || str_present(ask.input));
+	assert_true(ask.store);
+	assert_false(read_ask("{\"store\":false}").store);
+	assert_true(read_ask("{\"background\":true}").background);
+	refuses_ask("{\"background\":true,\"store\":false}", "background");
+	refuses_ask("{\"store\":\"no\"}", "store");
+	refuses_ask("{\"previous_response_id\":7}", "previous_response_id");
+}
+
+static void trap_064_short_items_take_their_full_form(void **state)
+{
+	(void)state;
+	CHECK_STR(
+		plain(turn_items(arena, STR("\"a\\\"b\""))),
+		"[{\"id\":\"msg_\",\"type\":\"message\",\"status\":\"completed\",\"role\":\"user\","
+		"\"content\":[{\"type\":\"input_text\",\"text\":\"a\\\"b\"}]}]");
+	CHECK_STR(plain(turn_items(arena, STR("[{\"role\":\"assistant\",\"content\":\"hi\"}]"))),
+		  "[{\"id\":\"msg_\",\"type\":\"message\",\"status\":\"completed\",\"role\":"
+		  "\"assistant\","
+		  "\"content\":[{\"type\":\"output_text\",\"text\":\"hi\",\"annotations\":[],"
+		  "\"logprobs\":[]}]}]");
+	CHECK_STR(plain(turn_items(
+			  arena,
+			  STR("[{\"type\":\"function_call_output\",\"id\":null,\"call_id\":\"c\","
+			      "\"output\":\"1.10\"},{\"type\":\"reasoning\",\"id\":\"rs_1\",\"n\":"
+			      "1.10}]"))),
+		  "[{\"id\":\"fco_\",\"type\":\"function_call_output\",\"call_id\":\"c\","
+		  "\"output\":\"1.10\"},"
+		  "{\"type\":\"reasoning\",\"id\":\"rs_1\",\"n\":1.10}]");
+	CHECK_STR(turn_items(arena, STR_NONE), "[]");
+	assert_false(str_present(turn_items(arena, STR("7"))));
+}
+
+static const struct stored_turn turns[] = {
+	{ .id = STR_INIT("r1"),
+	  .input = STR_INIT(
+		  "[{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"user\",\"content\":[]}]"),
+	  .answer = STR_INIT("{\"id\":\"r1\",\"output\":[{\"type\":\"reasoning\",\"id\":\"rs_1\","
+			     "\"summary\":[]},"
+			     "{\"type\":\"reasoning\",\"id\":\"rs_2\",\"encrypted_content\":\"E\"},"
+			     "{\"id\":\"fc_1\",\"type\":\"function_call\",\"call_id\":\"c1\"}]}") },
+	{ .id = STR_INIT("r2"),
+	  .input = STR_INIT(
+		  "[{\"type\":\"function_call_output\",\"id\":\"fco_1\",\"call_id\":\"c1\"}]"),
+	  .answer = STR_INIT("{\"id\":\"r2\",\"output\":[{\"type\":\"message\",\"id\":\"msg_2\","
+			     "\"role\":\"assistant\"}]}") },
+};
+
+static struct str expand(const char *body, enum turn_reader reader)
+{
+	struct turn_ask ask = read_ask(body);
+	struct err e = { 0 };
+	struct str result;
+	struct buf out;
+
+	buf_init(&out, 1 << 20);
+	if (turn_expand(arena, str_from(body), &ask, turns, 2, reader, &out, &e) != RC_OK)
+		fail_msg("%s", e.msg);
+	assert_int_equal(json_scan(buf_str(&out), NULL, 0, NULL), RC_OK);
+	result = arena_dup(arena, buf_str(&out));
+	buf_done(&out);
+	return result;
+}
+
+static void trap_096_all_turns_stand_before_the_new_input_in_order(void **state)
+{
+	(void)state;
+	CHECK_STR(
+		plain(expand("{\"model\":\"m\",\"previous_response_id\":\"r2\",\"input\":\"go "
+			     "on\",\"x\":1.50}",
+			     TURN_OURS)),
+		"{\"model\":\"m\",\"input\":[{\"id\":\"msg_1\",\"type\":\"message\",\"role\":"
+		"\"user\",\"content\":[]},"
+		"{\"type\":\"reasoning\",\"id\":\"rs_1\",\"summary\":[]},"
+		"{\"type\":\"reasoning\",\"id\":\"rs_2\",\"encrypted_content\":\"E\"},"
+		"{\"id\":\"fc_1\",\"type\":\"function_call\",\"call_id\":\"c1\"},"
+		"{\"type\":\"function_call_output\",\"id\":\"fco_1\",\"call_id\":\"c1\"},"
+		"{\"type\":\"message\",\"id\":\"msg_2\",\"role\":\"assistant\"},"
+		"{\"id\":\"msg_\",\"type\":\"message\",\"status\":\"completed\",\"role\":\"user\","
+		"\"content\":[{\"type\":\"input_text\",\"text\":\"go on\"}]}],\"x\":1.50}");
+}
+
+static void trap_050_another_server_gets_no_ids_it_cannot_know(void **state)
+{
+	(void)state;
+	CHECK_STR(expand("{\"previous_response_id\":\"r2\",\"model\":\"m\"}", TURN_FOREIGN),
+		  "{\"input\":[{\"type\":\"message\",\"role\":\"user\",\"content\":[]},"
+		  "{\"type\":\"reasoning\",\"id\":\"rs_2\",\"encrypted_content\":\"E\"},"
+		  "{\"type\":\"function_call\",\"call_id\":\"c1\"},"
+		  "{\"type\":\"function_call_output\",\"call_id\":\"c1\"},"
+		  "{\"type\":\"message\",\"role\":\"assistant\"}],\"model\":\"m\"}");
+}
+
+static struct str page(const char *query)
+{
+	struct turn_page p;
+	struct err e = { 0 };
+	struct str result;
+	struct buf out;
+	int rc;
+
+	buf_init(&out, 1 << 20);
+	rc = turn_page_read(arena, str_from(query), &p, &e);
+	if (rc == RC_OK)
+		rc = turn_page_write(arena, &p, turns, 2, &out, &e);
+	result =
+		rc == RC_OK ? arena_dup(arena, buf_str(&out)) : arena_dup(arena, str_from(e.param));
+	buf_done(&out);
+	return result;
+}
+
+static unsigned count(struct str text, const char *needle)
+{
+	unsigned n = 0;
+
+	for (ptrdiff_t at; (at = str_find(text, str_from(needle))) >= 0; n++)
+		text = str_from_offset(text, (size_t)at + strlen(needle));
+	return n;
+}
+
+static void input_items_come_in_pages(void **state)
+{
+	struct str p = page("order=asc&limit=100");
+
+	(void)state;
+	/* what was asked: all before, but not the answer itself */
+	assert_int_equal(count(p, "\"id\":"), 5);
+	assert_true(str_find(p, STR("msg_2")) < 0);
+	assert_true(
+		str_find(p,
+			 STR("\"first_id\":\"msg_1\",\"last_id\":\"fco_1\",\"has_more\":false}")) >
+		0);
+	p = page("limit=2"); /* newest first, when nothing is said */
+	assert_true(
+		str_find(p, STR("\"first_id\":\"fco_1\",\"last_id\":\"fc_1\",\"has_more\":true}")) >
+		0);
+	p = page("limit=2&after=fc%5F1");
+	assert_true(
+		str_find(p, STR("\"first_id\":\"rs_2\",\"last_id\":\"rs_1\",\"has_more\":true}")) >
+		0);
+	p = page("after=msg_1");
+	CHECK_STR(p, "{\"object\":\"list\",\"data\":[],\"first_id\":\"\",\"last_id\":\"\",\"has_"
+		     "more\":false}");
+	CHECK_STR(page("limit=0"), "limit");
+	CHECK_STR(page("limit=101"), "limit");
+	CHECK_STR(page("limit=x"), "limit");
+	CHECK_STR(page("order=up"), "order");
+	CHECK_STR(page("after=nobody"), "after");
+}
+
+static void members_are_set_and_read(void **state)
+{
+	struct turn_member m[] = { { "status", STR("\"cancelled\"") }, { "new", STR("[1]") } };
+
+	(void)state;
+	CHECK_STR(turn_set(arena, STR("{\"id\":\"a\",\"status\":\"queued\"}"), m, 2),
+		  "{\"new\":[1],\"id\":\"a\",\"status\":\"cancelled\"}");
+	CHECK_STR(turn_get(STR("{\"a\":{\"b\":1}}"), "a"), "{\"b\":1}");
+	assert_false(str_present(turn_get(STR("{}"), "a")));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(trap_097_what_a_body_says_of_state_is_read, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(trap_064_short_items_take_their_full_form, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(
+			trap_096_all_turns_stand_before_the_new_input_in_order, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(trap_050_another_server_gets_no_ids_it_cannot_know,
+						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(input_items_come_in_pages, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(members_are_set_and_read, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
