@@ -22,6 +22,7 @@ static const char *embed_verb(const struct prepare_options *o)
 		       : ":batchEmbedContents";
 }
 
+/* What stands behind the model's name; NULL: there is no such operation. */
 static const char *verb(const struct prepare_options *o)
 {
 	switch (o->op) {
@@ -37,10 +38,13 @@ static const char *verb(const struct prepare_options *o)
 	case IR_OP_LIST_MODELS:
 		return "?pageSize=1000";
 	case IR_OP_GET_MODEL:
+		return "";
 	case IR_OP_INFO:
+	case IR_OP_COMPACT:
+	case IR_OP_KEPT:
 		break;
 	}
-	return "";
+	return NULL;
 }
 
 static bool ends_at_publisher(const struct prepare_options *o)
@@ -54,16 +58,17 @@ static int prepare(struct arena *a, const struct prepare_options *o, struct upst
 	bool list = o->op == IR_OP_LIST_MODELS, read = list || o->op == IR_OP_GET_MODEL;
 	bool vertex = is_vertex(o);
 	const char *root = !vertex ? "/v1beta" : ends_at_publisher(o) ? "" : "/publishers/google";
+	const char *behind = verb(o);
 	struct compose c;
 
-	if (o->op == IR_OP_INFO)
+	if (!behind)
 		return err_set(reterr, RC_UNSUPPORTED, "the provider has no such operation");
 	compose_start(&c, a, o, read ? HTTP_GET : HTTP_POST, ret, reterr);
 	if (vertex)
 		compose_key(&c, "authorization", "Bearer ");
 	else
 		compose_key(&c, "x-goog-api-key", "");
-	compose_path(&c, root, "/models", list ? STR_NONE : o->model, verb(o));
+	compose_path(&c, root, "/models", list ? STR_NONE : o->model, behind);
 	return compose_end(&c);
 }
 
