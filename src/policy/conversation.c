@@ -8,6 +8,7 @@
 #include "base/id.h"
 #include "json/scan.h"
 #include "json/write.h"
+#include "protocols/protocol.h"
 
 enum { ID_LEN = 32, ITEMS_MAX = 1 << 30, LIMIT_DEFAULT = 20, LIMIT_MAX = 100 };
 
@@ -351,46 +352,13 @@ int turn_expand(struct arena *a, struct str body, const struct turn_ask *ask,
 
 /* --- pages of input items --- */
 
-static int hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-struct str query_get(struct arena *a, struct str query, struct str name)
-{
-	while (str_present(query)) {
-		struct str part = str_cut(&query, '&'), key = str_cut(&part, '=');
-		char *to;
-		size_t n = 0;
-
-		if (!str_eq(key, name))
-			continue;
-		to = arena_alloc_raw(a, part.len + 1);
-		if (!to)
-			return STR_NONE;
-		for (size_t i = 0; i < part.len; i++) {
-			bool escaped = part.ptr[i] == '%' && i + 2 < part.len &&
-				       hex(part.ptr[i + 1]) >= 0 && hex(part.ptr[i + 2]) >= 0;
-
-			to[n++] = escaped ? (char)(hex(part.ptr[i + 1]) << 4 | hex(part.ptr[i + 2]))
-					  : part.ptr[i];
-			i += escaped ? 2 : 0;
-		}
-		return (struct str){ to, n };
-	}
-	return STR_NONE;
-}
-
 int turn_page_read(struct arena *a, struct str query, struct turn_page *ret, struct err *reterr)
 {
-	struct str limit = query_get(a, query, STR("limit"));
-	struct str order = query_get(a, query, STR("order"));
+	struct str limit = query_get(a, query, "limit");
+	struct str order = query_get(a, query, "order");
 	uint64_t n = LIMIT_DEFAULT;
 
-	*ret = (struct turn_page){ .after = query_get(a, query, STR("after")) };
+	*ret = (struct turn_page){ .after = query_get(a, query, "after") };
 	if (str_present(limit) && (!str_to_u64(limit, &n) || n < 1 || n > LIMIT_MAX))
 		return err_param(reterr, RC_INVALID, "limit", "'limit' must be from 1 to %d.",
 				 LIMIT_MAX);

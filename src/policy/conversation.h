@@ -55,9 +55,6 @@ int turn_page_read(struct arena *a, struct str query, struct turn_page *ret, str
 int turn_page_write(struct arena *a, const struct turn_page *p, const struct stored_turn *turns,
 		    unsigned n, struct buf *out, struct err *reterr) MUST_CHECK;
 
-/* The value of `name` in a query, percent-decoded; absent when it is not there. */
-struct str query_get(struct arena *a, struct str query, struct str name);
-
 /* `object` with top-level members replaced or added; `with` are ready JSON texts. */
 struct turn_member {
 	const char *key;
