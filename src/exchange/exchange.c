@@ -65,7 +65,8 @@ static void make_id(struct exchange *x)
 
 static bool protocol_enabled(const struct exchange *x)
 {
-	if (x->match.protocol == &protocol_openai_chat)
+	if (x->match.protocol == &protocol_openai_chat ||
+	    x->match.protocol == &protocol_openai_responses)
 		return x->snapshot->enable_openai;
 	if (x->match.protocol == &protocol_anthropic_messages)
 		return x->snapshot->enable_anthropic;

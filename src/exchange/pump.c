@@ -132,6 +132,7 @@ static int set_up_translation(struct exchange *x)
 		.framing = x->peek.framing,
 		.model = x->peek.model,
 		.created_s = x->created_s,
+		.now_s = clock_wall_s,
 		.include_usage = x->peek.include_usage,
 		.request_id = x->id,
 	};
@@ -481,6 +482,7 @@ static void answer_folded(struct exchange *x)
 		.framing = x->peek.framing,
 		.model = x->peek.model,
 		.created_s = x->created_s,
+		.now_s = clock_wall_s,
 		.include_usage = true,
 	};
 	struct buf body;

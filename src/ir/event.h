@@ -121,7 +121,8 @@ struct ir_event {
 	unsigned index;           /* OPEN, DELTA, CLOSE */
 	enum ir_block_kind block; /* OPEN, DELTA, CLOSE */
 	enum ir_delta_kind delta; /* DELTA */
-	struct str id;   /* START: the upstream's response id; OPEN of TOOL_CALL: the call's id */
+	struct str id;   /* START: the upstream's response id; OPEN of TOOL_CALL: the call's id; of
+			  REASONING: the item's, where there are items; else absent */
 	struct str name; /* START: the upstream's model; OPEN of TOOL_CALL: the tool's name */
 	const char *origin; /* OPEN of REASONING or OPAQUE: the minting protocol */
 	struct str text;    /* DELTA */

@@ -220,8 +220,10 @@ static int unfold_content(const struct ir_block *b, struct ir_event at, struct i
 
 	switch (b->kind) {
 	case IR_BLOCK_TEXT:
+		at.logprobs = b->logprobs;
 		if (b->text.len)
 			rc = emit_delta(sink, at, IR_DELTA_TEXT, b->text);
+		at.logprobs = STR_NONE;
 		for (unsigned i = 0; !rc && i < b->n_citations; i++) {
 			at.citation = &b->citations[i];
 			rc = emit_delta(sink, at, IR_DELTA_CITATION, STR_NONE);

@@ -410,3 +410,60 @@ bool oc_may_be_strict(struct arena *a, struct str text)
 	return str_eq(json_str(json_get(schema, STR("type"))), STR("object")) &&
 	       strict_fits(schema, 32);
 }
+
+/* --- what a target may be asked for --- */
+
+bool oc_is_allowed(const struct ir_request *r, struct str name)
+{
+	if (!r->choice.allowed)
+		return true;
+	for (unsigned i = 0; i < r->choice.n_allowed; i++) {
+		if (str_eq(r->choice.allowed[i], name))
+			return true;
+	}
+	return false;
+}
+
+/* OpenAI's models from before reasoning answer 400 to reasoning_effort. */
+bool oc_may_reason(const struct request_target *t)
+{
+	static const struct str older[] = { STR_INIT("gpt-3.5"), STR_INIT("gpt-4"),
+					    STR_INIT("chatgpt-4o") };
+
+	if (t->quirks & QUIRK_NO_REASONING_EFFORT)
+		return false;
+	for (size_t i = 0; i < sizeof(older) / sizeof(*older); i++) {
+		if (str_starts(t->model, older[i]))
+			return false;
+	}
+	return true;
+}
+
+/* The effort whose budget in the target's table is nearest (trap 84). */
+static enum ir_effort nearest_effort(const struct request_target *t, int64_t budget)
+{
+	enum ir_effort best = IR_EFFORT_MEDIUM;
+	int64_t best_off = INT64_MAX;
+
+	for (unsigned e = IR_EFFORT_MINIMAL; e <= IR_EFFORT_MAX; e++) {
+		int64_t off = t->budget[e] > budget ? t->budget[e] - budget : budget - t->budget[e];
+
+		if (t->budget[e] > 0 && off < best_off) {
+			best = (enum ir_effort)e;
+			best_off = off;
+		}
+	}
+	return best;
+}
+
+/* Disabled, and adaptive without an effort: what a model does that is not told anything. */
+enum ir_effort oc_effort(const struct ir_request *r, const struct request_target *t)
+{
+	const struct ir_reasoning *g = &r->reasoning;
+
+	if (g->effort != IR_EFFORT_UNSET)
+		return g->effort;
+	if (g->budget != IR_UNSET)
+		return nearest_effort(t, g->budget);
+	return g->thinking == IR_THINKING_ENABLED ? IR_EFFORT_MEDIUM : IR_EFFORT_UNSET;
+}

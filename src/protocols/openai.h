@@ -2,6 +2,7 @@
  *
  *	openai.c         reading requests: where we are, parts, calls; which schemas may be strict
  *	openai_errors.c  errors in OpenAI's words, and out of everybody's
+ *	openai_relay.c   requests that pass as they are
  *	openai_names.c   ids and names within OpenAI's limits
  *	openai_usage.c   token counts and finish reasons
  */
@@ -107,6 +108,13 @@ void oc_name_results(struct ir_request *q);
 /* Trap 83: OpenAI answers 400 to `strict` on a schema that is not. */
 bool oc_may_be_strict(struct arena *a, struct str schema);
 
+/* tool_choice allows this tool (trap 76). */
+bool oc_is_allowed(const struct ir_request *r, struct str name);
+/* The model takes an effort at all. */
+bool oc_may_reason(const struct request_target *t);
+/* The effort that is asked for in whatever words; UNSET: none. */
+enum ir_effort oc_effort(const struct ir_request *r, const struct request_target *t);
+
 /* --- openai_usage.c --- */
 
 /* Takes over what a vendor's `usage` object says; members it leaves out keep their value (trap 118). */
@@ -119,6 +127,13 @@ void oc_usage_write(struct jw *w, const struct ir_usage *u);
 /* IR_STOP_END for one nobody knows (trap 105). *ret_failed: the vendor says "error" this way. */
 enum ir_stop oc_stop_parse(struct str reason, bool *ret_failed);
 const char *oc_stop_name(enum ir_stop s);
+
+/* --- openai_relay.c --- */
+
+int oc_peek(struct arena *a, const struct request_line *line, struct str body,
+	    struct request_peek *ret, struct err *reterr);
+int oc_patch(struct arena *a, const struct request_peek *peek, const struct patch_options *o,
+	     struct buf *out);
 
 /* --- openai_names.c --- */
 

@@ -155,10 +155,11 @@ struct encoder_options {
 	struct arena *arena;
 	const struct ir_request
 		*request; /* what the client asked, for what an answer repeats; NULL in a relay */
-	enum framing framing; /* the form of stream the client wants */
-	struct str id;        /* ready, with the protocol's prefix (id_prefix + random) */
-	struct str model;     /* as the client asked */
-	int64_t created_s;    /* wall clock */
+	enum framing framing;   /* the form of stream the client wants */
+	struct str id;          /* ready, with the protocol's prefix (id_prefix + random) */
+	struct str model;       /* as the client asked */
+	int64_t created_s;      /* wall clock */
+	int64_t (*now_s)(void); /* the wall clock, for what says when it ended; MAY be NULL */
 	bool include_usage;
 	struct str request_id; /* for an error's body; absent: none */
 };

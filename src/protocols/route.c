@@ -26,6 +26,7 @@ static const struct {
 	{ STR_INIT("/v1beta1"), STR_INIT("gemini") },
 	{ STR_INIT("/v1/projects"), STR_INIT("gemini") },
 	{ STR_INIT("/v1/publishers"), STR_INIT("gemini") },
+	{ STR_INIT("/v1/responses"), STR_INIT("openai-responses") },
 };
 
 /* What the head says beside the path. */

@@ -2,7 +2,7 @@
  *
  * Nothing outside this folder includes it: the gateway sees only `protocol_openai_chat`.
  *
- *	relay.c            peek, patch, tap: bodies that pass as they are
+ *	relay.c            taps: answers that pass as they are
  *	request_decode.c   client body -> ir_request      (messages in request_messages.c)
  *	request_encode.c   ir_request -> upstream body    (turns in request_turns.c)
  *	response_decode.c  upstream answer -> events      (blocks in blocks.c)
@@ -31,10 +31,6 @@ const char *oc_origin_format(const char *origin);
 
 /* --- relay.c --- */
 
-int oc_peek(struct arena *a, const struct request_line *line, struct str body,
-	    struct request_peek *ret, struct err *reterr);
-int oc_patch(struct arena *a, const struct request_peek *peek, const struct patch_options *o,
-	     struct buf *out);
 unsigned oc_tap_event(struct relay_tap *t, struct arena *scratch, const struct frame *ev);
 unsigned oc_tap_body(struct relay_tap *t, struct arena *scratch, struct str body);
 

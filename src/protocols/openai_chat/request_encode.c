@@ -5,17 +5,6 @@
 
 /* --- tools --- */
 
-static bool is_allowed(const struct ir_request *r, struct str name)
-{
-	if (!r->choice.allowed)
-		return true;
-	for (unsigned i = 0; i < r->choice.n_allowed; i++) {
-		if (str_eq(r->choice.allowed[i], name))
-			return true;
-	}
-	return false;
-}
-
 /* A custom tool's name, which stands inside its raw JSON. */
 static struct str raw_name(struct arena *a, const struct ir_tool *t)
 {
@@ -31,7 +20,7 @@ static bool goes_out(const struct oc_writer *w, const struct ir_tool *t)
 {
 	if (!str_present(t->name))
 		return oc_minted(t->origin);
-	return (w->t->quirks & QUIRK_ALLOWED_TOOLS) || is_allowed(w->r, t->name);
+	return (w->t->quirks & QUIRK_ALLOWED_TOOLS) || oc_is_allowed(w->r, t->name);
 }
 
 static void lose_tool(struct oc_writer *w, const struct ir_tool *t)
@@ -242,38 +231,6 @@ static void write_format(struct oc_writer *w)
 		ir_loss(w->losses, STR("response_format"));
 }
 
-/* OpenAI's models from before reasoning answer 400 to reasoning_effort. */
-static bool may_reason(const struct oc_writer *w)
-{
-	static const struct str older[] = { STR_INIT("gpt-3.5"), STR_INIT("gpt-4"),
-					    STR_INIT("chatgpt-4o") };
-
-	if (w->t->quirks & QUIRK_NO_REASONING_EFFORT)
-		return false;
-	for (size_t i = 0; i < sizeof(older) / sizeof(*older); i++) {
-		if (str_starts(w->t->model, older[i]))
-			return false;
-	}
-	return true;
-}
-
-/* The effort whose budget in the target's table is nearest (trap 84). */
-static enum ir_effort nearest_effort(const struct request_target *t, int64_t budget)
-{
-	enum ir_effort best = IR_EFFORT_MEDIUM;
-	int64_t best_off = INT64_MAX;
-
-	for (unsigned e = IR_EFFORT_MINIMAL; e <= IR_EFFORT_MAX; e++) {
-		int64_t off = t->budget[e] > budget ? t->budget[e] - budget : budget - t->budget[e];
-
-		if (t->budget[e] > 0 && off < best_off) {
-			best = (enum ir_effort)e;
-			best_off = off;
-		}
-	}
-	return best;
-}
-
 /* Does the caller want reasoning? Unset: it says nothing about it. */
 static enum ir_tri wants_reasoning(const struct ir_reasoning *g)
 {
@@ -322,20 +279,13 @@ static bool write_thinking(struct oc_writer *w)
 
 static void write_effort(struct oc_writer *w)
 {
-	const struct ir_reasoning *g = &w->r->reasoning;
-	enum ir_effort effort = g->effort;
+	enum ir_effort effort = oc_effort(w->r, w->t);
 
 	if (!write_thinking(w))
 		return;
-
-	if (effort == IR_EFFORT_UNSET && g->budget != IR_UNSET)
-		effort = nearest_effort(w->t, g->budget);
-	else if (effort == IR_EFFORT_UNSET && g->thinking == IR_THINKING_ENABLED)
-		effort = IR_EFFORT_MEDIUM;
-	/* Disabled, and adaptive without an effort: what a model does that is not told anything. */
 	if (effort == IR_EFFORT_UNSET)
 		return;
-	if (may_reason(w))
+	if (oc_may_reason(w->t))
 		jw_kcstr(&w->w, "reasoning_effort", ir_effort_name(effort));
 	else if (effort != IR_EFFORT_NONE)
 		ir_loss(w->losses, STR("reasoning_effort"));

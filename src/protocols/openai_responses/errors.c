@@ -1,0 +1,124 @@
+/* protocols/openai_responses/errors.c - errors in the words of the Responses API, whole and in a stream.
+ *
+ * The body is that of all of OpenAI's formats; a model that is not there is 400 here where Chat says 404. A stream that
+ * fails says so twice: a flat `error` event, at which SDKs raise, and response.failed, at which agents look (trap 111). */
+#include "protocols/openai_responses/openai_responses.h"
+
+#include "wire/sse.h"
+
+static struct str code_of(const struct ir_error *e)
+{
+	if (e->kind == IR_ERR_INVALID_REQUEST && !str_present(e->code) &&
+	    str_eq(e->param, STR("previous_response_id")))
+		return STR("previous_response_not_found");
+	return oc_error_code(e);
+}
+
+static struct str message_of(const struct ir_error *e)
+{
+	return str_present(e->message) ? e->message : STR("The request failed.");
+}
+
+void rs_encode_error(const struct ir_error *e, struct str request_id, struct buf *out,
+		     int *ret_status)
+{
+	struct ir_error copy = *e;
+
+	copy.code = code_of(e);
+	if (e->kind == IR_ERR_MODEL_NOT_FOUND && (e->status == 0 || e->status == 404))
+		copy.status = 400;
+	oc_encode_error(&copy, request_id, out, ret_status);
+}
+
+/* The specification lists few codes; the API itself uses two more there, which agents act on. */
+void rs_error_write(struct jw *w, const struct ir_error *e)
+{
+	const char *code = "server_error";
+
+	if (e->kind == IR_ERR_RATE_LIMIT || e->kind == IR_ERR_OVERLOADED)
+		code = "rate_limit_exceeded";
+	else if (e->kind == IR_ERR_BILLING)
+		code = "insufficient_quota";
+	else if (e->kind == IR_ERR_CONTEXT_LENGTH)
+		code = "context_length_exceeded";
+	else if (e->kind == IR_ERR_INVALID_REQUEST || e->kind == IR_ERR_CONTENT_FILTER)
+		code = "invalid_prompt";
+	jw_obj(w);
+	jw_kcstr(w, "code", code);
+	jw_kstr(w, "message", message_of(e));
+	jw_end_obj(w);
+}
+
+void rs_put_error_event(struct buf *out, const struct ir_error *e, int64_t sequence)
+{
+	struct jw w = jw_on(out);
+
+	sse_put_head(out, "error");
+	jw_obj(&w);
+	jw_kcstr(&w, "type", "error");
+	jw_kstr(&w, "code", code_of(e));
+	jw_kstr(&w, "message", message_of(e));
+	jw_kstr(&w, "param", e->param);
+	jw_ki64(&w, "sequence_number", sequence);
+	jw_end_obj(&w);
+	sse_put_end(out);
+}
+
+/* Nothing is known of the request here, so the resource in response.failed holds what it has to. */
+void rs_encode_stream_error(const struct ir_error *e, struct str request_id, enum framing framing,
+			    bool started, struct buf *out)
+{
+	struct arena *a = arena_new(1 << 20);
+	struct encoder_options o = { .arena = a, .model = STR("") };
+	struct rs_resource resource;
+	struct rs_state state = { .status = "failed", .error = e, .output = STR("") };
+
+	(void)framing;
+	(void)started;
+	rs_put_error_event(out, e, 0);
+	if (!a)
+		return;
+	o.id = arena_printf(a, "resp_%.*s", STR_ARG(request_id));
+	if (o.id.ptr && rs_resource_init(&resource, &o) == RC_OK) {
+		sse_put_head(out, "response.failed");
+		buf_puts(out, "{\"type\":\"response.failed\",\"response\":");
+		rs_resource_write(out, &resource, &state);
+		buf_puts(out, ",\"sequence_number\":1}");
+		sse_put_end(out);
+	}
+	arena_free(a);
+}
+
+bool rs_decode_error(struct arena *a, int status, struct str body, struct ir_error *ret)
+{
+	return oc_decode_error(a, status, body, ret);
+}
+
+void rs_error_read(struct arena *a, const json *root, struct ir_error *ret)
+{
+	const json *response = JSON_GET(root, "response");
+
+	(void)oc_error_read(a, json_is_obj(response) ? response : root, 200, ret);
+	if (str_eq(ret->type, STR("error"))) /* the event's type, not the error's */
+		ret->type = STR_NONE;
+}
+
+int64_t rs_decode_token_count(struct arena *scratch, struct str body)
+{
+	int64_t n;
+
+	return json_i64(json_get(json_parse(scratch, body, NULL), STR("input_tokens")), &n) &&
+			       n >= 0
+		       ? n
+		       : -1;
+}
+
+void rs_encode_token_count(int64_t input_tokens, struct buf *out)
+{
+	struct jw w = jw_on(out);
+
+	jw_obj(&w);
+	jw_kcstr(&w, "object", "response.input_tokens");
+	jw_ki64(&w, "input_tokens", input_tokens);
+	jw_end_obj(&w);
+}
