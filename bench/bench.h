@@ -18,7 +18,7 @@
 #define NONCE_LEN 16
 #define NS_PER_SEC 1000000000ULL
 
-enum dialect { OPENAI, ANTHROPIC };
+enum dialect { CHAT, RESPONSES, ANTHROPIC, GEMINI, OLLAMA, N_DIALECTS };
 
 static inline uint64_t now_ns(void)
 {

@@ -23,7 +23,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "bench.h"
+#include "load_dialects.h"
 
 enum framing { BY_LENGTH, BY_CHUNKS, BY_CLOSE };
 enum chunk_state { CHUNK_SIZE, CHUNK_DATA, CHUNK_CRLF, CHUNK_TRAILER, CHUNK_DONE };
@@ -69,7 +69,6 @@ static struct {
 } load = { .conns = 10,
 	   .deltas = 64,
 	   .body_size = 1024,
-	   .path = "/v1/chat/completions",
 	   .model = "gpt-4o-mini",
 	   .key = "sk-bench",
 	   .stall_ms = 10000 };
@@ -149,20 +148,23 @@ static struct bytes made_body(void)
 {
 	static const char filler[] =
 		"Write down what the keeper of the light did that night, and why. ";
-	struct bytes b = { 0 };
-	const char *stream = load.stream ? ",\"stream\":true" : "";
+	const struct asker *a = &askers[load.dialect];
+	const char *after = load.stream ? a->after_stream : a->after;
 	const char *usage =
-		load.include_usage ? ",\"stream_options\":{\"include_usage\":true}" : "";
-	size_t tail = strlen("\"}]}") + strlen(stream) + strlen(usage);
+		load.include_usage ? ",\"stream_options\":{\"include_usage\":true}}" : "";
+	struct bytes b = { 0 };
+	size_t tail = strlen(after) + strlen(usage);
 
-	add_text(&b,
-		 "{\"model\":\"%s\",\"max_tokens\":256,\"temperature\":0.7,\"messages\":[{\"role\":"
-		 "\"user\","
-		 "\"content\":\"nonce=0000000000000000 pace=%llu deltas=%u ",
-		 load.model, (unsigned long long)load.pace_us, load.deltas);
+	add_text(&b, a->before, load.model);
+	add_text(&b, "nonce=0000000000000000 pace=%llu deltas=%u ",
+		 (unsigned long long)load.pace_us, load.deltas);
 	for (size_t i = 0; b.len + tail < load.body_size; i++)
 		bytes_add(&b, &filler[i % (sizeof(filler) - 1)], 1);
-	add_text(&b, "\"}]%s%s}", stream, usage);
+	bytes_add(&b, after, strlen(after));
+	if (*usage) {
+		b.len--; /* the closing brace */
+		bytes_add(&b, usage, strlen(usage));
+	}
 	return b;
 }
 
@@ -185,19 +187,27 @@ static struct bytes file_body(const char *path)
 	return b;
 }
 
+static const char *request_path(void)
+{
+	const struct asker *a = &askers[load.dialect];
+
+	if (load.path)
+		return load.path;
+	return load.stream && a->stream_path ? a->stream_path : a->path;
+}
+
 static void build_template(void)
 {
 	struct bytes body = load.body_file ? file_body(load.body_file) : made_body(), all = { 0 };
 	char *nonce;
 
+	add_text(&all, "POST ");
+	add_text(&all, request_path(), load.model);
 	add_text(&all,
-		 "POST %s HTTP/1.1\r\nhost: 127.0.0.1:%d\r\nuser-agent: llm-gateway-bench\r\n"
+		 " HTTP/1.1\r\nhost: 127.0.0.1:%d\r\nuser-agent: llm-gateway-bench\r\n"
 		 "content-type: application/json\r\naccept: */*\r\n",
-		 load.path, load.port);
-	if (load.dialect == OPENAI)
-		add_text(&all, "authorization: Bearer %s\r\n", load.key);
-	else
-		add_text(&all, "x-api-key: %s\r\nanthropic-version: 2023-06-01\r\n", load.key);
+		 load.port);
+	add_text(&all, askers[load.dialect].credential, load.key);
 	add_text(&all, "content-length: %zu\r\n\r\n", body.len);
 	bytes_add(&all, body.ptr, body.len);
 	free(body.ptr);
@@ -323,7 +333,7 @@ static void check_marks(struct conn *c, const char *p, size_t n, uint64_t t)
 		}
 		seq = strtoul(p + 1 + NONCE_LEN, &at, 10);
 		born = strtoull(at, NULL, 10);
-		if (seq != c->next_seq || c->terminated) {
+		if (seq != c->next_seq) {
 			load.garbled++;
 			c->bad = true;
 		}
@@ -336,33 +346,58 @@ static void check_marks(struct conn *c, const char *p, size_t n, uint64_t t)
 	}
 }
 
+static bool starts(const char *p, size_t n, const char *with)
+{
+	size_t len = strlen(with);
+
+	return n >= len && memcmp(p, with, len) == 0;
+}
+
 static void check_event(struct conn *c, const char *p, size_t n, uint64_t t)
 {
-	const char *last = load.dialect == OPENAI ? "data: [DONE]" : "event: message_stop";
-	size_t len = strlen(last);
+	const struct asker *a = &askers[load.dialect];
 
-	if (n >= len && memcmp(p, last, len) == 0) {
-		c->bad = c->bad || c->terminated;
-		c->terminated = true;
+	if (c->terminated) {
+		c->bad = c->bad || !a->bye || !starts(p, n, a->bye);
+		load.garbled += memchr(p, '~', n) != NULL;
 		return;
 	}
-	if (memmem(p, n, "\"error\"", 7))
+	if (memmem(p, n, a->error, strlen(a->error)))
 		c->bad = true;
-	check_marks(c, p, n, t);
+	if (!a->only || starts(p, n, a->only))
+		check_marks(c, p, n, t);
+	c->terminated = memmem(p, n, a->end, strlen(a->end)) != NULL;
+}
+
+/* The length of the frame at `at`, its end included; 0 while it is not whole. */
+static size_t frame_len(const struct bytes *b, size_t at, bool line)
+{
+	const char *p = b->ptr + at, *end = b->ptr + b->len;
+
+	while ((p = memchr(p, '\n', (size_t)(end - p)))) {
+		const char *next = ++p;
+
+		if (line)
+			return (size_t)(p - b->ptr) - at;
+		if (next < end && *next == '\r')
+			next++;
+		if (next < end && *next == '\n')
+			return (size_t)(next + 1 - b->ptr) - at;
+	}
+	return 0;
 }
 
 /* Takes decoded body bytes. */
 static void take_body(struct conn *c, const char *p, size_t n, uint64_t t)
 {
-	size_t at = 0;
-	char *end;
+	size_t at = 0, len;
 
 	bytes_add(&c->body, p, n);
 	if (!load.stream || c->status != 200)
 		return;
-	while ((end = memmem(c->body.ptr + at, c->body.len - at, "\n\n", 2))) {
-		check_event(c, c->body.ptr + at, (size_t)(end - c->body.ptr) - at, t);
-		at = (size_t)(end - c->body.ptr) + 2;
+	while ((len = frame_len(&c->body, at, askers[load.dialect].lines))) {
+		check_event(c, c->body.ptr + at, len, t);
+		at += len;
 	}
 	bytes_drop(&c->body, at);
 }
@@ -649,8 +684,8 @@ static void run_open(bool streams)
 static void usage(FILE *out)
 {
 	fputs("usage: load whole|stream|idle|hold --port N [options]\n"
-	      "  --path P          request path (default /v1/chat/completions)\n"
-	      "  --dialect D       openai (default) or anthropic\n"
+	      "  --path P          request path (default: the dialect's)\n"
+	      "  --dialect D       chat (default), responses, anthropic, gemini or ollama\n"
 	      "  --model M         model name in the body\n"
 	      "  --key K           API key to send\n"
 	      "  -c, --conns N     connections\n"
@@ -696,9 +731,10 @@ static void take_option(int o)
 		load.path = optarg;
 		break;
 	case 'D':
-		if (strcmp(optarg, "openai") != 0 && strcmp(optarg, "anthropic") != 0)
-			die("--dialect: openai or anthropic, not %s", optarg);
-		load.dialect = optarg[0] == 'a' ? ANTHROPIC : OPENAI;
+		load.dialect = asker_find(optarg);
+		if (load.dialect == N_DIALECTS)
+			die("--dialect: chat, responses, anthropic, gemini or ollama, not %s",
+			    optarg);
 		break;
 	case 'm':
 		load.model = optarg;

@@ -1,7 +1,7 @@
-/* bench/mock.c - a very cheap upstream in the shape of OpenAI chat and Anthropic messages.
+/* bench/mock.c - a very cheap upstream that speaks every dialect of the gateway.
  *
- * One thread, epoll, keep-alive. It answers by the end of the path (/chat/completions, /messages,
- * /models) and by "stream":true in the body: a whole answer of about 0.6 KB, or a stream of proper
+ * One thread, epoll, keep-alive. It answers by the end of the path (/chat/completions, /messages, :generateContent, ...)
+ * and by what the dialect calls streaming: a whole answer of about 0.6 KB, or a stream of proper
  * events, each in a write of its own, at once or paced. The hard thing is honest pacing with many
  * streams: deltas are due at absolute times kept in a heap, and each stream starts at a phase of its
  * own, so that 500 streams do not fire in the same instant.
@@ -20,23 +20,18 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "bench.h"
+#include "mock_answers.h"
 
 #define MAX_CONNS 16384
-#define EVENT_MAX 2048
 #define REQUEST_MAX (4u << 20)
 
 struct conn {
 	int fd;
 	bool want_write;
 	struct bytes in, out;
-	/* The stream being sent; `deltas` is 0 when there is none. */
-	enum dialect dialect;
-	bool include_usage;
-	unsigned deltas, sent; /* wanted; gone out */
+	struct mock_stream stream; /* being sent */
 	uint64_t pace_ns, due_ns;
 	int heap_at; /* index in the heap, or -1 */
-	char nonce[NONCE_LEN + 1];
 };
 
 static struct {
@@ -127,6 +122,7 @@ static void conn_close(struct conn *c)
 	close(c->fd);
 	free(c->in.ptr);
 	free(c->out.ptr);
+	free(c->stream.text.ptr);
 	free(c);
 }
 
@@ -174,46 +170,6 @@ static bool conn_flush(struct conn *c)
 
 /* ---- answers ---- */
 
-#define OPENAI_IDS                                                                            \
-	"\"id\":\"chatcmpl-CbX9yqz1vWmJ3kTn8RfLpQ2sHdA7u\",\"object\":\"chat.completion%s\"," \
-	"\"created\":1763721600,\"model\":\"gpt-4o-mini-2024-07-18\","
-#define OPENAI_TAIL "\"service_tier\":\"default\",\"system_fingerprint\":\"fp_560af6e559\""
-#define OPENAI_USAGE                                                                \
-	"{\"prompt_tokens\":212,\"completion_tokens\":64,\"total_tokens\":276,"     \
-	"\"prompt_tokens_details\":{\"cached_tokens\":0,\"audio_tokens\":0},"       \
-	"\"completion_tokens_details\":{\"reasoning_tokens\":0,\"audio_tokens\":0," \
-	"\"accepted_prediction_tokens\":0,\"rejected_prediction_tokens\":0}}"
-#define ANTHROPIC_HEAD                                                                         \
-	"\"id\":\"msg_01XFDUDYJgAACzvnptvVoYEL\",\"type\":\"message\",\"role\":\"assistant\"," \
-	"\"model\":\"claude-sonnet-4-5-20250929\""
-#define ANTHROPIC_USAGE                                                                          \
-	"{\"input_tokens\":212,\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":0," \
-	"\"cache_creation\":{\"ephemeral_5m_input_tokens\":0,\"ephemeral_1h_input_tokens\":0},"  \
-	"\"output_tokens\":%u,\"service_tier\":\"standard\"}"
-#define PROSE                                                                                      \
-	"The keeper of the light went up the stairs twice each night, once to wind the clockwork " \
-	"and once to trim the wick, and wrote both hours down."
-
-static int whole_body(const struct conn *c, char *out, size_t cap)
-{
-	if (c->dialect == OPENAI)
-		return snprintf(
-			out, cap,
-			"{" OPENAI_IDS
-			"\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\","
-			"\"content\":\"~%s 0 0~ " PROSE "\",\"refusal\":null,\"annotations\":[]},"
-			"\"logprobs\":null,\"finish_reason\":\"stop\"}],\"usage\":" OPENAI_USAGE
-			"," OPENAI_TAIL "}",
-			"", c->nonce);
-	return snprintf(
-		out, cap,
-		"{" ANTHROPIC_HEAD ",\"content\":[{\"type\":\"text\",\"text\":\"~%s 0 0~ " PROSE
-		"\"}],"
-		"\"stop_reason\":\"end_turn\",\"stop_sequence\":null,\"usage\":" ANTHROPIC_USAGE
-		"}",
-		c->nonce, 64u);
-}
-
 static bool answer_json(struct conn *c, int status, const char *body, size_t len)
 {
 	char wire[EVENT_MAX + 512];
@@ -238,7 +194,7 @@ static bool answer_json(struct conn *c, int status, const char *body, size_t len
 static bool answer_whole(struct conn *c)
 {
 	char body[EVENT_MAX];
-	int n = whole_body(c, body, sizeof(body));
+	int n = answerers[c->stream.dialect].whole(&c->stream, body, sizeof(body));
 
 	return answer_json(c, 200, body, (size_t)n);
 }
@@ -260,124 +216,75 @@ static bool send_event(struct conn *c, const char *before, const char *event, in
 		       const char *after)
 {
 	char wire[EVENT_MAX + 1024];
-	int n = snprintf(wire, sizeof(wire), "%s%x\r\n%.*s\r\n%s", before, (unsigned)len, len,
-			 event, after);
+	int n;
+
+	if (len >= EVENT_MAX)
+		die("an event of %d bytes: ask for fewer deltas", len);
+	n = snprintf(wire, sizeof(wire), "%s%x\r\n%.*s\r\n%s", before, (unsigned)len, len, event,
+		     after);
 
 	return conn_write(c, wire, (size_t)n);
 }
 
-static const char stream_head[] =
-	"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n"
-	"cache-control: no-cache\r\nx-request-id: req_bench\r\ntransfer-encoding: chunked\r\n\r\n";
-
-#define ANTHROPIC_EVENT(type, fields) "event: " type "\ndata: {\"type\":\"" type "\"" fields "}\n\n"
-
-static bool send_opening(struct conn *c)
+/* `head` goes out with the first event. */
+static bool send_opening(struct conn *c, char *head)
 {
+	const struct answerer *a = &answerers[c->stream.dialect];
 	char event[EVENT_MAX];
-	int n;
 
-	if (c->dialect == OPENAI) {
-		n = snprintf(event, sizeof(event),
-			     "data: {" OPENAI_IDS OPENAI_TAIL
-			     ",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\","
-			     "\"content\":\"\",\"refusal\":null},\"logprobs\":null,\"finish_"
-			     "reason\":null}]%s}\n\n",
-			     ".chunk", c->include_usage ? ",\"usage\":null" : "");
-		return send_event(c, stream_head, event, n, "");
+	for (unsigned i = 0; i < a->n_opening; i++) {
+		int n = a->opening(&c->stream, i, event, sizeof(event));
+
+		if (n && !send_event(c, head, event, n, ""))
+			return false;
+		head[0] = '\0';
 	}
-	n = snprintf(
-		event, sizeof(event),
-		ANTHROPIC_EVENT(
-			"message_start",
-			",\"message\":{" ANTHROPIC_HEAD ",\"content\":[],"
-			"\"stop_reason\":null,\"stop_sequence\":null,\"usage\":" ANTHROPIC_USAGE
-			"}"),
-		1u);
-	if (!send_event(c, stream_head, event, n, ""))
-		return false;
-	n = snprintf(event, sizeof(event), "%s",
-		     ANTHROPIC_EVENT(
-			     "content_block_start",
-			     ",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}"));
-	if (!send_event(c, "", event, n, ""))
-		return false;
-	n = snprintf(event, sizeof(event), "%s", ANTHROPIC_EVENT("ping", ""));
-	return send_event(c, "", event, n, "");
+	return true;
 }
 
-static bool send_delta(struct conn *c)
+static bool send_delta(struct conn *c, const char *head)
 {
 	char event[EVENT_MAX];
-	unsigned long long t = now_ns();
-	int n;
+	int n = answerers[c->stream.dialect].delta(&c->stream, now_ns(), event, sizeof(event));
 
-	if (c->dialect == OPENAI)
-		n = snprintf(event, sizeof(event),
-			     "data: {" OPENAI_IDS OPENAI_TAIL
-			     ",\"choices\":[{\"index\":0,\"delta\":{\"content\":"
-			     "\"~%s %u %llu~\"},\"logprobs\":null,\"finish_reason\":null}]%s}\n\n",
-			     ".chunk", c->nonce, c->sent, t,
-			     c->include_usage ? ",\"usage\":null" : "");
-	else
-		n = snprintf(event, sizeof(event),
-			     ANTHROPIC_EVENT("content_block_delta",
-					     ",\"index\":0,\"delta\":{\"type\":\"text_delta\","
-					     "\"text\":\"~%s %u %llu~\"}"),
-			     c->nonce, c->sent, t);
-	c->sent++;
-	return send_event(c, "", event, n, "");
+	c->stream.sent++;
+	return send_event(c, head, event, n, "");
 }
 
 static bool send_closing(struct conn *c)
 {
-	static const char done[] = "data: [DONE]\n\n";
-	static const char block_stop[] = ANTHROPIC_EVENT("content_block_stop", ",\"index\":0");
-	static const char stop[] = ANTHROPIC_EVENT("message_stop", "");
+	const struct answerer *a = &answerers[c->stream.dialect];
 	char event[EVENT_MAX];
-	int n;
 
-	if (c->dialect == OPENAI) {
-		n = snprintf(event, sizeof(event),
-			     "data: {" OPENAI_IDS OPENAI_TAIL
-			     ",\"choices\":[{\"index\":0,\"delta\":{},\"logprobs\":null,"
-			     "\"finish_reason\":\"stop\"}]%s}\n\n",
-			     ".chunk", c->include_usage ? ",\"usage\":null" : "");
-		if (!send_event(c, "", event, n, ""))
+	for (unsigned i = 0; i < a->n_closing; i++) {
+		int n = a->closing(&c->stream, i, event, sizeof(event));
+
+		if (n && !send_event(c, "", event, n, i + 1 == a->n_closing ? "0\r\n\r\n" : ""))
 			return false;
-		n = snprintf(event, sizeof(event),
-			     "data: {" OPENAI_IDS OPENAI_TAIL
-			     ",\"choices\":[],\"usage\":" OPENAI_USAGE "}\n\n",
-			     ".chunk");
-		if (c->include_usage && !send_event(c, "", event, n, ""))
-			return false;
-		return send_event(c, "", done, sizeof(done) - 1, "0\r\n\r\n");
 	}
-	if (!send_event(c, "", block_stop, sizeof(block_stop) - 1, ""))
-		return false;
-	n = snprintf(
-		event, sizeof(event),
-		ANTHROPIC_EVENT("message_delta",
-				",\"delta\":{\"stop_reason\":\"end_turn\",\"stop_sequence\":null},"
-				"\"usage\":{\"output_tokens\":%u}"),
-		c->deltas);
-	return send_event(c, "", event, n, "") &&
-	       send_event(c, "", stop, sizeof(stop) - 1, "0\r\n\r\n");
+	return true;
 }
 
 static bool stream_end(struct conn *c)
 {
 	bool alive = send_closing(c);
 
-	c->deltas = 0;
+	c->stream.deltas = 0;
 	return alive;
 }
 
 static bool stream_start(struct conn *c)
 {
-	c->sent = 0;
+	char head[256];
+
+	c->stream.sent = 0;
+	c->stream.text.len = 0;
+	snprintf(head, sizeof(head),
+		 "HTTP/1.1 200 OK\r\ncontent-type: %s\r\ncache-control: no-cache\r\n"
+		 "x-request-id: req_bench\r\ntransfer-encoding: chunked\r\n\r\n",
+		 answerers[c->stream.dialect].content_type);
 	/* The first delta goes out at once: it is what a gateway waits for before it commits. */
-	if (!send_opening(c) || !send_delta(c))
+	if (!send_opening(c, head) || !send_delta(c, head))
 		return false;
 	if (c->pace_ns) {
 		mock.seed = mock.seed * 1664525u + 1013904223u;
@@ -385,8 +292,8 @@ static bool stream_start(struct conn *c)
 		heap_add(c);
 		return true;
 	}
-	while (c->sent < c->deltas)
-		if (!send_delta(c))
+	while (c->stream.sent < c->stream.deltas)
+		if (!send_delta(c, ""))
 			return false;
 	return stream_end(c);
 }
@@ -395,9 +302,9 @@ static void stream_due(struct conn *c)
 {
 	bool alive = true;
 
-	if (c->sent < c->deltas)
-		alive = send_delta(c);
-	if (alive && c->sent >= c->deltas) {
+	if (c->stream.sent < c->stream.deltas)
+		alive = send_delta(c, "");
+	if (alive && c->stream.sent >= c->stream.deltas) {
 		heap_remove(c);
 		alive = stream_end(c);
 	} else if (alive) {
@@ -415,13 +322,13 @@ static const char *find(const char *p, size_t n, const char *what)
 	return memmem(p, n, what, strlen(what));
 }
 
-/* Whether the body says "name": true, with any blanks. */
-static bool flag_set(const char *body, size_t n, const char *name)
+/* Whether the body says "name": true, with any blanks; `otherwise` when it says nothing. */
+static bool flag_set(const char *body, size_t n, const char *name, bool otherwise)
 {
 	const char *p = find(body, n, name);
 
 	if (!p)
-		return false;
+		return otherwise;
 	for (p += strlen(name); p < body + n && (*p == ' ' || *p == ':' || *p == '\n'); p++)
 		;
 	return (size_t)(body + n - p) >= 4 && memcmp(p, "true", 4) == 0;
@@ -447,6 +354,34 @@ static bool path_ends(const char *head, size_t line, const char *end)
 	return (size_t)(stop - path) > n && memcmp(stop - n, end, n) == 0;
 }
 
+static bool find_dialect(const char *head, size_t line, enum dialect *ret)
+{
+	static const struct {
+		const char *end;
+		enum dialect dialect;
+	} paths[] = {
+		{ "/chat/completions", CHAT },        { "/responses", RESPONSES },
+		{ "/messages", ANTHROPIC },           { ":generateContent", GEMINI },
+		{ ":streamGenerateContent", GEMINI }, { "/api/chat", OLLAMA },
+	};
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		if (path_ends(head, line, paths[i].end)) {
+			*ret = paths[i].dialect;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Gemini says it in the path, Ollama streams unless told not to. */
+static bool wants_stream(enum dialect d, const char *head, size_t line, const char *body, size_t n)
+{
+	if (d == GEMINI)
+		return path_ends(head, line, ":streamGenerateContent");
+	return flag_set(body, n, "\"stream\"", d == OLLAMA);
+}
+
 static bool answer(struct conn *c, const char *head, size_t head_len, const char *body, size_t n)
 {
 	static const char nothing[] =
@@ -454,21 +389,17 @@ static bool answer(struct conn *c, const char *head, size_t head_len, const char
 	size_t line = (size_t)((const char *)memchr(head, '\r', head_len) - head);
 	const char *nonce = find(body, n, "nonce=");
 
-	memset(c->nonce, '0', NONCE_LEN);
+	memset(c->stream.nonce, '0', NONCE_LEN);
 	if (nonce && (size_t)(body + n - nonce) >= 6 + NONCE_LEN)
-		memcpy(c->nonce, nonce + 6, NONCE_LEN);
-	if (path_ends(head, line, "/chat/completions"))
-		c->dialect = OPENAI;
-	else if (path_ends(head, line, "/messages"))
-		c->dialect = ANTHROPIC;
-	else if (path_ends(head, line, "/models"))
+		memcpy(c->stream.nonce, nonce + 6, NONCE_LEN);
+	if (path_ends(head, line, "/models"))
 		return answer_models(c);
-	else
+	if (!find_dialect(head, line, &c->stream.dialect))
 		return answer_json(c, 404, nothing, sizeof(nothing) - 1);
-	if (!flag_set(body, n, "\"stream\""))
+	if (!wants_stream(c->stream.dialect, head, line, body, n))
 		return answer_whole(c);
-	c->include_usage = flag_set(body, n, "\"include_usage\"");
-	c->deltas = (unsigned)parameter(body, n, "deltas=", mock.deltas);
+	c->stream.include_usage = flag_set(body, n, "\"include_usage\"", false);
+	c->stream.deltas = (unsigned)parameter(body, n, "deltas=", mock.deltas);
 	c->pace_ns = parameter(body, n, "pace=", mock.pace_us) * 1000;
 	return stream_start(c);
 }
@@ -501,7 +432,7 @@ static long dechunk(char *p, size_t n, size_t *used)
 /* Answers all whole requests in the buffer. False if the connection is to be closed. */
 static bool take_requests(struct conn *c)
 {
-	while (c->in.len && !c->deltas) {
+	while (c->in.len && !c->stream.deltas) {
 		char *end = memmem(c->in.ptr, c->in.len, "\r\n\r\n", 4);
 		size_t head_len, used;
 		long length;
@@ -596,7 +527,7 @@ static void fire_due(void)
 
 		stream_due(c);
 		/* A pipelined request waits for the end of the stream. */
-		if (mock.conns[fd] == c && !c->deltas && c->in.len && !take_requests(c))
+		if (mock.conns[fd] == c && !c->stream.deltas && c->in.len && !take_requests(c))
 			conn_close(c);
 	}
 }
@@ -646,7 +577,8 @@ static _Noreturn void run(void)
 static void usage(FILE *out)
 {
 	fputs("usage: mock [--port N] [--pace US] [--deltas N] [--chunked]\n"
-	      "A mock of OpenAI chat and Anthropic messages on 127.0.0.1; prints its port.\n"
+	      "A mock of the vendors (OpenAI Chat and Responses, Anthropic, Gemini, Ollama) on "
+	      "127.0.0.1; prints its port.\n"
 	      "The words pace=US and deltas=N in a request's text override the options; nonce=X is "
 	      "sent back.\n",
 	      out);
