@@ -10,6 +10,14 @@ static void add(struct http_field *fields, unsigned *n, struct str name, struct 
 		fields[(*n)++] = (struct http_field){ name, value };
 }
 
+static bool has_field(const struct http_field *fields, unsigned n, struct str name)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (str_ieq(fields[i].name, name))
+			return true;
+	return false;
+}
+
 static struct str number_text(struct arena *a, unsigned n)
 {
 	static const char digits[] = "0123456789";
@@ -93,6 +101,10 @@ void answer_error(struct exchange *x, const struct ir_error *e, const char *end)
 	n = answer_fields(x, fields, str_from(x->match.protocol->error_content_type), true);
 	if (e->kind == IR_ERR_METHOD)
 		add(fields, &n, STR("allow"), x->match.allow);
+	/* Where the provider says it in its body alone (trap 110). */
+	if (e->retry_after_ms >= 0 && !has_field(fields, n, STR("retry-after")))
+		add(fields, &n, STR("retry-after"),
+		    arena_printf(x->arena, "%lld", (long long)(e->retry_after_ms + 999) / 1000));
 	if (e->kind == IR_ERR_AUTHENTICATION)
 		add(fields, &n, STR("www-authenticate"), STR("Bearer"));
 	x->record.status = status;

@@ -590,7 +590,9 @@ static void on_status(void *user, int status, struct str body)
 	const struct attempt_fields *f = attempt_fields(x->attempt);
 	struct ir_error e = { .status = status, .retry_after_ms = -1 };
 	bool native = x->target->protocol->decode_error(x->arena, status, body, &e);
-	bool ours = status < 400 || status == 401 || status == 403;
+	/* Google says 400 to a bad key. */
+	bool ours =
+		status < 400 || status == 401 || status == 403 || e.kind == IR_ERR_AUTHENTICATION;
 	bool last = x->next_target >= x->route.n_targets;
 
 	x->record.reused = attempt_stats(x->attempt).reused;
@@ -598,7 +600,7 @@ static void on_status(void *user, int status, struct str body)
 		e = own_trouble(x, status);
 	else if (f->retry_after_ms >= 0)
 		e.retry_after_ms = f->retry_after_ms;
-	if (worth_another(status)) {
+	if (ours || worth_another(status)) {
 		note_failed(x, status_reason(status));
 		if (!last || ours || x->head_sent) {
 			forward_failed(x, &e, "upstream_error", true);

@@ -119,7 +119,8 @@ def other_certs(tmp_path_factory):
 def _clean_environment(monkeypatch):
     """The SDKs of the test process see no key, base URL or proxy of the developer's."""
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "ANTHROPIC_API_KEY",
-                 "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY",
+                 "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "GEMINI_API_KEY", "GOOGLE_API_KEY",
+                 "GOOGLE_GEMINI_BASE_URL", "GOOGLE_GENAI_USE_VERTEXAI", "http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY",
                  "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
 
@@ -209,6 +210,18 @@ def anthropic_client(stage):
     def make(gateway, **kw):
         kw = {"base_url": gateway.url, "api_key": "sk-ant-test-client", "max_retries": 0, "timeout": 30, **kw}
         client = anthropic.Anthropic(**kw)
+        stage.closing.append(client)
+        return client
+    return make
+
+
+@pytest.fixture
+def genai_client(stage):
+    """genai_client(gateway): Google's official SDK pointed at it, without retries."""
+    genai = pytest.importorskip("google.genai")
+
+    def make(gateway, **options):
+        client = genai.Client(api_key="test-client", http_options={"base_url": gateway.url, "timeout": 30000, **options})
         stage.closing.append(client)
         return client
     return make

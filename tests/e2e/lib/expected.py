@@ -11,7 +11,8 @@ import json
 STOPS = {"openai": {"stop": "end", "eos": "end", "length": "length", "tool_calls": "tools", "function_call": "tools",
                     "content_filter": "refusal"},
          "anthropic": {"end_turn": "end", "stop_sequence": "end", "max_tokens": "length", "tool_use": "tools",
-                       "refusal": "refusal", "pause_turn": "end", "model_context_window_exceeded": "length"}}
+                       "refusal": "refusal", "pause_turn": "end", "model_context_window_exceeded": "length"},
+         "gemini": {"STOP": "end", "MAX_TOKENS": "length", "SAFETY": "refusal", "RECITATION": "refusal", 1: "end"}}
 
 
 @dataclasses.dataclass
@@ -204,6 +205,45 @@ def anthropic_streamed(recording):
     return _anthropic_finish(answer, usage, reason)
 
 
+# ---- Gemini ------------------------------------------------------------------------------------------------------------
+
+def _gemini_chunk(chunk, answer, usage):
+    usage.update({k: v for k, v in (chunk.get("usageMetadata") or {}).items() if isinstance(v, int)})
+    answer.stop = "refusal" if (chunk.get("promptFeedback") or {}).get("blockReason") else answer.stop
+    answer.text += (chunk.get("promptFeedback") or {}).get("blockReasonMessage") or ""
+    candidate = next((c for c in chunk.get("candidates") or () if c.get("index", 0) == 0), {})
+    for part in (candidate.get("content") or {}).get("parts") or ():
+        if part.get("thought"):
+            answer.reasoning += part.get("text") or ""
+        else:
+            answer.text += part.get("text") or ""
+        if "functionCall" in part:
+            answer.tools.append((part["functionCall"]["name"], part["functionCall"].get("args") or {}))
+    answer.stop = STOPS["gemini"].get(candidate.get("finishReason"), answer.stop)
+
+
+def _gemini_finish(answer, usage):
+    answer.stop = "tools" if answer.stop == "end" and answer.tools else answer.stop
+    answer.cached = usage.get("cachedContentTokenCount", 0)
+    if "promptTokenCount" in usage:
+        answer.input = usage["promptTokenCount"] + usage.get("toolUsePromptTokenCount", 0)
+        answer.output = usage.get("candidatesTokenCount", 0) + usage.get("thoughtsTokenCount", 0)
+    return answer
+
+
+def gemini_whole(recording):
+    answer, usage = Answer(), {}
+    _gemini_chunk(json.loads(recording.body), answer, usage)
+    return _gemini_finish(answer, usage)
+
+
+def gemini_streamed(recording):
+    answer, usage = Answer(), {}
+    for chunk in events(recording):
+        _gemini_chunk(chunk, answer, usage)
+    return _gemini_finish(answer, usage)
+
+
 # ---- what an SDK made of it --------------------------------------------------------------------------------------------
 
 def of_openai_sdk(completion):
@@ -232,4 +272,25 @@ def of_anthropic_sdk(message):
     answer.cached = usage.cache_read_input_tokens or 0
     answer.input = usage.input_tokens + (usage.cache_creation_input_tokens or 0) + answer.cached
     answer.output = usage.output_tokens
+    return answer
+
+
+def of_genai_sdk(chunks):
+    """The Answer that the GenerateContentResponses of the official SDK hold: one, or a stream of them."""
+    answer, usage = Answer(), None
+    for chunk in chunks:
+        candidate = chunk.candidates[0]
+        for part in (candidate.content.parts or ()) if candidate.content else ():
+            if part.thought:
+                answer.reasoning += part.text or ""
+            else:
+                answer.text += part.text or ""
+            if part.function_call:
+                answer.tools.append((part.function_call.name, part.function_call.args))
+        answer.stop = STOPS["gemini"][candidate.finish_reason.value] if candidate.finish_reason else answer.stop
+        usage = chunk.usage_metadata or usage
+    answer.stop = "tools" if answer.stop == "end" and answer.tools else answer.stop
+    answer.cached = usage.cached_content_token_count or 0
+    answer.input = usage.prompt_token_count
+    answer.output = (usage.candidates_token_count or 0) + (usage.thoughts_token_count or 0)
     return answer
