@@ -121,7 +121,7 @@ def _clean_environment(monkeypatch):
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "ANTHROPIC_API_KEY",
                  "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "GEMINI_API_KEY", "GOOGLE_API_KEY",
                  "GOOGLE_GEMINI_BASE_URL", "GOOGLE_GENAI_USE_VERTEXAI", "http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY",
-                 "HTTPS_PROXY", "ALL_PROXY"):
+                 "HTTPS_PROXY", "ALL_PROXY", "OLLAMA_HOST", "OLLAMA_API_KEY"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -222,6 +222,18 @@ def genai_client(stage):
 
     def make(gateway, **options):
         client = genai.Client(api_key="test-client", http_options={"base_url": gateway.url, "timeout": 30000, **options})
+        stage.closing.append(client)
+        return client
+    return make
+
+
+@pytest.fixture
+def ollama_client(stage):
+    """ollama_client(gateway): the official SDK pointed at it."""
+    ollama = pytest.importorskip("ollama")
+
+    def make(gateway, **kw):
+        client = ollama.Client(host=gateway.url, timeout=kw.pop("timeout", 30), **kw)
         stage.closing.append(client)
         return client
     return make

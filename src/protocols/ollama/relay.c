@@ -28,19 +28,29 @@ static bool is_empty_list(struct json_want w)
 	return w.first == '[' && str_trim(str_from_offset(w.value, 1)).ptr[0] == ']';
 }
 
+/* A duration of nothing: 0, 0.0, "0", "0s". */
+static bool is_zero(struct str value)
+{
+	bool zero = false;
+
+	for (size_t i = 0; i < value.len; i++) {
+		if (value.ptr[i] >= '1' && value.ptr[i] <= '9')
+			return false;
+		zero = zero || value.ptr[i] == '0';
+	}
+	return zero;
+}
+
 /* Without a message or a prompt a request only has the model loaded, or with a keep_alive of 0 unloaded. */
 static struct str load_only(unsigned variant, const struct json_want *w)
 {
 	struct json_want what = w[variant == OL_ASK_CHAT ? W_MESSAGES : W_PROMPT];
-	struct str keep = w[W_KEEP_ALIVE].value;
 	bool nothing = !what.first || what.first == 'n' || is_empty_list(what) ||
 		       (what.first == '"' && what.value.len == 2);
 
 	if (!nothing)
 		return STR_NONE;
-	return str_eq(keep, STR("0")) || str_eq(keep, STR("\"0\"")) || str_eq(keep, STR("\"0s\""))
-		       ? STR("unload")
-		       : STR("load");
+	return is_zero(w[W_KEEP_ALIVE].value) ? STR("unload") : STR("load");
 }
 
 int ol_peek(struct arena *a, const struct request_line *line, struct str body,

@@ -4,6 +4,7 @@ import json
 
 OPENAI_MODEL = "gpt-4o-mini-2024-07-18"
 ANTHROPIC_MODEL = "claude-sonnet-4-5-20250929"
+OLLAMA_MODEL = "llama3.2:1b"
 
 
 def dumps(value):
@@ -128,6 +129,36 @@ def anthropic_stream(texts=("Hel", "lo", "."), *, stop="end_turn", output_tokens
 
 def anthropic_error(message="Overloaded", type="overloaded_error"):
     return dumps({"type": "error", "error": {"type": type, "message": message}}).encode()
+
+
+# ---- Ollama ------------------------------------------------------------------------------------------------------------
+
+
+def ollama_line(model=OLLAMA_MODEL, **members):
+    return dumps({"model": model, "created_at": "2026-08-20T13:47:52.162334Z", **members}).encode() + b"\n"
+
+
+def ollama_end(stop="stop", prompt=11, completion=7):
+    """The members of the last line."""
+    return {"done": True, "done_reason": stop, "total_duration": 2685412125, "load_duration": 3494667,
+            "prompt_eval_count": prompt, "prompt_eval_duration": 149512000, "eval_count": completion, "eval_duration": 2530305000}
+
+
+def ollama_message(content="", **more):
+    return {"message": {"role": "assistant", "content": content, **more}}
+
+
+def ollama_answer(text="Hello.", *, message=None, stop="stop", prompt=11, completion=7):
+    """A whole answer of /api/chat as bytes; `message` replaces its members."""
+    return ollama_line(**ollama_message(**{"content": text, **(message or {})}), **ollama_end(stop, prompt, completion)).strip()
+
+
+def ollama_stream(texts=("Hel", "lo", "."), *, stop="stop", prompt=11, completion=7, end=True):
+    """A streamed answer of /api/chat as bytes."""
+    out = [ollama_line(**ollama_message(t), done=False) for t in texts]
+    if end:
+        out.append(ollama_line(**ollama_message(), **ollama_end(stop, prompt, completion)))
+    return b"".join(out)
 
 
 # ---- both --------------------------------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ STOPS = {"openai": {"stop": "end", "eos": "end", "length": "length", "tool_calls
                     "content_filter": "refusal"},
          "anthropic": {"end_turn": "end", "stop_sequence": "end", "max_tokens": "length", "tool_use": "tools",
                        "refusal": "refusal", "pause_turn": "end", "model_context_window_exceeded": "length"},
-         "gemini": {"STOP": "end", "MAX_TOKENS": "length", "SAFETY": "refusal", "RECITATION": "refusal", 1: "end"}}
+         "gemini": {"STOP": "end", "MAX_TOKENS": "length", "SAFETY": "refusal", "RECITATION": "refusal", 1: "end"},
+         "ollama": {"stop": "end", "length": "length", None: "end"}}
 
 
 @dataclasses.dataclass
@@ -244,6 +245,24 @@ def gemini_streamed(recording):
     return _gemini_finish(answer, usage)
 
 
+# ---- Ollama ------------------------------------------------------------------------------------------------------------
+
+def ollama(recording):
+    """Of the lines of a stream, or of the one body, of /api/chat or /api/generate."""
+    answer = Answer()
+    for line in recording.body.splitlines():
+        part = json.loads(line)
+        message = part.get("message") or {"content": part.get("response"), "thinking": part.get("thinking")}
+        answer.text += message.get("content") or ""
+        answer.reasoning += message.get("thinking") or ""
+        answer.tools += [(c["function"]["name"], c["function"]["arguments"]) for c in message.get("tool_calls") or ()]
+        if part["done"]:
+            answer.input, answer.output = part.get("prompt_eval_count"), part.get("eval_count")
+            answer.stop = STOPS["ollama"][part.get("done_reason")]
+    answer.stop = "tools" if answer.tools and answer.stop == "end" else answer.stop
+    return answer
+
+
 # ---- what an SDK made of it --------------------------------------------------------------------------------------------
 
 def of_openai_sdk(completion):
@@ -293,4 +312,18 @@ def of_genai_sdk(chunks):
     answer.cached = usage.cached_content_token_count or 0
     answer.input = usage.prompt_token_count
     answer.output = (usage.candidates_token_count or 0) + (usage.thoughts_token_count or 0)
+    return answer
+
+
+def of_ollama_sdk(parts):
+    """The Answer that the parts of a stream, or the one ChatResponse in a list, of the official SDK hold."""
+    answer = Answer()
+    for part in parts:
+        answer.text += part.message.content or ""
+        answer.reasoning += part.message.thinking or ""
+        answer.tools += [(c.function.name, dict(c.function.arguments)) for c in part.message.tool_calls or ()]
+    assert parts[-1].done and not any(p.done for p in parts[:-1])
+    answer.input, answer.output = parts[-1].prompt_eval_count, parts[-1].eval_count
+    answer.stop = STOPS["ollama"][parts[-1].done_reason]
+    answer.stop = "tools" if answer.tools and answer.stop == "end" else answer.stop
     return answer

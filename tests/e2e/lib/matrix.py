@@ -12,7 +12,8 @@ TOKENS = (21, 9)      # input, output of every scripted answer
 WEATHER = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": False}
 STOPS = {"openai-chat": {"end": "stop", "length": "length", "tools": "tool_calls", "refusal": "content_filter", "sequence": "stop"},
          "anthropic-messages": {"end": "end_turn", "length": "max_tokens", "tools": "tool_use", "refusal": "refusal",
-                                "sequence": "stop_sequence"}}
+                                "sequence": "stop_sequence"},
+         "ollama-chat": {"end": "stop", "length": "length", "tools": "stop", "refusal": "stop", "sequence": "stop"}}
 
 
 # ---- answers of the provider --------------------------------------------------------------------------------------------
@@ -20,7 +21,8 @@ STOPS = {"openai-chat": {"end": "stop", "length": "length", "tools": "tool_calls
 def answer(dialect, blocks, stop="end", stream=False, sequence=None):
     """The provider's whole answer or stream as bytes."""
     make = {("openai-chat", False): _chat_whole, ("openai-chat", True): _chat_stream,
-            ("anthropic-messages", False): _claude_whole, ("anthropic-messages", True): _claude_stream}
+            ("anthropic-messages", False): _claude_whole, ("anthropic-messages", True): _claude_stream,
+            ("ollama-chat", False): _ollama_whole, ("ollama-chat", True): _ollama_stream}
     return make[dialect, stream](blocks, STOPS[dialect][stop], sequence)
 
 
@@ -98,6 +100,26 @@ def _claude_stream(blocks, stop, sequence):
     return b"".join([*out, canned.anthropic_event("message_stop")])
 
 
+def _ollama_pieces(block):
+    """The members of the messages that say a block."""
+    if block[0] == "call":
+        return [{"tool_calls": [{"id": block[1], "function": {"name": block[2], "arguments": block[3]}}]}]
+    return [{"thinking": p} if block[0] == "think" else {"content": p} for p in _pieces(block[1])]
+
+
+def _ollama_whole(blocks, stop, _):
+    message = {}
+    for piece in (p for block in blocks for p in _ollama_pieces(block)):
+        for name, value in piece.items():
+            message[name] = message[name] + value if name in message else value
+    return canned.ollama_answer("", message=message, stop=stop, prompt=TOKENS[0], completion=TOKENS[1])
+
+
+def _ollama_stream(blocks, stop, _):
+    out = [canned.ollama_line(**canned.ollama_message(**piece), done=False) for block in blocks for piece in _ollama_pieces(block)]
+    return b"".join([*out, canned.ollama_line(**canned.ollama_message(), **canned.ollama_end(stop, *TOKENS))])
+
+
 # ---- the clients ---------------------------------------------------------------------------------------------------------
 
 class Seen:
@@ -166,3 +188,32 @@ class ClaudeClient:
 
     tools = [{"name": "weather", "description": "Tells the weather.", "input_schema": WEATHER},
              {"name": "time", "description": "Tells the time.", "input_schema": {"type": "object", "properties": {}}}]
+
+
+class OllamaClient:
+    """The ollama SDK."""
+    dialect = "ollama-chat"
+
+    def __init__(self, sdk):
+        self.sdk = sdk
+
+    def ask(self, stream, **request):
+        if not stream:
+            return self._see([self.sdk.chat(**request)])
+        return self._see(list(self.sdk.chat(**request, stream=True)))
+
+    @staticmethod
+    def _see(answers):
+        """Of the lines of a stream, or of the one answer."""
+        messages, last = [a.message for a in answers], answers[-1]
+        assert last.done and not any(a.done for a in answers[:-1]), answers
+        calls = [(None, c.function.name, dict(c.function.arguments)) for m in messages for c in m.tool_calls or ()]
+        stop = "length" if last.done_reason == "length" else "tools" if calls else "end"
+        return Seen("".join(m.content or "" for m in messages), calls, stop, (last.prompt_eval_count, last.eval_count),
+                    "".join(m.thinking or "" for m in messages), answers)
+
+    @staticmethod
+    def request(words="Hi", **more):
+        return {"messages": [{"role": "user", "content": words}], **more}
+
+    tools = ChatClient.tools

@@ -44,6 +44,8 @@ static void nothing_asked_only_loads(void **state)
 		{ &generate, "{\"model\":\"m\",\"keep_alive\":-1}", "load" },
 		{ &generate, "{\"model\":\"m\",\"prompt\":\"\",\"keep_alive\":\"0\"}", "unload" },
 		{ &generate, "{\"model\":\"m\",\"prompt\":\"a\"}", NULL },
+		{ &generate, "{\"model\":\"m\",\"keep_alive\":0.0}", "unload" },
+		{ &generate, "{\"model\":\"m\",\"keep_alive\":\"10m\"}", "load" },
 	};
 	struct arena *a = arena_new(1 << 20);
 
