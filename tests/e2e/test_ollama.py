@@ -279,7 +279,7 @@ def test_models(sdk):
     assert {"gpt-5-mini", "claude-sonnet-4-5", "llama3.2:1b"} <= {m.model for m in listed}
     assert all(len(m.digest) == 64 and m.modified_at and m.details for m in listed)
     shown = sdk.show("gpt-5-mini")
-    assert shown.capabilities == ["completion", "tools"] and shown.modelinfo["general.basename"] == "gpt-5-mini"
+    assert shown.capabilities == ["completion", "tools", "vision", "thinking"] and shown.modelinfo["general.basename"] == "gpt-5-mini"
     assert sdk.ps().models == []
     with pytest.raises(ollama.ResponseError) as e:
         sdk.show("nothing")

@@ -97,14 +97,19 @@ static void put_running(const struct info_facts *f, struct buf *out)
 	jw_end_obj(&w);
 }
 
-/* Every model that answers can be given tools here: what its provider cannot take is disclosed or refused. */
+/* Clients offer what they find here. Tools stand there unless it is known that the model has none: to most clients a model
+ * without is of no use, and what its provider cannot take is disclosed or refused. */
 static void put_capabilities(struct jw *w, const struct model_info *m)
 {
 	jw_key(w, "capabilities");
 	jw_arr(w);
 	jw_cstr(w, m->embeds ? "embedding" : "completion");
-	if (!m->embeds)
+	if (!m->embeds && m->tools != IR_FALSE)
 		jw_cstr(w, "tools");
+	if (m->vision == IR_TRUE)
+		jw_cstr(w, "vision");
+	if (m->reasoning == IR_TRUE)
+		jw_cstr(w, "thinking");
 	jw_end_arr(w);
 }
 

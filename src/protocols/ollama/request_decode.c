@@ -228,10 +228,10 @@ static int read_logprobs(const struct ol_reader *r, const json *root, struct ir_
 /* Members of our own reading, and those that say nothing at their usual value. */
 static bool is_extra(enum ol_form form, struct str name, const json *v)
 {
-	static const struct str shared[] = { STR_INIT("model"),        STR_INIT("stream"),
-					     STR_INIT("options"),      STR_INIT("format"),
-					     STR_INIT("think"),        STR_INIT("logprobs"),
-					     STR_INIT("top_logprobs"), STR_INIT("provider") };
+	static const struct str shared[] = { STR_INIT("model"),       STR_INIT("stream"),
+					     STR_INIT("options"),     STR_INIT("format"),
+					     STR_INIT("think"),       STR_INIT("logprobs"),
+					     STR_INIT("top_logprobs") };
 	static const struct str own[][6] = {
 		[OL_CHAT] = { STR_INIT("messages"), STR_INIT("tools") },
 		[OL_GENERATE] = { STR_INIT("prompt"), STR_INIT("system"), STR_INIT("images"),
@@ -242,6 +242,8 @@ static bool is_extra(enum ol_form form, struct str name, const json *v)
 	    (json_is_arr(v) && json_len(v) == 0) ||
 	    (str_eq(name, STR("raw")) && json_is_bool(v) && !json_bool(v, true)))
 		return false;
+	if (str_eq(name, STR("provider")))
+		return !json_is_str(v); /* a string is our own pin */
 	for (size_t i = 0; i < sizeof(shared) / sizeof(*shared); i++)
 		if (str_eq(name, shared[i]))
 			return false;
@@ -257,9 +259,14 @@ static int read_extras(const struct ol_reader *r, enum ol_form form, const json 
 	struct json_iter it = json_iter(root);
 	int rc = RC_OK;
 
-	while (!rc && json_next(&it))
-		if (is_extra(form, it.key, it.val))
-			rc = add_extra(r, q, "", it.key, it.val);
+	while (!rc && json_next(&it)) {
+		if (!is_extra(form, it.key, it.val))
+			continue;
+		if (str_starts(it.key, STR("options."))) /* would be taken for an option */
+			return err_param(r->reterr, RC_INVALID, "options",
+					 "options must be an object, not a part of a name");
+		rc = add_extra(r, q, "", it.key, it.val);
+	}
 	return rc;
 }
 

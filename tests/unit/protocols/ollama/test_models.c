@@ -31,7 +31,10 @@ static const json *written(void)
 }
 
 static struct model_info models[] = {
-	{ .id = STR_INIT("gpt-5"), .owner = STR_INIT("openai"), .context = 400000 },
+	{ .id = STR_INIT("gpt-5"),
+	  .owner = STR_INIT("openai"),
+	  .context = 400000,
+	  .vision = IR_TRUE },
 	{ .id = STR_INIT("small:latest"), .owner = STR_INIT("local"), .running = true },
 	{ .id = STR_INIT("vectors"), .owner = STR_INIT("local"), .embeds = true },
 };
@@ -89,6 +92,7 @@ static void one_model_by_any_of_its_names(void **state)
 	assert_true(info(show, "gpt-5:latest"));
 	v = json_get(written(), STR("model_info"));
 	assert_true(json_i64(json_get(v, STR("gateway.context_length")), &n) && n == 400000);
+	assert_true(str_find(buf_str(&out), STR("[\"completion\",\"tools\",\"vision\"]")) > 0);
 	buf_reset(&out);
 	assert_true(info(show, "small"));
 	buf_reset(&out);

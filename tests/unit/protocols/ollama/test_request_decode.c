@@ -231,6 +231,8 @@ static void what_is_wrong_is_said(void **state)
 		  "options" },
 		{ "{\"model\":\"m\",\"messages\":[{\"role\":\"user\"}],\"options\":{\"stop\":[1]}}",
 		  "options.stop" },
+		{ "{\"model\":\"m\",\"messages\":[{\"role\":\"user\"}],\"options.seed\":1}",
+		  "options" },
 		{ "{\"model\":\"m\",\"messages\":[{\"role\":\"user\"}],\"format\":\"xml\"}",
 		  "format" },
 		{ "{\"model\":\"m\",\"messages\":[{\"role\":\"user\"}],\"think\":\"a lot\"}",

@@ -70,28 +70,27 @@ static void trap_016_and_trap_059_calls_go_out_whole_as_objects(void **state)
 {
 	struct ir_response r = answer(blocks, 5, IR_STOP_TOOL_CALLS);
 
-	expect_stream(&protocol_ollama_chat, &r,
-		      LINE(MESSAGE("\"content\":\"\",\"thinking\":\"Hm\\n\"") ",\"done\":false")
-			      LINE(MESSAGE("\"content\":\"\\\"Hi\\\"\"") ",\"done\":false") LINE(
-				      MESSAGE("\"content\":\"\",\"tool_calls\":[{\"id\":\"call_a\","
-					      "\"function\":{\"index\":0,"
-					      "\"name\":\"f\",\"arguments\":{\"n\":"
-					      "9007199254740993}}}]") ",\"done\":false")
-				      LINE(
-					      MESSAGE("\"content\":\"\",\"tool_calls\":[{\"id\":"
-						      "\"call_b\",\"function\":{"
-						      "\"index\":1,\"name\":\"g\",\"arguments\":{}}"
-						      "}]") ",\"done\":false")
-					      LINE(MESSAGE("\"content\":\"\",\"tool_calls\":[{"
-							   "\"id\":\"call_c\",\"function\":{"
-							   "\"index\":2,\"name\":\"h\","
-							   "\"arguments\":{\"input\":\"{"
-							   "\\\"cut\\\":\"}}}]") ",\"done\":false")
-						      LINE(MESSAGE(
-							      "\"content\":\"\"") ",\"done\":true,"
-										  "\"done_reason\":"
-										  "\"stop"
-										  "\"" COUNTS));
+	expect_stream(
+		&protocol_ollama_chat, &r,
+		LINE(MESSAGE("\"content\":\"\",\"thinking\":\"Hm\\n\"") ",\"done\":false")
+			LINE(MESSAGE("\"content\":\"\\\"Hi\\\"\"") ",\"done\":false") LINE(
+				MESSAGE("\"content\":\"\",\"tool_calls\":[{\"id\":\"call_a\","
+					"\"function\":{\"index\":0,"
+					"\"name\":\"f\",\"arguments\":{\"n\":"
+					"9007199254740993}}}]") ",\"done\":false")
+				LINE(MESSAGE("\"content\":\"\",\"tool_calls\":[{\"id\":"
+					     "\"call_b\",\"function\":{"
+					     "\"index\":1,\"name\":\"g\",\"arguments\":{}}"
+					     "}]") ",\"done\":false")
+					LINE(MESSAGE("\"content\":\"\",\"tool_calls\":[{"
+						     "\"id\":\"call_c\",\"function\":{"
+						     "\"index\":2,\"name\":\"h\","
+						     "\"arguments\":{\"input\":\"{"
+						     "\\\"cut\\\":\"}}}]") ",\"done\":false")
+						LINE(MESSAGE("\"content\":\"\"") ",\"done\":true,"
+										 "\"done_reason\":"
+										 "\"stop"
+										 "\"" COUNTS));
 	expect_whole(
 		&protocol_ollama_chat, &r,
 		HEAD MESSAGE(
