@@ -330,3 +330,34 @@ def test_chat_and_embeddings_side_by_side(both, openai_client):
     with pytest.raises(openai.BadRequestError) as e:
         client.embeddings.create(model="small", input="a")
     assert "embeddings: true" in str(e.value)
+
+
+# ---- Ollama's clients ----------------------------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def ollama_sdk(gateway, ollama_client):
+    return ollama_client(gateway, timeout=SLOW)
+
+
+def test_text_with_the_ollama_sdk(ollama_sdk):
+    request = {"model": "small:latest", "messages": HI, "options": {"num_predict": 8, "temperature": 0}}
+    whole = ollama_sdk.chat(**request)
+    assert whole.message.content and whole.done and whole.done_reason in ("length", "stop") and 0 < whole.eval_count <= 8
+    parts = list(ollama_sdk.chat(**request, stream=True))
+    assert "".join(p.message.content for p in parts) == whole.message.content and parts[-1].done
+    assert (parts[-1].eval_count, parts[-1].done_reason) == (whole.eval_count, whole.done_reason)
+    assert ollama_sdk.generate(model="small", prompt="Count.", options={"num_predict": 4}).response
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_a_schema_with_the_ollama_sdk(ollama_sdk, stream):
+    request = {"model": "small", "messages": HI, "format": WEATHER, "options": {"num_predict": 40, "temperature": 0}}
+    answer = ollama_sdk.chat(**request, stream=stream)
+    text = "".join(p.message.content for p in answer) if stream else answer.message.content
+    jsonschema.validate(json.loads(text), WEATHER)
+
+
+def test_what_runs_with_the_ollama_sdk(ollama_sdk):
+    assert [m.model for m in ollama_sdk.ps().models] == ["small"]
+    assert ollama_sdk.show("small").modelinfo["gateway.context_length"] == CONTEXT
+    assert ollama_sdk.chat(model="small", messages=[]).done_reason == "load"
