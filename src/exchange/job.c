@@ -1,0 +1,414 @@
+/* exchange/job.c - events of background answers, kept for whoever asks; see job.h. */
+#include "exchange/job.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <uv.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "policy/conversation.h"
+#include "wire/framer.h"
+
+enum {
+	BEAT_EVERY_S = 20,
+	ALIVE_S = 90, /* several beats: one that waits in a queue is no death */
+	SCRATCH_MAX = 256 * 1024 * 1024,
+};
+
+struct job_table {
+	uv_mutex_t lock;
+	struct list jobs;
+	unsigned n;
+};
+
+struct job {
+	atomic_uint refs;
+	struct job_table *table;
+	struct list in_table; /* under the table's lock */
+	bool listed;
+	struct arena *arena; /* of the strings in `turn`, made before anybody else knew of the job */
+	struct store *store;
+	struct stored_turn turn;
+	/* of the runner's thread */
+	struct buf written; /* not yet a whole event */
+	struct framer framer;
+	int64_t beat_at_s;
+	/* under the lock */
+	uv_mutex_t lock;
+	struct loop *loop; /* the runner's; NULL when it is gone */
+	void (*cancel)(void *runner);
+	void *runner;
+	struct buf events;
+	size_t *ends; /* of each event in `events` */
+	size_t n_events, cap;
+	struct buf resource; /* the newest */
+	struct buf error;    /* of an event of that type */
+	bool finished;       /* the resource is the last one */
+	bool ended;          /* nothing more will come */
+	struct list followers;
+};
+
+/* --- tables and references --- */
+
+struct job_table *job_table_new(void)
+{
+	struct job_table *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	uv_mutex_init(&t->lock);
+	list_init(&t->jobs);
+	return t;
+}
+
+void job_table_free(struct job_table *t)
+{
+	if (!t)
+		return;
+	uv_mutex_destroy(&t->lock);
+	free(t);
+}
+
+struct job *job_ref(struct job *j)
+{
+	atomic_fetch_add(&j->refs, 1);
+	return j;
+}
+
+struct job *job_unref(struct job *j)
+{
+	if (!j || atomic_fetch_sub(&j->refs, 1) != 1)
+		return NULL;
+	framer_done(&j->framer);
+	buf_done(&j->written);
+	buf_done(&j->events);
+	buf_done(&j->resource);
+	buf_done(&j->error);
+	free(j->ends);
+	arena_free(j->arena);
+	uv_mutex_destroy(&j->lock);
+	free(j);
+	return NULL;
+}
+
+static bool enlist(struct job_table *t, struct job *j, unsigned max)
+{
+	bool room;
+
+	uv_mutex_lock(&t->lock);
+	room = t->n < max;
+	if (room) {
+		t->n++;
+		j->listed = true;
+		list_append(&t->jobs, &job_ref(j)->in_table);
+	}
+	uv_mutex_unlock(&t->lock);
+	return room;
+}
+
+static void delist(struct job *j)
+{
+	bool was;
+
+	uv_mutex_lock(&j->table->lock);
+	was = j->listed;
+	if (was) {
+		j->listed = false;
+		j->table->n--;
+		list_remove(&j->in_table);
+	}
+	uv_mutex_unlock(&j->table->lock);
+	if (was)
+		job_unref(j);
+}
+
+struct job *job_find(struct job_table *t, struct str owner, struct str id)
+{
+	struct job *found = NULL;
+
+	uv_mutex_lock(&t->lock);
+	LIST_EACH (&t->jobs, it) {
+		struct job *j = LIST_ENTRY(it, struct job, in_table);
+
+		if (str_eq(j->turn.id, id) && str_eq(j->turn.owner, owner))
+			found = job_ref(j);
+	}
+	uv_mutex_unlock(&t->lock);
+	return found;
+}
+
+/* --- the store --- */
+
+static void put(struct job *j, struct str resource, struct str events, int64_t alive_until_s)
+{
+	struct stored_turn t = j->turn;
+
+	t.answer = resource;
+	t.events = events;
+	t.alive_until_s = alive_until_s;
+	if (store_put(j->store, &t, NULL, NULL) != RC_OK)
+		log_event(LOG_WARN, "response.not_kept", NULL, LF_STR("response", t.id));
+}
+
+static bool copy_turn(struct job *j, const struct stored_turn *t)
+{
+	j->turn = *t;
+	j->turn.id = arena_dup(j->arena, t->id);
+	j->turn.owner = arena_dup(j->arena, t->owner);
+	j->turn.previous = arena_dup(j->arena, t->previous);
+	j->turn.input = arena_dup(j->arena, t->input);
+	buf_put(&j->resource, t->answer);
+	return j->turn.id.ptr && j->turn.owner.ptr && j->turn.input.ptr &&
+	       !j->turn.previous.ptr == !t->previous.ptr && buf_ok(&j->resource);
+}
+
+struct job *job_new(struct job_table *t, const struct job_options *o, enum rc *reterr)
+{
+	struct job *j = calloc(1, sizeof(*j));
+
+	*reterr = RC_NOMEM;
+	if (!j)
+		return NULL;
+	atomic_init(&j->refs, 1);
+	uv_mutex_init(&j->lock);
+	list_init(&j->followers);
+	list_init(&j->in_table);
+	j->table = t;
+	j->store = o->store;
+	j->loop = o->loop;
+	j->cancel = o->cancel;
+	j->runner = o->runner;
+	buf_init(&j->written, o->max_bytes);
+	buf_init(&j->events, o->max_bytes);
+	buf_init(&j->resource, o->max_bytes);
+	buf_init(&j->error, 64 * 1024);
+	framer_init(&j->framer, FRAMING_SSE, o->max_bytes);
+	j->arena = arena_new(SCRATCH_MAX);
+	if (!j->arena || !copy_turn(j, &o->turn))
+		return job_unref(j);
+	if (!enlist(t, j, o->max_jobs)) {
+		*reterr = RC_TOOBIG;
+		return job_unref(j);
+	}
+	j->beat_at_s = clock_wall_s() + BEAT_EVERY_S;
+	put(j, buf_str(&j->resource), STR_NONE, clock_wall_s() + ALIVE_S);
+	return j;
+}
+
+/* --- the runner --- */
+
+struct buf *job_buf(struct job *j)
+{
+	return &j->written;
+}
+
+static void set(struct buf *b, struct str text)
+{
+	buf_reset(b);
+	buf_put(b, text);
+}
+
+/* The lifecycle's events carry the resource. */
+static void note_resource(struct job *j, const struct frame *f)
+{
+	static const struct str last[] = { STR_INIT("response.completed"),
+					   STR_INIT("response.incomplete"),
+					   STR_INIT("response.failed") };
+	struct str resource = turn_get(f->data, "response");
+
+	if (str_eq(f->name, STR("error")))
+		set(&j->error, f->data);
+	if (!str_present(resource))
+		return;
+	set(&j->resource, resource);
+	for (unsigned i = 0; i < sizeof(last) / sizeof(*last); i++)
+		j->finished |= str_eq(f->name, last[i]);
+}
+
+static void keep_event(struct job *j, const struct frame *f)
+{
+	if (j->n_events == j->cap) {
+		size_t cap = j->cap ? j->cap * 2 : 64;
+		size_t *ends = realloc(j->ends, cap * sizeof(*ends));
+
+		if (!ends)
+			return;
+		j->ends = ends;
+		j->cap = cap;
+	}
+	buf_put(&j->events, f->raw);
+	j->ends[j->n_events++] = j->events.len;
+	note_resource(j, f);
+}
+
+/* With the lock held. */
+static void wake_followers(struct job *j)
+{
+	LIST_EACH (&j->followers, it) {
+		struct job_follower *f = LIST_ENTRY(it, struct job_follower, node);
+
+		if (!f->woken && loop_post(f->loop, f->wake, f->arg) == RC_OK)
+			f->woken = true;
+	}
+}
+
+void job_flush(struct job *j)
+{
+	struct frame f;
+	size_t n;
+
+	uv_mutex_lock(&j->lock);
+	while (framer_next(&j->framer, buf_str(&j->written), &f, &n) == FRAMER_FRAME) {
+		bool end = str_eq(str_trim(f.data), STR("[DONE]"));
+
+		if (!f.comment && str_present(f.data) && !end && !j->ended)
+			keep_event(j, &f);
+		buf_consume(&j->written, n);
+	}
+	wake_followers(j);
+	uv_mutex_unlock(&j->lock);
+}
+
+void job_beat(struct job *j)
+{
+	int64_t now = clock_wall_s();
+
+	if (now < j->beat_at_s)
+		return;
+	j->beat_at_s = now + BEAT_EVERY_S;
+	if (store_beat(j->store, j->turn.owner, j->turn.id, now + ALIVE_S) != RC_OK)
+		log_event(LOG_WARN, "response.not_kept", NULL, LF_STR("response", j->turn.id));
+}
+
+/* The resource of one that has no end of its own. */
+static void set_failed(struct job *j, struct str error)
+{
+	static const struct str otherwise =
+		STR_INIT("{\"code\":\"server_error\",\"message\":\"The answer was cut off.\"}");
+	struct turn_member m[2] = { { "status", STR("\"failed\"") }, { "error", otherwise } };
+	struct arena *a = arena_new(SCRATCH_MAX);
+	struct str detail = str_present(error) ? turn_get(error, "error") : STR_NONE, message;
+	struct str resource;
+
+	if (!a)
+		return;
+	if (!str_present(detail) && buf_len(&j->error) > 0)
+		detail = buf_str(&j->error); /* an event of type error is flat */
+	message = str_present(detail) ? turn_get(detail, "message") : STR_NONE;
+	if (str_present(message)) {
+		struct str code = turn_get(detail, "code");
+		bool named = str_present(code) && code.len > 2 && code.ptr[0] == '"';
+
+		m[1].with = arena_printf(a, "{\"code\":%.*s,\"message\":%.*s}",
+					 STR_ARG(named ? code : STR("\"server_error\"")),
+					 STR_ARG(message));
+	}
+	resource = str_present(m[1].with) ? turn_set(a, buf_str(&j->resource), m, 2) : STR_NONE;
+	if (str_present(resource))
+		set(&j->resource, resource);
+	arena_free(a);
+}
+
+void job_end(struct job *j, struct str error)
+{
+	bool was;
+
+	job_flush(j);
+	uv_mutex_lock(&j->lock);
+	was = j->ended;
+	if (!j->finished && !was)
+		set_failed(j, error);
+	j->ended = true;
+	j->loop = NULL;
+	j->runner = NULL;
+	if (!was && buf_ok(&j->resource))
+		put(j, buf_str(&j->resource),
+		    buf_ok(&j->events) ? buf_str(&j->events) : STR_NONE, 0);
+	wake_followers(j);
+	uv_mutex_unlock(&j->lock);
+	delist(j);
+}
+
+/* --- anybody --- */
+
+struct str job_resource(struct job *j, struct arena *a)
+{
+	struct str s;
+
+	uv_mutex_lock(&j->lock);
+	s = buf_ok(&j->resource) ? arena_dup(a, buf_str(&j->resource)) : STR_NONE;
+	uv_mutex_unlock(&j->lock);
+	return s;
+}
+
+static void tell_runner(void *arg)
+{
+	struct job *j = arg;
+	void (*cancel)(void *runner);
+	void *runner;
+
+	uv_mutex_lock(&j->lock);
+	cancel = j->cancel;
+	runner = j->runner; /* its own loop runs this: it cannot end meanwhile */
+	uv_mutex_unlock(&j->lock);
+	if (runner)
+		cancel(runner);
+	job_unref(j);
+}
+
+bool job_cancel(struct job *j)
+{
+	static const struct turn_member cancelled = { "status", STR_INIT("\"cancelled\"") };
+	struct arena *a = arena_new(SCRATCH_MAX);
+	struct str resource;
+	bool first;
+
+	uv_mutex_lock(&j->lock);
+	first = !j->ended && !j->finished;
+	if (first) {
+		resource = a ? turn_set(a, buf_str(&j->resource), &cancelled, 1) : STR_NONE;
+		if (str_present(resource))
+			set(&j->resource, resource);
+		j->ended = true;
+		put(j, buf_str(&j->resource), buf_str(&j->events), 0);
+		if (j->loop && loop_post(j->loop, tell_runner, job_ref(j)) != RC_OK)
+			job_unref(j); /* it runs to its end, and nobody will see it */
+		wake_followers(j);
+	}
+	uv_mutex_unlock(&j->lock);
+	arena_free(a);
+	return first;
+}
+
+void job_follow(struct job *j, struct job_follower *f)
+{
+	uv_mutex_lock(&j->lock);
+	list_append(&j->followers, &f->node);
+	uv_mutex_unlock(&j->lock);
+}
+
+void job_unfollow(struct job *j, struct job_follower *f)
+{
+	uv_mutex_lock(&j->lock);
+	list_remove(&f->node);
+	uv_mutex_unlock(&j->lock);
+}
+
+bool job_read(struct job *j, struct job_follower *f, size_t *io_next, size_t enough,
+	      struct buf *out)
+{
+	bool over;
+
+	uv_mutex_lock(&j->lock);
+	f->woken = false;
+	while (*io_next < j->n_events && buf_len(out) < enough && buf_ok(&j->events)) {
+		size_t from = *io_next ? j->ends[*io_next - 1] : 0;
+
+		buf_put(out, (struct str){ j->events.ptr + from, j->ends[*io_next] - from });
+		++*io_next;
+	}
+	over = j->ended && (*io_next >= j->n_events || !buf_ok(&j->events));
+	uv_mutex_unlock(&j->lock);
+	return over;
+}

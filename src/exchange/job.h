@@ -1,0 +1,82 @@
+/* exchange/job.h - an answer that is made while nobody holds a connection for it.
+ *
+ *	runner (an exchange without a client) --job_buf/flush/end--> job --job_read--> any number of followers
+ *
+ * A job belongs to the process: its runner lives on one worker's loop, those who ask for it on any. The runner writes what a
+ * client would get; the job cuts it into events and keeps them, until the end puts the answer into the store and the job is
+ * forgotten. The hard thing is two threads: all that both touch is behind the job's lock, nobody is called while it is
+ * held, and a loop is only posted to while something on it is registered here.
+ */
+#ifndef GW_EXCHANGE_JOB_H
+#define GW_EXCHANGE_JOB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/list.h"
+#include "base/str.h"
+#include "loop/loop.h"
+#include "store/store.h"
+
+struct job;
+struct job_table; /* all jobs of the process */
+
+struct job_table *job_table_new(void);
+/* No job may be under way. NULL is a no-op. */
+void job_table_free(struct job_table *t);
+
+struct job_options {
+	struct store *store;
+	struct stored_turn turn; /* id, owner, previous, input, times; .answer: the resource while it is queued */
+	unsigned max_jobs;       /* of the process */
+	size_t max_bytes;        /* of the events */
+	struct loop *loop;       /* the runner's */
+	/* Somebody wants it cancelled; on that loop, never inside a call. */
+	void (*cancel)(void *runner);
+	void *runner;
+};
+
+/* Puts it into the store as unfinished. NULL and *reterr: RC_TOOBIG when there are too many, else RC_NOMEM. */
+struct job *job_new(struct job_table *t, const struct job_options *o, enum rc *reterr) MUST_CHECK;
+struct job *job_ref(struct job *j);
+struct job *job_unref(struct job *j); /* always NULL */
+
+/* --- of the runner, on its loop --- */
+
+/* Where it writes what a client would get. */
+struct buf *job_buf(struct job *j);
+/* Events that are whole become visible. */
+void job_flush(struct job *j);
+/* It still lives: tells the store, now and then. */
+void job_beat(struct job *j);
+/* Nothing more will come. What has no end of its own has failed: `error` is the body of an error answer, or absent. The runner is
+ * not told of anything any more. */
+void job_end(struct job *j, struct str error);
+
+/* --- of anybody --- */
+
+/* The owner's job of that id, with a reference; NULL: none is under way. */
+struct job *job_find(struct job_table *t, struct str owner, struct str id);
+/* The resource as it is now. Absent when memory is out. */
+struct str job_resource(struct job *j, struct arena *a);
+/* It is over at once, as far as anybody can see; its runner is told. False: it had ended before. */
+bool job_cancel(struct job *j);
+
+struct job_follower {
+	struct list node;
+	struct loop *loop;
+	void (*wake)(void *arg); /* posted to the loop with `arg`: there may be more to read. Once, until job_read() */
+	void *arg;
+	bool woken;
+};
+void job_follow(struct job *j, struct job_follower *f);
+/* No post begins after this; one that has begun still arrives. */
+void job_unfollow(struct job *j, struct job_follower *f);
+/* Appends events from number *io_next on until `out` holds `enough` bytes, and moves *io_next. True: the job has ended and all is
+ * read. */
+bool job_read(struct job *j, struct job_follower *f, size_t *io_next, size_t enough,
+	      struct buf *out);
+
+#endif
