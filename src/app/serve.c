@@ -24,6 +24,7 @@
 #include "app/worker.h"
 #include "base/log.h"
 #include "engine/engine.h"
+#include "exchange/job.h"
 #include "loop/loop.h"
 #include "policy/auth.h"
 #include "store/store.h"
@@ -48,6 +49,7 @@ struct daemon {
 	struct loop loop;
 	struct health_table *health;
 	struct engine *engine;
+	struct job_table *jobs;
 	struct store *store;        /* NULL: nothing is kept */
 	struct http_client *client; /* of discovery */
 	struct discovery *discovery;
@@ -342,8 +344,11 @@ static int start_store(struct daemon *d, struct err *reterr)
 	struct arena *a = arena_new(64 * 1024);
 	struct err e = { 0 };
 
-	if (!a)
+	d->jobs = job_table_new();
+	if (!a || !d->jobs) {
+		arena_free(a);
 		return err_set(reterr, RC_NOMEM, "out of memory");
+	}
 	if (!s->store.memory_only)
 		o.path = str_present(s->store.path)
 				 ? s->store.path
@@ -383,6 +388,7 @@ static int start_workers(struct daemon *d, struct err *reterr)
 		.engine = d->engine,
 		.health = d->health,
 		.store = d->store,
+		.jobs = d->jobs,
 		.control = &d->loop,
 		.drained = worker_drained,
 		.user = d,
@@ -474,6 +480,7 @@ static int run(struct daemon *d, const struct cli_serve *o)
 	loop_run(&d->loop);
 	loop_done(&d->loop);
 	store_close(d->store);
+	job_table_free(d->jobs);
 	free(d->workers);
 	log_event(LOG_INFO, "stop", NULL, LF_INT("log_lines_dropped", log_dropped()));
 	return EXIT_OK;

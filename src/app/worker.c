@@ -67,8 +67,8 @@ static void look_drained(struct deadline *d)
 {
 	struct worker *w = LIST_ENTRY(d, struct worker, look);
 
-	if (http_server_connections(w->server) > 0 || http_server_listening(w->server) ||
-	    loop_post(w->o.control, tell_drained, w) != RC_OK)
+	if (http_server_connections(w->server) > 0 || w->env.n_live > 0 ||
+	    http_server_listening(w->server) || loop_post(w->o.control, tell_drained, w) != RC_OK)
 		deadline_set(&w->look, DRAIN_LOOK_MS);
 }
 
@@ -172,6 +172,7 @@ struct worker *worker_start(const struct worker_options *o, struct err *reterr)
 	w->env.engine = o->engine;
 	w->env.health = o->health;
 	w->env.store = o->store;
+	w->env.jobs = o->jobs;
 	exchange_env_init(&w->env, &w->loop);
 	deadline_init(&w->look, &w->loop, look_drained);
 	uv_sem_init(&w->started, 0);

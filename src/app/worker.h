@@ -13,6 +13,7 @@
 
 struct engine;
 struct health_table;
+struct job_table;
 struct store;
 struct worker;
 
@@ -21,6 +22,7 @@ struct worker_options {
 	struct engine *engine;
 	struct health_table *health;
 	struct store *store; /* NULL: nothing is kept */
+	struct job_table *jobs;
 	struct loop *control;
 	/* On the control loop: nothing is left of the worker's traffic after worker_drain() or worker_cut(). */
 	void (*drained)(void *user);

@@ -54,19 +54,19 @@ void answer_whole(struct exchange *x, int status, struct str content_type, struc
 {
 	struct http_field fields[MAX_ANSWER_FIELDS];
 	unsigned n = answer_fields(x, fields, content_type, upstream);
-	struct http_request *r = x->request;
+	struct outlet to = x->out;
 
 	x->record.status = status;
 	x->record.first_byte_us = clock_mono_us();
 	exchange_over(x, end); /* first: with its answer the request is gone */
-	http_respond(r, status, fields, n, body);
+	outlet_respond(to, status, fields, n, body);
 }
 
 /* The 200 is out: only the stream itself can still tell. */
 static void error_in_stream(struct exchange *x, const struct ir_error *e, const char *end)
 {
-	struct http_request *r = x->request;
-	struct buf *out = http_respond_buf(r);
+	struct outlet to = x->out;
+	struct buf *out = outlet_buf(to);
 
 	if (x->pump.encoder && x->committed) {
 		struct ir_event ev = { .kind = IR_ERROR, .error = e };
@@ -80,13 +80,13 @@ static void error_in_stream(struct exchange *x, const struct ir_error *e, const 
 	}
 	/* No final chunk: who misses the event still sees that this was no proper end. */
 	exchange_over(x, end);
-	http_respond_abort(r);
+	outlet_abort(to);
 }
 
 void answer_error(struct exchange *x, const struct ir_error *e, const char *end)
 {
 	struct http_field fields[MAX_ANSWER_FIELDS];
-	struct http_request *r = x->request;
+	struct outlet to = x->out;
 	struct buf body;
 	unsigned n;
 	int status;
@@ -110,7 +110,7 @@ void answer_error(struct exchange *x, const struct ir_error *e, const char *end)
 	x->record.status = status;
 	x->record.first_byte_us = clock_mono_us();
 	exchange_over(x, end);
-	http_respond(r, status, fields, n, buf_str(&body));
+	outlet_respond(to, status, fields, n, buf_str(&body));
 	buf_done(&body);
 }
 
@@ -178,7 +178,7 @@ void answer_token_count(struct exchange *x, int64_t tokens, bool estimated)
 {
 	struct http_field fields[MAX_ANSWER_FIELDS];
 	unsigned n = answer_fields(x, fields, STR("application/json"), false);
-	struct http_request *r = x->request;
+	struct outlet to = x->out;
 	struct buf body;
 
 	if (estimated)
@@ -190,6 +190,6 @@ void answer_token_count(struct exchange *x, int64_t tokens, bool estimated)
 	x->record.usage.estimated = estimated;
 	x->record.first_byte_us = clock_mono_us();
 	exchange_over(x, "ok");
-	http_respond(r, 200, fields, n, buf_str(&body));
+	outlet_respond(to, 200, fields, n, buf_str(&body));
 	buf_done(&body);
 }

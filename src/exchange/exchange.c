@@ -247,6 +247,7 @@ static const struct step steps[] = {
 	{ "route", route }, /* model -> ordered targets */
 	{ "load", load },
 	{ "recall", turns_recall }, /* what previous_response_id names */
+	{ "background", background_start },
 	{ "count", count },
 	{ "forward", forward }, /* attempts, pump, settle */
 };
@@ -260,6 +261,13 @@ static void run_steps(struct exchange *x)
 
 void exchange_go_on(struct exchange *x)
 {
+	run_steps(x);
+}
+
+void exchange_run_from_route(struct exchange *x)
+{
+	while (steps[x->step].run != route)
+		x->step++;
 	run_steps(x);
 }
 
@@ -305,6 +313,7 @@ static void on_body_failed(void *user, int status, struct str message)
 
 static void on_drain(void *user)
 {
+	background_drained(user);
 	pump_drained(user);
 }
 
@@ -336,6 +345,7 @@ void exchange_open(struct exchange_env *env, struct http_request *r)
 	}
 	x->env = env;
 	x->request = r;
+	x->out.request = r;
 	x->arena = a;
 	x->head = http_request_head(r);
 	x->snapshot = snapshot_ref(env->snapshot);
@@ -344,10 +354,26 @@ void exchange_open(struct exchange_env *env, struct http_request *r)
 	ir_losses_init(&x->losses, a);
 	list_append(&env->live, &x->live);
 	env->n_live++;
-	if (!env->keepalive.at_ms)
-		deadline_set(&env->keepalive, KEEPALIVE_TICK_MS);
+	exchange_keep_ticking(env);
 	http_request_set_user(r, x, &request_events);
 	run_steps(x);
+}
+
+/* A job's exchange lives in no request: it ends with the turn, so that who called may still end the job. */
+static void free_runner(struct loop_dead *d)
+{
+	struct exchange *x = LIST_ENTRY(d, struct exchange, dead);
+
+	job_unref(x->out.job);
+	arena_free(x->arena);
+}
+
+void exchange_cancel(struct exchange *x)
+{
+	if (x->over)
+		return;
+	exchange_over(x, "cancelled");
+	job_end(x->out.job, STR_NONE);
 }
 
 void exchange_over(struct exchange *x, const char *end)
@@ -359,6 +385,7 @@ void exchange_over(struct exchange *x, const char *end)
 	count_cancel(x);
 	load_cancel(x);
 	turns_cancel(x);
+	background_unfollow(x);
 	if (x->attempt)
 		attempt_cancel(x->attempt);
 	if (x->relay && x->pump.ready)
@@ -368,6 +395,8 @@ void exchange_over(struct exchange *x, const char *end)
 	list_remove(&x->live);
 	x->env->n_live--;
 	x->snapshot = snapshot_unref(x->snapshot);
+	if (x->out.job)
+		loop_free_later(x->env->loop, &x->dead, free_runner);
 }
 
 void exchange_end_all(struct exchange_env *env, const char *why)
@@ -394,10 +423,22 @@ static void keepalive_tick(struct deadline *d)
 		struct exchange *x = LIST_ENTRY(it, struct exchange, live);
 		uint64_t after = x->snapshot->keepalive_ms;
 
-		if (after && x->attempt && x->peek.stream && now - x->last_sent_ms >= after)
+		if (x->out.job)
+			job_beat(x->out.job);
+		else if (!after || now - x->last_sent_ms < after)
+			continue;
+		else if (x->following)
+			background_keepalive(x);
+		else if (x->attempt && x->peek.stream)
 			pump_keepalive(x);
 	}
 	if (env->n_live > 0)
+		deadline_set(&env->keepalive, KEEPALIVE_TICK_MS);
+}
+
+void exchange_keep_ticking(struct exchange_env *env)
+{
+	if (!env->keepalive.at_ms)
 		deadline_set(&env->keepalive, KEEPALIVE_TICK_MS);
 }
 

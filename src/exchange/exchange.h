@@ -19,6 +19,7 @@
 
 struct engine;
 struct health_table;
+struct job_table;
 struct store;
 
 /* What all exchanges of one worker share. The worker owns it. */
@@ -28,6 +29,7 @@ struct exchange_env {
 	struct engine *engine; /* NULL: none */
 	struct health_table *health;
 	struct store *store; /* NULL: nothing is kept */
+	struct job_table *jobs;
 	struct snapshot
 		*snapshot; /* for exchanges that begin from now on; the env holds a reference */
 	const struct catalog

@@ -3,6 +3,7 @@
 #define GW_EXCHANGE_EXCHANGE_IMPL_H
 
 #include "exchange/exchange.h"
+#include "exchange/outlet.h"
 #include "ir/event.h"
 #include "ir/fold.h"
 #include "ir/forced_tool.h"
@@ -58,6 +59,7 @@ struct turn {
 	struct turn_ask ask;
 	struct str body; /* the client's own: peek.body may have what it continues in it */
 	bool recalled;   /* what it continues was found here */
+	bool known;      /* all of this is set: the request was read before */
 	bool keep;       /* the answer is still to be kept */
 	struct request_peek
 		relay; /* recalled: for targets that speak the protocol; .body absent: as for all others */
@@ -67,7 +69,10 @@ struct turn {
 
 struct exchange {
 	struct exchange_env *env;
-	struct http_request *request;
+	struct http_request *request; /* the client; NULL in the background */
+	struct outlet out;
+	struct following *following; /* the answer is a job's; NULL */
+	struct loop_dead dead;       /* in the background: frees the arena */
 	struct arena *arena;
 	struct snapshot *snapshot;
 	struct list live;
@@ -113,6 +118,11 @@ struct exchange {
 void exchange_over(struct exchange *x, const char *end);
 /* The step that said WAIT has what it waited for. */
 void exchange_go_on(struct exchange *x);
+/* An exchange that somebody else has prepared as far as that. */
+void exchange_run_from_route(struct exchange *x);
+void exchange_keep_ticking(struct exchange_env *env);
+/* Of one in the background: nobody wants the answer any more. */
+void exchange_cancel(struct exchange *x);
 
 /* --- turns.c: answers that outlive their exchange --- */
 
@@ -128,8 +138,23 @@ const struct ir_request *turns_asked(struct exchange *x);
 void turns_keep_body(struct exchange *x, struct str body);
 void turns_keep_frame(struct exchange *x, const struct frame *f);
 void turns_keep_frames(struct exchange *x, struct str bytes);
+/* The turn as the store has it. */
+struct stored_turn turns_turn(struct exchange *x, struct str id, struct str resource);
+void turns_answer_json(struct exchange *x, struct str body);
+/* A relayed frame that has to name our response instead of the provider's, into `a`; absent: it may pass as it is. */
+struct str turns_rewrite(struct exchange *x, struct arena *a, const struct frame *f);
+struct str turns_rewrite_body(struct exchange *x, struct arena *a, struct str body);
 /* Nothing is awaited of the store any more. */
 void turns_cancel(struct exchange *x);
+
+/* --- background.c: answers made while nobody waits, and those who follow them --- */
+
+enum step_result background_start(struct exchange *x);
+/* Answers with the job's events from number `from` on, to its end. */
+void background_follow(struct exchange *x, struct job *job, size_t from);
+void background_drained(struct exchange *x);
+void background_keepalive(struct exchange *x);
+void background_unfollow(struct exchange *x);
 
 /* --- answer.c: answers of our own --- */
 

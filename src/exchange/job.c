@@ -27,7 +27,8 @@ struct job {
 	struct job_table *table;
 	struct list in_table; /* under the table's lock */
 	bool listed;
-	struct arena *arena; /* of the strings in `turn`, made before anybody else knew of the job */
+	struct arena
+		*arena; /* of the strings in `turn`, made before anybody else knew of the job */
 	struct store *store;
 	struct stored_turn turn;
 	/* of the runner's thread */
@@ -323,8 +324,8 @@ void job_end(struct job *j, struct str error)
 	j->loop = NULL;
 	j->runner = NULL;
 	if (!was && buf_ok(&j->resource))
-		put(j, buf_str(&j->resource),
-		    buf_ok(&j->events) ? buf_str(&j->events) : STR_NONE, 0);
+		put(j, buf_str(&j->resource), buf_ok(&j->events) ? buf_str(&j->events) : STR_NONE,
+		    0);
 	wake_followers(j);
 	uv_mutex_unlock(&j->lock);
 	delist(j);
@@ -388,20 +389,29 @@ void job_follow(struct job *j, struct job_follower *f)
 	uv_mutex_unlock(&j->lock);
 }
 
-void job_unfollow(struct job *j, struct job_follower *f)
+void job_woken(struct job *j, struct job_follower *f)
 {
 	uv_mutex_lock(&j->lock);
-	list_remove(&f->node);
+	f->woken = false;
 	uv_mutex_unlock(&j->lock);
 }
 
-bool job_read(struct job *j, struct job_follower *f, size_t *io_next, size_t enough,
-	      struct buf *out)
+bool job_unfollow(struct job *j, struct job_follower *f)
+{
+	bool arrives;
+
+	uv_mutex_lock(&j->lock);
+	list_remove(&f->node);
+	arrives = f->woken;
+	uv_mutex_unlock(&j->lock);
+	return arrives;
+}
+
+bool job_read(struct job *j, size_t *io_next, size_t enough, struct buf *out)
 {
 	bool over;
 
 	uv_mutex_lock(&j->lock);
-	f->woken = false;
 	while (*io_next < j->n_events && buf_len(out) < enough && buf_ok(&j->events)) {
 		size_t from = *io_next ? j->ends[*io_next - 1] : 0;
 

@@ -29,10 +29,11 @@ void job_table_free(struct job_table *t);
 
 struct job_options {
 	struct store *store;
-	struct stored_turn turn; /* id, owner, previous, input, times; .answer: the resource while it is queued */
-	unsigned max_jobs;       /* of the process */
-	size_t max_bytes;        /* of the events */
-	struct loop *loop;       /* the runner's */
+	struct stored_turn
+		turn; /* id, owner, previous, input, times; .answer: the resource while it is queued */
+	unsigned max_jobs; /* of the process */
+	size_t max_bytes;  /* of the events */
+	struct loop *loop; /* the runner's */
 	/* Somebody wants it cancelled; on that loop, never inside a call. */
 	void (*cancel)(void *runner);
 	void *runner;
@@ -67,16 +68,17 @@ bool job_cancel(struct job *j);
 struct job_follower {
 	struct list node;
 	struct loop *loop;
-	void (*wake)(void *arg); /* posted to the loop with `arg`: there may be more to read. Once, until job_read() */
+	void (*wake)(
+		void *arg); /* posted to the loop with `arg`: there may be more to read. It calls job_woken() */
 	void *arg;
-	bool woken;
+	bool woken; /* a post is on its way: there is at most one */
 };
 void job_follow(struct job *j, struct job_follower *f);
-/* No post begins after this; one that has begun still arrives. */
-void job_unfollow(struct job *j, struct job_follower *f);
+void job_woken(struct job *j, struct job_follower *f);
+/* No post begins after this. True: one has, and still arrives. */
+bool job_unfollow(struct job *j, struct job_follower *f);
 /* Appends events from number *io_next on until `out` holds `enough` bytes, and moves *io_next. True: the job has ended and all is
  * read. */
-bool job_read(struct job *j, struct job_follower *f, size_t *io_next, size_t enough,
-	      struct buf *out);
+bool job_read(struct job *j, size_t *io_next, size_t enough, struct buf *out);
 
 #endif

@@ -208,13 +208,13 @@ static void send_head(struct exchange *x)
 	x->head_sent = true;
 	x->record.status = 200;
 	x->record.first_byte_us = clock_mono_us();
-	http_respond_head(x->request, 200, fields, n);
+	outlet_head(x->out, 200, fields, n);
 }
 
 /* Where client bytes go now. */
 static struct buf *out(struct exchange *x)
 {
-	return x->committed ? http_respond_buf(x->request) : &x->pump.held;
+	return x->committed ? outlet_buf(x->out) : &x->pump.held;
 }
 
 static void commit(struct exchange *x)
@@ -223,15 +223,15 @@ static void commit(struct exchange *x)
 		return;
 	send_head(x);
 	x->committed = true;
-	http_respond_write(x->request, buf_str(&x->pump.held));
+	outlet_write(x->out, buf_str(&x->pump.held));
 	buf_done(&x->pump.held);
 }
 
 static void flush(struct exchange *x)
 {
 	x->last_sent_ms = loop_now_ms(x->env->loop);
-	http_respond_flush(x->request);
-	if (x->over || x->paused || http_respond_pending(x->request) <= x->snapshot->stream_high)
+	outlet_flush(x->out);
+	if (x->over || x->paused || outlet_pending(x->out) <= x->snapshot->stream_high)
 		return;
 	x->paused = true;
 	attempt_pause(x->attempt);
@@ -251,7 +251,7 @@ void pump_keepalive(struct exchange *x)
 	if (x->paused || x->match.line.op != IR_OP_GENERATE)
 		return;
 	send_head(x);
-	x->match.protocol->encode_ping(x->peek.framing, x->committed, http_respond_buf(x->request));
+	x->match.protocol->encode_ping(x->peek.framing, x->committed, outlet_buf(x->out));
 	flush(x);
 }
 
@@ -260,7 +260,7 @@ static void answer_folded(struct exchange *x);
 /* The answer is whole and everything of it was handed over. */
 static void finish(struct exchange *x)
 {
-	struct http_request *r = x->request;
+	struct outlet to = x->out;
 
 	if (!x->pump.errored)
 		note_ok(x);
@@ -273,11 +273,11 @@ static void finish(struct exchange *x)
 	x->attempt = NULL;
 	if (x->pump.errored) { /* as after an error of our own: no proper end */
 		exchange_over(x, "upstream_error");
-		http_respond_abort(r);
+		outlet_abort(to);
 		return;
 	}
 	exchange_over(x, "ok");
-	http_respond_end(r);
+	outlet_end(to);
 }
 
 /* --- events of the upstream --- */
@@ -341,6 +341,25 @@ static int translate_event(struct exchange *x, const struct frame *ev)
 	return decoded_badly(x, rc, &e) ? -1 : 0;
 }
 
+static void pass_frame(struct exchange *x, const struct frame *ev, struct str bytes)
+{
+	struct str ours;
+
+	if (!x->match.protocol->keeps_turns) {
+		buf_put(out(x), bytes);
+		return;
+	}
+	ours = turns_rewrite(x, x->pump.scratch, ev);
+	if (str_present(ours)) {
+		buf_put(out(x), ours);
+		turns_keep_frames(x, ours);
+	} else {
+		buf_put(out(x), bytes);
+		turns_keep_frame(x, ev);
+	}
+	arena_reset(x->pump.scratch);
+}
+
 static int relay_event(struct exchange *x, const struct frame *ev)
 {
 	struct pump *p = &x->pump;
@@ -361,9 +380,8 @@ static int relay_event(struct exchange *x, const struct frame *ev)
 	}
 	if (flags & (TAP_MEANINGFUL | TAP_END))
 		commit(x);
-	turns_keep_frame(x, ev);
 	if (!(flags & TAP_DROP))
-		buf_put(out(x), flags & TAP_EDIT ? p->tap.edited : ev->raw);
+		pass_frame(x, ev, flags & TAP_EDIT ? p->tap.edited : ev->raw);
 	if (!x->committed && !buf_ok(&p->held)) {
 		fail_held(x);
 		return -1;
@@ -441,7 +459,11 @@ static void on_end(void *user)
 
 void pump_whole_ok(struct exchange *x, struct str content_type, struct str body)
 {
+	struct str ours = turns_rewrite_body(x, x->pump.scratch, body);
+
 	note_ok(x);
+	if (str_present(ours))
+		body = ours;
 	turns_keep_body(x, body);
 	answer_whole(x, 200, content_type, body, true, "ok");
 }

@@ -28,7 +28,7 @@ void settle(struct exchange *x)
 	if (!x->snapshot->access_log)
 		return;
 	log_event(LOG_INFO, "access", NULL, LF_STR("id", x->id),
-		  LF_STR("client", http_request_peer(x->request)),
+		  LF_STR("client", x->request ? http_request_peer(x->request) : STR("background")),
 		  LF_STR("key", x->principal.key ? x->principal.key->name : STR_NONE),
 		  LF_STR("method", x->head->method_text), LF_STR("path", x->head->path),
 		  LF_CSTR("protocol", x->match.protocol->name), LF_STR("model", x->peek.model),

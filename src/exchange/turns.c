@@ -167,8 +167,9 @@ enum step_result turns_recall(struct exchange *x)
 	struct ir_error error;
 	int rc;
 
-	if (!x->match.protocol->keeps_turns || x->turn.recalled)
+	if (!x->match.protocol->keeps_turns || x->turn.known)
 		return NEXT;
+	x->turn.known = true;
 	x->turn.body = x->peek.body;
 	rc = turn_ask_read(x->arena, x->peek.body, &x->turn.ask, &e);
 	if (rc != RC_OK) {
@@ -212,13 +213,57 @@ const struct ir_request *turns_asked(struct exchange *x)
 	return plain;
 }
 
+/* The provider was asked something else than the client asked us, and its answer repeats what it was asked. */
+static struct str rewrite_resource(struct exchange *x, struct arena *a, struct str resource)
+{
+	struct turn_member m[4];
+	unsigned n = 0;
+
+	if (x->turn.recalled)
+		m[n++] = (struct turn_member){ "previous_response_id",
+					       arena_printf(a, "\"%.*s\"",
+							    STR_ARG(x->turn.ask.previous)) };
+	if (x->out.job) {
+		m[n++] = (struct turn_member){ "id", arena_printf(a, "\"%.*s\"",
+								  STR_ARG(x->response_id)) };
+		m[n++] = (struct turn_member){ "background", STR("true") };
+		m[n++] = (struct turn_member){ "store", STR("true") };
+	}
+	return turn_set(a, resource, m, n);
+}
+
+struct str turns_rewrite(struct exchange *x, struct arena *a, const struct frame *f)
+{
+	struct turn_member response = { .key = "response" };
+	struct str data;
+
+	if ((!x->turn.recalled && !x->out.job) || !str_starts(f->name, STR("response.")) ||
+	    str_find(str_from_offset(f->name, 9), STR(".")) >= 0)
+		return STR_NONE; /* only the lifecycle's events carry the resource */
+	response.with = turn_get(f->data, "response");
+	if (!str_present(response.with))
+		return STR_NONE;
+	response.with = rewrite_resource(x, a, response.with);
+	data = str_present(response.with) ? turn_set(a, f->data, &response, 1) : STR_NONE;
+	return str_present(data) ? arena_printf(a, "event: %.*s\ndata: %.*s\n\n", STR_ARG(f->name),
+						STR_ARG(data))
+				 : STR_NONE;
+}
+
+struct str turns_rewrite_body(struct exchange *x, struct arena *a, struct str body)
+{
+	return x->turn.recalled && x->match.line.op == IR_OP_GENERATE ? rewrite_resource(x, a, body)
+								      : STR_NONE;
+}
+
 /* --- keeping an answer --- */
 
-static void put(struct exchange *x, struct str resource)
+struct stored_turn turns_turn(struct exchange *x, struct str id, struct str resource)
 {
 	int64_t now = clock_wall_s();
-	struct stored_turn t = {
-		.id = json_unquote(x->arena, turn_get(resource, "id")),
+
+	return (struct stored_turn){
+		.id = id,
 		.owner = owner_of(x),
 		.previous = x->turn.recalled ? x->turn.ask.previous : STR_NONE,
 		.created_s = now,
@@ -226,6 +271,12 @@ static void put(struct exchange *x, struct str resource)
 		.answer = resource,
 		.input = turn_items(x->arena, x->turn.ask.input),
 	};
+}
+
+static void put(struct exchange *x, struct str resource)
+{
+	struct str id = json_unquote(x->arena, turn_get(resource, "id"));
+	struct stored_turn t = turns_turn(x, id, resource);
 
 	if (!t.id.len || !str_present(t.input) || store_put(x->env->store, &t, NULL, NULL) != RC_OK)
 		log_event(LOG_WARN, "response.not_kept", NULL, LF_STR("id", x->id));
@@ -284,7 +335,7 @@ static void not_found(struct exchange *x)
 	answer_error(x, &e, "refused");
 }
 
-static void answer_json(struct exchange *x, struct str body)
+void turns_answer_json(struct exchange *x, struct str body)
 {
 	if (str_present(body))
 		answer_whole(x, 200, STR("application/json"), body, false, "ok");
@@ -305,6 +356,88 @@ static struct str lost(struct exchange *x, struct str resource)
 	return turn_set(x->arena, resource, members, 2);
 }
 
+static bool wants_stream(struct exchange *x)
+{
+	return str_eq(query_get(x->arena, x->match.line.query, "stream"), STR("true"));
+}
+
+/* The number of the first event that is wanted. False: no number. */
+static bool wanted_from(struct exchange *x, size_t *ret)
+{
+	struct str after = query_get(x->arena, x->match.line.query, "starting_after");
+	uint64_t n;
+
+	*ret = 0;
+	if (!str_present(after))
+		return true;
+	if (!str_to_u64(after, &n) || n > UINT32_MAX) {
+		refuse(x, IR_ERR_INVALID_REQUEST,
+		       STR("'starting_after' must be the sequence_number of an event."));
+		return false;
+	}
+	*ret = (size_t)n + 1;
+	return true;
+}
+
+/* A job that is over, once more. */
+static void replay(struct exchange *x, const struct stored_turn *t)
+{
+	struct str rest = t->events;
+	struct framer framer;
+	struct frame f;
+	struct buf out;
+	size_t from, n;
+
+	if (!str_present(rest)) {
+		refuse(x, IR_ERR_INVALID_REQUEST,
+		       STR("Only a response that was made in the background can be streamed "
+			   "again."));
+		return;
+	}
+	if (!wanted_from(x, &from))
+		return;
+	buf_init(&out, rest.len + 64);
+	framer_init(&framer, FRAMING_SSE, rest.len + 1);
+	for (size_t i = 0; framer_next(&framer, rest, &f, &n) == FRAMER_FRAME; i++) {
+		if (i >= from)
+			buf_put(&out, f.raw);
+		rest = str_from_offset(rest, n);
+	}
+	framer_done(&framer);
+	buf_put(&out, STR("data: [DONE]\n\n"));
+	if (buf_ok(&out))
+		answer_whole(x, 200, STR("text/event-stream; charset=utf-8"), buf_str(&out), false,
+			     "ok");
+	else
+		refuse(x, IR_ERR_UNAVAILABLE, STR("The gateway is out of memory."));
+	buf_done(&out);
+}
+
+/* What is still being made is not in the store, or not as it is now. True: answered. */
+static bool kept_by_job(struct exchange *x, struct job *j)
+{
+	size_t from;
+
+	switch ((enum kept_op)x->match.line.variant) {
+	case KEPT_GET:
+		if (!wants_stream(x))
+			turns_answer_json(x, job_resource(j, x->arena));
+		else if (wanted_from(x, &from))
+			background_follow(x, j, from);
+		return true;
+	case KEPT_CANCEL:
+		(void)job_cancel(j);
+		turns_answer_json(x, job_resource(j, x->arena));
+		return true;
+	case KEPT_DELETE:
+		(void)job_cancel(j);
+		return false;
+	case KEPT_INPUT:
+		return false;
+	}
+	return false;
+}
+
 static void got(void *user, const struct store_answer *a)
 {
 	struct exchange *x = user;
@@ -315,10 +448,12 @@ static void got(void *user, const struct store_answer *a)
 		not_found(x);
 	else if (a->rc != RC_OK)
 		store_failed(x, a->rc, NULL);
+	else if (x->match.line.variant == KEPT_GET && wants_stream(x))
+		replay(x, t);
 	else if (t->alive_until_s && t->alive_until_s < clock_wall_s())
-		answer_json(x, lost(x, t->answer));
+		turns_answer_json(x, lost(x, t->answer));
 	else
-		answer_json(x, t->answer);
+		turns_answer_json(x, t->answer);
 }
 
 static void removed(void *user, const struct store_answer *a)
@@ -343,7 +478,7 @@ static void removed(void *user, const struct store_answer *a)
 	jw_kcstr(&w, "object", "response");
 	jw_kbool(&w, "deleted", true);
 	jw_end_obj(&w);
-	answer_json(x, buf_ok(&out) ? buf_str(&out) : STR_NONE);
+	turns_answer_json(x, buf_ok(&out) ? buf_str(&out) : STR_NONE);
 	buf_done(&out);
 }
 
@@ -367,7 +502,7 @@ static void listed(void *user, const struct store_answer *a)
 	buf_init(&out, 2 * x->snapshot->responses.max_context + 65536);
 	rc = turn_page_write(x->arena, &x->turn.page, a->turns, a->n, &out, &e);
 	if (rc == RC_OK) {
-		answer_json(x, buf_str(&out));
+		turns_answer_json(x, buf_str(&out));
 	} else {
 		error = forward_error_of(x, rc, &e);
 		answer_error(x, &error, "refused");
@@ -432,6 +567,7 @@ enum step_result turns_kept(struct exchange *x)
 {
 	struct err e = { 0 };
 	struct ir_error error;
+	struct job *job;
 	int rc;
 
 	if (x->match.line.op != IR_OP_KEPT)
@@ -440,6 +576,12 @@ enum step_result turns_kept(struct exchange *x)
 		not_found(x);
 		return DONE;
 	}
+	job = job_find(x->env->jobs, owner_of(x), x->match.line.arg);
+	if (job && kept_by_job(x, job)) {
+		job_unref(job);
+		return DONE;
+	}
+	job_unref(job);
 	rc = start_kept(x, &e);
 	if (rc == RC_INVALID) {
 		error = forward_error_of(x, rc, &e);

@@ -1,0 +1,377 @@
+/* exchange/background.c - `background: true`: a second exchange without a client makes the answer, and clients follow it.
+ *
+ * The client's exchange checks the request as far as it goes without a target, opens the runner, and answers with the queued
+ * resource or follows the runner's events. The runner is an exchange like any other that writes into a job (outlet.h); it always
+ * asks for a stream, so that there is something to follow. Everything it works on is copied into an arena of its own, since the
+ * client's request dies with its answer.
+ */
+#include "exchange/exchange_impl.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/id.h"
+#include "json/scan.h"
+#include "wire/framer.h"
+
+enum { RESPONSE_ID_LEN = 24 };
+
+/* --- opening a runner --- */
+
+static struct http_head *copy_head(struct arena *a, const struct http_head *head)
+{
+	struct http_head *h = arena_alloc(a, sizeof(*h));
+	struct http_field *fields = arena_array(a, head->n_fields + 1, sizeof(*fields));
+
+	if (!h || !fields)
+		return NULL;
+	*h = *head;
+	h->method_text = arena_dup(a, head->method_text);
+	h->target = arena_dup(a, head->target);
+	h->path = arena_dup(a, head->path);
+	h->query = arena_dup(a, head->query);
+	h->fields = fields;
+	for (unsigned i = 0; i < head->n_fields; i++) {
+		fields[i].name = arena_dup(a, head->fields[i].name);
+		fields[i].value = arena_dup(a, head->fields[i].value);
+		if (!fields[i].name.ptr || !fields[i].value.ptr)
+			return NULL;
+	}
+	return h->method_text.ptr && h->target.ptr && h->path.ptr ? h : NULL;
+}
+
+/* The body as the runner has it: streamed, and without `background` where the gateway must not pass it on. */
+static struct str runner_body(struct arena *a, struct str body, bool passed_on)
+{
+	static const struct turn_member stream = { "stream", STR_INIT("true") };
+	struct json_want w = { .key = "background" };
+	struct str result = turn_set(a, body, &stream, 1);
+	struct json_edit e;
+	struct buf out;
+
+	if (!str_present(result) || !passed_on)
+		return result;
+	if (json_scan(result, &w, 1, NULL) != RC_OK)
+		return STR_NONE;
+	e = json_edit_remove(result, w.member);
+	buf_init(&out, result.len + 1);
+	json_patch(&out, result, &e, 1);
+	result = buf_ok(&out) ? arena_dup(a, buf_str(&out)) : STR_NONE;
+	buf_done(&out);
+	return result;
+}
+
+static int peek_into(struct exchange *y, struct str body, struct request_peek *ret,
+		     struct err *reterr)
+{
+	if (!str_present(body))
+		return RC_NOMEM;
+	*ret = (struct request_peek){ .body = body };
+	return y->match.protocol->peek(y->arena, &y->match.line, body, ret, reterr);
+}
+
+static int copy_request(struct exchange *y, const struct exchange *x, struct err *reterr)
+{
+	struct arena *a = y->arena;
+	int rc;
+
+	y->head = copy_head(a, x->head);
+	y->match = x->match;
+	y->match.line.arg = arena_dup(a, x->match.line.arg);
+	y->match.line.query = arena_dup(a, x->match.line.query);
+	y->id = arena_dup(a, x->id);
+	y->response_id = arena_dup(a, x->response_id);
+	y->created_s = x->created_s;
+	y->principal = x->principal;
+	y->strict = x->strict;
+	y->turn.ask = x->turn.ask;
+	y->turn.ask.previous = arena_dup(a, x->turn.ask.previous);
+	y->turn.ask.input = STR_NONE; /* the job has it */
+	y->turn.recalled = x->turn.recalled;
+	y->turn.known = true;
+	if (!y->head || !y->id.ptr || !y->response_id.ptr)
+		return RC_NOMEM;
+	rc = peek_into(y, runner_body(a, x->peek.body, false), &y->peek, reterr);
+	if (rc == RC_OK)
+		rc = peek_into(y, runner_body(a, turns_relay_peek(x)->body, true), &y->turn.relay,
+			       reterr);
+	y->pin = str_present(x->pin) ? arena_dup(a, x->pin) : y->peek.provider_pin;
+	return rc;
+}
+
+static void cancel_runner(void *runner)
+{
+	exchange_cancel(runner);
+}
+
+static struct exchange *runner_new(struct exchange *x, struct err *reterr)
+{
+	struct arena *a = arena_new(x->snapshot->server.arena_max);
+	struct exchange *y = a ? arena_alloc(a, sizeof(*y)) : NULL;
+
+	if (!y) {
+		arena_free(a);
+		(void)err_set(reterr, RC_NOMEM, "out of memory");
+		return NULL;
+	}
+	y->arena = a;
+	y->env = x->env;
+	y->record.start_us = clock_mono_us();
+	y->record.usage = IR_USAGE_NONE;
+	ir_losses_init(&y->losses, a);
+	if (copy_request(y, x, reterr) != RC_OK) {
+		arena_free(a);
+		return NULL;
+	}
+	return y;
+}
+
+/* --- the resource before anything is known of its answer --- */
+
+static int decode(struct exchange *x, struct err *reterr)
+{
+	const struct protocol *p = x->match.protocol;
+	int rc = p->decode_request(x->arena, &x->match.line, x->peek.body, &x->ir, reterr);
+
+	if (rc == RC_OK && p->check_generate)
+		rc = p->check_generate(x->ir, reterr);
+	return rc == RC_OK && !turns_asked(x) ? RC_NOMEM : rc;
+}
+
+/* What the codec begins every stream with holds the resource: it is the queued one but for its status. */
+static struct str queued_resource(struct exchange *x)
+{
+	static const struct turn_member queued[] = { { "status", STR_INIT("\"queued\"") },
+						     { "background", STR_INIT("true") } };
+	struct ir_event start = { .kind = IR_START, .usage = IR_USAGE_NONE };
+	struct encoder_options o = {
+		.arena = x->arena,
+		.id = x->response_id,
+		.request = x->ir,
+		.framing = FRAMING_SSE,
+		.model = x->peek.model,
+		.created_s = x->created_s,
+		.include_usage = true,
+		.request_id = x->id,
+	};
+	struct protocol_encoder *e = x->match.protocol->encoder_new(&o);
+	struct str resource = STR_NONE;
+	struct framer framer;
+	struct frame f;
+	struct buf out;
+	size_t n;
+
+	buf_init(&out, 2 * x->snapshot->max_body + 65536);
+	framer_init(&framer, FRAMING_SSE, out.max);
+	if (e && x->match.protocol->encode_event(e, &start, &out) == RC_OK && buf_ok(&out) &&
+	    framer_next(&framer, buf_str(&out), &f, &n) == FRAMER_FRAME)
+		resource = turn_get(f.data, "response");
+	if (str_present(resource))
+		resource = turn_set(x->arena, resource, queued, 2);
+	framer_done(&framer);
+	buf_done(&out);
+	return resource;
+}
+
+static int mint_id(struct exchange *x)
+{
+	struct str prefix = str_from(x->match.protocol->id_prefix);
+	char *text = arena_alloc(x->arena, prefix.len + RESPONSE_ID_LEN + 1);
+
+	if (!text)
+		return RC_NOMEM;
+	memcpy(text, prefix.ptr, prefix.len);
+	id_make(text + prefix.len, RESPONSE_ID_LEN);
+	x->response_id = (struct str){ text, prefix.len + RESPONSE_ID_LEN };
+	x->created_s = clock_wall_s();
+	return RC_OK;
+}
+
+static void refuse(struct exchange *x, enum ir_error_kind kind, struct str message)
+{
+	struct ir_error e = { .kind = kind, .message = message, .retry_after_ms = -1 };
+
+	answer_error(x, &e, "refused");
+}
+
+static void start_runner(struct exchange *y, struct exchange *x, struct job *job)
+{
+	y->out.job = job;
+	y->snapshot = snapshot_ref(x->snapshot);
+	list_append(&y->env->live, &y->live);
+	y->env->n_live++;
+	exchange_keep_ticking(y->env);
+	exchange_run_from_route(y);
+}
+
+static struct job *make_job(struct exchange *x, struct exchange *y, enum rc *reterr)
+{
+	struct job_options o = {
+		.store = x->env->store,
+		.turn = turns_turn(x, x->response_id, queued_resource(x)),
+		.max_jobs = x->snapshot->responses.max_background,
+		.max_bytes = 2 * x->snapshot->max_response,
+		.loop = x->env->loop,
+		.cancel = cancel_runner,
+		.runner = y,
+	};
+
+	*reterr = RC_NOMEM;
+	if (!str_present(o.turn.answer) || !str_present(o.turn.input))
+		return NULL;
+	return job_new(x->env->jobs, &o, reterr);
+}
+
+static void cannot_start(struct exchange *x, int rc, const struct err *e)
+{
+	struct ir_error error = forward_error_of(x, rc, e);
+
+	answer_error(x, &error, "refused");
+}
+
+enum step_result background_start(struct exchange *x)
+{
+	struct err e = { 0 };
+	struct exchange *y;
+	struct job *job;
+	enum rc why;
+	int rc;
+
+	if (!x->turn.ask.background || x->match.line.op != IR_OP_GENERATE || x->out.job)
+		return NEXT;
+	if (!x->turn.keep) {
+		refuse(x, IR_ERR_INVALID_REQUEST,
+		       STR("'background' needs answers to be kept, which this gateway is "
+			   "configured not to do."));
+		return DONE;
+	}
+	rc = mint_id(x);
+	if (rc == RC_OK)
+		rc = decode(x, &e);
+	if (rc != RC_OK) {
+		cannot_start(x, rc, &e);
+		return DONE;
+	}
+	y = runner_new(x, &e);
+	if (!y) {
+		cannot_start(x, e.code, &e);
+		return DONE;
+	}
+	job = make_job(x, y, &why);
+	if (!job) {
+		arena_free(y->arena);
+		refuse(x, why == RC_TOOBIG ? IR_ERR_RATE_LIMIT : IR_ERR_UNAVAILABLE,
+		       why == RC_TOOBIG ? STR("Too many background responses are under way. Try "
+					      "again later.")
+					: STR("The gateway is out of memory."));
+		return DONE;
+	}
+	x->turn.keep = false; /* the job does that */
+	job_ref(job);         /* for this client; the other one is the runner's */
+	start_runner(y, x, job);
+	if (x->turn.ask.stream)
+		background_follow(x, job, 0);
+	else
+		turns_answer_json(x, job_resource(job, x->arena));
+	job_unref(job);
+	return DONE;
+}
+
+/* --- following --- */
+
+/* On the heap: what was posted may arrive when its exchange is over. */
+struct following {
+	struct exchange *x; /* NULL: over */
+	struct job *job;
+	struct job_follower follower;
+	size_t next;
+};
+
+static void following_free(struct following *f)
+{
+	job_unref(f->job);
+	free(f);
+}
+
+static void pull(struct following *f)
+{
+	struct exchange *x = f->x;
+	struct outlet to = x->out;
+	struct buf *out = outlet_buf(to);
+	bool over;
+
+	if (outlet_pending(to) > x->snapshot->stream_high)
+		return; /* on_drain comes back here */
+	over = job_read(f->job, &f->next, x->snapshot->stream_high, out);
+	if (over)
+		buf_put(out, STR("data: [DONE]\n\n"));
+	x->last_sent_ms = loop_now_ms(x->env->loop);
+	if (!over) {
+		outlet_flush(to);
+		return;
+	}
+	exchange_over(x, "ok");
+	outlet_end(to);
+}
+
+static void woken(void *arg)
+{
+	struct following *f = arg;
+
+	if (!f->x) {
+		following_free(f);
+		return;
+	}
+	job_woken(f->job, &f->follower);
+	pull(f);
+}
+
+void background_drained(struct exchange *x)
+{
+	if (x->following)
+		pull(x->following);
+}
+
+void background_keepalive(struct exchange *x)
+{
+	if (outlet_pending(x->out) > 0)
+		return;
+	x->match.protocol->encode_ping(FRAMING_SSE, true, outlet_buf(x->out));
+	x->last_sent_ms = loop_now_ms(x->env->loop);
+	outlet_flush(x->out);
+}
+
+void background_unfollow(struct exchange *x)
+{
+	struct following *f = x->following;
+
+	if (!f)
+		return;
+	x->following = NULL;
+	f->x = NULL;
+	if (!job_unfollow(f->job, &f->follower))
+		following_free(f); /* else woken() does */
+}
+
+void background_follow(struct exchange *x, struct job *job, size_t from)
+{
+	struct http_field fields[MAX_ANSWER_FIELDS];
+	struct following *f = calloc(1, sizeof(*f));
+	unsigned n;
+
+	if (!f) {
+		refuse(x, IR_ERR_UNAVAILABLE, STR("The gateway is out of memory."));
+		return;
+	}
+	*f = (struct following){ .x = x, .job = job_ref(job), .next = from };
+	f->follower = (struct job_follower){ .loop = x->env->loop, .wake = woken, .arg = f };
+	x->following = f;
+	n = answer_fields(x, fields, STR("text/event-stream; charset=utf-8"), false);
+	fields[n++] = (struct http_field){ STR("cache-control"), STR("no-store") };
+	x->head_sent = x->committed = true;
+	x->record.status = 200;
+	x->record.first_byte_us = clock_mono_us();
+	outlet_head(x->out, 200, fields, n);
+	job_follow(job, &f->follower);
+	pull(f);
+}
