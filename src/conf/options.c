@@ -197,8 +197,8 @@ static void read_options(struct loader *l)
 /* Sections of the plan that this version does not have: said, not silently accepted. */
 static bool is_later(struct loader *l, const struct yaml_node *key)
 {
-	static const char *const later[] = { "limits", "cache",    "telemetry",
-					     "store",  "admin_ui", "tenants" };
+	static const char *const later[] = { "limits", "cache", "telemetry", "admin_ui",
+					     "tenants" };
 
 	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
 		if (str_eq(key->text, str_from(later[i]))) {

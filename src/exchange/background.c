@@ -89,7 +89,8 @@ static int copy_request(struct exchange *y, const struct exchange *x, struct err
 	y->turn.ask.input = STR_NONE; /* the job has it */
 	y->turn.recalled = x->turn.recalled;
 	y->turn.known = true;
-	if (!y->head || !y->id.ptr || !y->response_id.ptr)
+	y->turn.body = arena_dup(a, x->turn.body);
+	if (!y->head || !y->id.ptr || !y->response_id.ptr || !y->turn.body.ptr)
 		return RC_NOMEM;
 	rc = peek_into(y, runner_body(a, x->peek.body, false), &y->peek, reterr);
 	if (rc == RC_OK)

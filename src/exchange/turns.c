@@ -200,8 +200,6 @@ const struct ir_request *turns_asked(struct exchange *x)
 
 	if (!x->match.protocol->keeps_turns)
 		return x->ir;
-	if (x->turn.recalled) /* for the answer, which repeats it */
-		x->ir->previous_response_id = x->turn.ask.previous;
 	plain = arena_alloc(x->arena, sizeof(*plain));
 	if (!plain)
 		return NULL;
@@ -210,6 +208,10 @@ const struct ir_request *turns_asked(struct exchange *x)
 	plain->previous_response_id = STR_NONE;
 	plain->background = IR_TRI_UNSET;
 	plain->store = IR_TRI_UNSET;
+	if (x->turn.recalled) { /* for the answer, which repeats what the client asked */
+		x->ir->previous_response_id = x->turn.ask.previous;
+		x->ir->raw = x->turn.body;
+	}
 	return plain;
 }
 

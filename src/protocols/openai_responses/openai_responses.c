@@ -2,11 +2,20 @@
  * header. */
 #include "protocols/openai_responses/openai_responses.h"
 
+/* All of it twice: behind /openai, as Azure's SDKs have it, there is no version in the path. */
+#define ROUTES(root)                                                                      \
+	{ HTTP_POST, root "/responses", IR_OP_GENERATE, 0 },                              \
+		{ HTTP_POST, root "/responses/input_tokens", IR_OP_COUNT_TOKENS, 0 },     \
+		{ HTTP_POST, root "/responses/{id}/cancel", IR_OP_KEPT, KEPT_CANCEL },    \
+		{ HTTP_GET, root "/responses/{id}/input_items", IR_OP_KEPT, KEPT_INPUT }, \
+		{ HTTP_GET, root "/responses/{id}", IR_OP_KEPT, KEPT_GET },               \
+	{                                                                                 \
+		HTTP_DELETE, root "/responses/{id}", IR_OP_KEPT, KEPT_DELETE              \
+	}
+
 static const struct protocol_route routes[] = {
-	{ HTTP_POST, "/v1/responses", IR_OP_GENERATE, 0 },
-	{ HTTP_POST, "/v1/responses/input_tokens", IR_OP_COUNT_TOKENS, 0 },
-	{ HTTP_POST, "/responses", IR_OP_GENERATE,
-	  0 }, /* behind /openai: as Azure's SDKs have it */
+	ROUTES("/v1"),
+	ROUTES(""),
 	{ .path = NULL },
 };
 
@@ -19,6 +28,7 @@ const struct protocol protocol_openai_responses = {
 	.name = RS_NAME,
 	.id_prefix = "resp_",
 	.request_id_header = "x-request-id",
+	.keeps_turns = true,
 	.routes = routes,
 	.error_content_type = "application/json",
 	.peek = rs_peek,

@@ -1,0 +1,382 @@
+"""The state of Responses: answers that are kept, continued, fetched, deleted, and made in the background, as OpenAI's own SDK
+sees them, over upstreams that know nothing of any of it."""
+
+import hashlib
+import http.client
+import json
+import signal
+import sqlite3
+import time
+
+import openai
+import pytest
+
+from lib import canned
+
+CHAT, CLAUDE, NATIVE = "gpt-mini", "claude-mini", "native-mini"
+
+
+def native_answer(text, response_id="resp_native1", **more):
+    return {"id": response_id, "object": "response", "created_at": 1754000000, "status": "completed", "error": None,
+            "incomplete_details": None, "instructions": None, "max_output_tokens": None, "model": NATIVE,
+            "output": [{"type": "reasoning", "id": "rs_plain", "summary": []},
+                       {"type": "reasoning", "id": "rs_sealed", "summary": [], "encrypted_content": "SEALED"},
+                       {"type": "message", "id": "msg_native", "status": "completed", "role": "assistant",
+                        "content": [{"type": "output_text", "text": text, "annotations": [], "logprobs": []}]}],
+            "parallel_tool_calls": True, "previous_response_id": None, "reasoning": {"effort": None, "summary": None},
+            "store": True, "temperature": 1.0, "text": {"format": {"type": "text"}}, "tool_choice": "auto", "tools": [],
+            "top_p": 1.0, "truncation": "disabled", "user": None, "metadata": {},
+            "usage": {"input_tokens": 5, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": 3,
+                      "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 8}, **more}
+
+
+def native_stream(text, **more):
+    done = native_answer(text, **more)
+    begun = {**done, "status": "in_progress", "output": [], "usage": None}
+    item = done["output"][-1]
+    part = item["content"][0]
+    at = {"item_id": item["id"], "output_index": 0, "content_index": 0}
+    events = [{"type": "response.created", "response": begun}, {"type": "response.in_progress", "response": begun},
+              {"type": "response.output_item.added", "output_index": 0, "item": {**item, "content": [], "status": "in_progress"}},
+              {"type": "response.content_part.added", **at, "part": {**part, "text": ""}},
+              {"type": "response.output_text.delta", **at, "delta": text, "logprobs": []},
+              {"type": "response.output_text.done", **at, "text": text, "logprobs": []},
+              {"type": "response.content_part.done", **at, "part": part},
+              {"type": "response.output_item.done", "output_index": 0, "item": item},
+              {"type": "response.completed", "response": done}]
+    return b"".join(canned.sse({**e, "sequence_number": i}, event=e["type"]) for i, e in enumerate(events))
+
+
+def says(text):
+    """An upstream's body for whatever is asked: streamed or whole."""
+    return {"/v1/chat/completions": lambda r: canned.openai_stream([text]) if r.json().get("stream") else canned.openai_answer(text),
+            "/v1/messages": lambda r: canned.anthropic_stream([text]) if r.json().get("stream") else canned.anthropic_answer(text),
+            "/v1/responses": lambda r: native_stream(text) if r.json().get("stream") else canned.dumps(native_answer(text)).encode()}
+
+
+def config(up, **more):
+    def account(kind, model, base, **rest):
+        return {"type": kind, "base_url": base, "api_key": "sk-up", "models": [model], **rest}
+    return {"providers": {"chat": account("openai-compatible", CHAT, f"{up.origin}/v1"),
+                          "claude": account("anthropic", CLAUDE, up.origin)}, **more}
+
+
+def key(name, text):
+    return {"name": name, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+
+
+@pytest.fixture
+def up(faultd):
+    upstream = faultd()
+    for path, body in says("Hello.").items():
+        upstream.reply("POST", path, body=body)
+    return upstream
+
+
+@pytest.fixture
+def gateway(start_gateway, up):
+    return start_gateway(config(up))
+
+
+@pytest.fixture
+def client(gateway, openai_client):
+    return openai_client(gateway)
+
+
+def asked(up):
+    """The last conversation that an upstream got, as (role, text) pairs of whatever dialect."""
+    def text(content):
+        return content if isinstance(content, str) else "".join(p.get("text", "") for p in content)
+    body = up.requests[-1].json()
+    return [(m["role"], text(m["content"])) for m in body.get("messages", body.get("input"))]
+
+
+@pytest.mark.parametrize("model", [CHAT, CLAUDE])
+@pytest.mark.parametrize("stream", [False, True])
+def test_trap_096_a_conversation_goes_on_over_upstreams_that_know_none(client, up, model, stream):
+    def turn(text, **more):
+        if not stream:
+            return client.responses.create(model=model, input=text, **more)
+        with client.responses.stream(model=model, input=text, **more) as events:
+            return events.get_final_response()
+    one = turn("One?")
+    two = turn("Two?", previous_response_id=one.id)
+    assert two.previous_response_id == one.id and two.id != one.id
+    turn([{"role": "user", "content": "Three?"}] if not stream else "Three?", previous_response_id=two.id)
+    assert asked(up) == [("user", "One?"), ("assistant", "Hello."), ("user", "Two?"), ("assistant", "Hello."), ("user", "Three?")]
+    assert "previous_response_id" not in up.requests[-1].json()
+
+
+def test_a_conversation_goes_on_with_another_provider(client, up):
+    one = client.responses.create(model=CHAT, input="One?")
+    two = client.responses.create(model=CLAUDE, input="Two?", previous_response_id=one.id)
+    client.responses.create(model=CHAT, input="Three?", previous_response_id=two.id)
+    assert asked(up)[0] == ("user", "One?") and len(asked(up)) == 5
+
+
+def test_what_the_gateway_does_itself_is_not_called_dropped(client):
+    one = client.responses.create(model=CLAUDE, input="One?", store=True)
+    answer = client.responses.with_raw_response.create(model=CLAUDE, input="Two?", previous_response_id=one.id, store=True)
+    assert "x-llm-gateway-dropped" not in answer.headers
+
+
+def test_a_kept_answer_is_fetched_as_it_was_sent(client):
+    made = client.responses.create(model=CHAT, input="One?", metadata={"a": "b"})
+    assert client.responses.retrieve(made.id) == made
+    with client.responses.stream(model=CHAT, input="One?") as events:
+        streamed = events.get_final_response()
+    assert client.responses.retrieve(streamed.id).output_text == "Hello."
+
+
+def test_trap_097_store_false_keeps_nothing(client, gateway):
+    made = client.responses.create(model=CHAT, input="One?", store=False)
+    with pytest.raises(openai.NotFoundError):
+        client.responses.retrieve(made.id)
+    with pytest.raises(openai.NotFoundError) as e:
+        client.responses.create(model=CHAT, input="Two?", previous_response_id=made.id)
+    assert e.value.code == "previous_response_not_found" and e.value.param == "previous_response_id"
+    assert b"One?" not in b"".join(p.read_bytes() for p in (gateway.folder / "data").glob("state.db*"))
+
+
+def test_a_deleted_answer_is_gone(client):
+    made = client.responses.create(model=CHAT, input="One?")
+    client.responses.delete(made.id)
+    with pytest.raises(openai.NotFoundError):
+        client.responses.retrieve(made.id)
+    with pytest.raises(openai.NotFoundError):
+        client.responses.delete(made.id)
+
+
+def test_a_request_that_failed_is_not_kept(client, up, gateway):
+    up.clear()
+    up.reply("POST", "/v1/chat/completions", status=400, body=canned.dumps({"error": {"message": "no", "type": "invalid_request_error",
+                                                                                      "param": None, "code": None}}).encode())
+    with pytest.raises(openai.BadRequestError):
+        client.responses.create(model=CHAT, input="One?")
+    assert rows(gateway) == []
+
+
+def rows(gateway):
+    with sqlite3.connect(gateway.folder / "data" / "state.db") as db:
+        return db.execute("SELECT id FROM turns").fetchall()
+
+
+def test_input_items_hold_the_whole_conversation_in_pages(client):
+    one = client.responses.create(model=CHAT, input="One?")
+    two = client.responses.create(model=CHAT, input=[{"role": "user", "content": "Two?"}, {"role": "user", "content": "Now."}],
+                                  previous_response_id=one.id)
+    items = list(client.responses.input_items.list(two.id, order="asc"))
+    assert [(i.role, i.content[0].text) for i in items] == [("user", "One?"), ("assistant", "Hello."), ("user", "Two?"), ("user", "Now.")]
+    assert [i.id for i in client.responses.input_items.list(two.id, limit=1)] == [i.id for i in reversed(items)]    # pages, newest first
+    page = client.responses.input_items.list(two.id, order="asc", after=items[1].id, limit=1)
+    assert [i.id for i in page.data] == [items[2].id] and page.has_more
+    with pytest.raises(openai.BadRequestError) as e:
+        client.responses.input_items.list(two.id, limit=1000)
+    assert e.value.param == "limit"
+
+
+def test_trap_096_an_id_of_another_key_is_not_found(start_gateway, up, openai_client):
+    gateway = start_gateway(config(up, auth={"keys": [key("ann", "gw-ann"), key("bob", "gw-bob")]}))
+    ann, bob = openai_client(gateway, api_key="gw-ann"), openai_client(gateway, api_key="gw-bob")
+    made = ann.responses.create(model=CHAT, input="Mine.")
+    for call in (lambda: bob.responses.retrieve(made.id), lambda: bob.responses.delete(made.id), lambda: bob.responses.cancel(made.id),
+                 lambda: bob.responses.input_items.list(made.id),
+                 lambda: bob.responses.create(model=CHAT, input="?", previous_response_id=made.id)):
+        with pytest.raises(openai.NotFoundError) as e:
+            call()
+        assert "Mine" not in str(e.value)
+    assert ann.responses.retrieve(made.id).id == made.id
+
+
+def test_what_was_kept_expires(start_gateway, up, openai_client):
+    client = openai_client(start_gateway(config(up, responses={"retention": "1s"})))
+    made = client.responses.create(model=CHAT, input="One?")
+    end = time.monotonic() + 20
+    with pytest.raises(openai.NotFoundError):
+        while time.monotonic() < end:
+            client.responses.retrieve(made.id)
+
+
+def test_what_was_kept_outlives_the_gateway(start_gateway, up, openai_client):
+    gateway = start_gateway(config(up))
+    one = openai_client(gateway).responses.create(model=CHAT, input="One?")
+    gateway.stop()
+    gateway.start()
+    openai_client(gateway).responses.create(model=CHAT, input="Two?", previous_response_id=one.id)
+    assert asked(up) == [("user", "One?"), ("assistant", "Hello."), ("user", "Two?")]
+    assert (gateway.folder / "data" / "state.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_nothing_is_written_where_that_is_asked_for(start_gateway, up, openai_client):
+    gateway = start_gateway(config(up, store={"memory_only": True}))
+    client = openai_client(gateway)
+    one = client.responses.create(model=CHAT, input="One?")
+    client.responses.create(model=CHAT, input="Two?", previous_response_id=one.id)
+    assert len(asked(up)) == 3
+    assert not (gateway.folder / "data" / "state.db").exists()
+
+
+def test_keeping_can_be_switched_off(start_gateway, up, openai_client):
+    client = openai_client(start_gateway(config(up, responses={"store": False})))
+    made = client.responses.create(model=CHAT, input="One?")
+    with pytest.raises(openai.NotFoundError):
+        client.responses.retrieve(made.id)
+
+
+def test_a_conversation_longer_than_allowed_is_refused(start_gateway, up, openai_client):
+    client = openai_client(start_gateway(config(up, responses={"max_context": "2KiB"})))
+    one = client.responses.create(model=CHAT, input="x" * 4000)
+    with pytest.raises(openai.APIStatusError) as e:
+        client.responses.create(model=CHAT, input="Two?", previous_response_id=one.id)
+    assert e.value.status_code == 413
+
+
+# ---- in the background ----------------------------------------------------------------------------------------------------
+
+
+def finished(client, response, timeout=20):
+    """The response once it is no longer under way, by polling as the SDK's documentation does."""
+    end = time.monotonic() + timeout
+    while response.status in ("queued", "in_progress") and time.monotonic() < end:
+        response = client.responses.retrieve(response.id)
+    return response
+
+
+@pytest.mark.parametrize("model", [CHAT, CLAUDE])
+def test_a_background_response_is_polled(client, up, model):
+    made = client.responses.create(model=model, input="One?", background=True)
+    assert made.status in ("queued", "in_progress") and made.background is True and made.output == []
+    done = finished(client, made)
+    assert done.status == "completed" and done.output_text == "Hello." and done.id == made.id and done.background is True
+    client.responses.create(model=model, input="Two?", previous_response_id=made.id)
+    assert asked(up) == [("user", "One?"), ("assistant", "Hello."), ("user", "Two?")]
+    assert [i.content[0].text for i in client.responses.input_items.list(made.id)] == ["One?"]
+
+
+def held(up, texts=("Hel", "lo."), n=2):
+    """Holds the upstream's stream before its event number n."""
+    up.clear()
+    body = canned.openai_stream(texts)
+    return up.reply("POST", "/v1/chat/completions", body=body, holds=(canned.event_starts(body)[n],))
+
+
+def test_a_background_stream_is_resumed_where_it_broke(client, up):
+    script = held(up)
+    stream = client.responses.create(model=CHAT, input="One?", background=True, stream=True)
+    seen = []
+    for event in stream:
+        seen.append(event)
+        if event.type == "response.output_text.delta":
+            break
+    made = seen[0].response
+    stream.close()
+    assert [e.sequence_number for e in seen] == list(range(len(seen))) and script.hits[0].ended is None
+    resumed = client.responses.retrieve(made.id, stream=True, starting_after=seen[-1].sequence_number)
+    script.release()
+    seen += list(resumed)
+    assert [e.sequence_number for e in seen] == list(range(len(seen)))
+    assert seen[-1].type == "response.completed" and seen[-1].response.output_text == "Hello." and seen[-1].response.id == made.id
+    again = list(client.responses.retrieve(made.id, stream=True))       # from the store, or as good as
+    assert [e.model_dump() for e in again] == [e.model_dump() for e in seen]
+    assert [e.sequence_number for e in client.responses.retrieve(made.id, stream=True, starting_after=3)] == \
+        list(range(4, len(seen)))
+
+
+def test_a_cancelled_background_response_lets_go_of_the_upstream_within_a_second(client, up):
+    script = held(up)
+    made = client.responses.create(model=CHAT, input="One?", background=True)
+    hit = script.wait_for_request()
+    hit.wait_held()
+    begin = time.monotonic()
+    cancelled = client.responses.cancel(made.id)
+    assert cancelled.status == "cancelled"
+    assert hit.wait_disconnect(2) - begin < 1
+    assert client.responses.retrieve(made.id).status == "cancelled"
+    assert client.responses.cancel(made.id).status == "cancelled"     # twice changes nothing
+    script.release()
+
+
+def test_only_what_runs_in_the_background_can_be_cancelled(client):
+    made = client.responses.create(model=CHAT, input="One?")
+    with pytest.raises(openai.BadRequestError):
+        client.responses.cancel(made.id)
+    done = finished(client, client.responses.create(model=CHAT, input="One?", background=True))
+    assert client.responses.cancel(done.id).status == "completed"
+    with pytest.raises(openai.BadRequestError) as e:
+        client.responses.create(model=CHAT, input="One?", background=True, store=False)
+    assert e.value.param == "background"
+
+
+def test_a_background_response_that_fails_says_so(client, up):
+    up.clear()
+    up.reply("POST", "/v1/chat/completions", status=400,
+             body=canned.dumps({"error": {"message": "Too odd.", "type": "invalid_request_error", "param": None, "code": None}}).encode())
+    failed = finished(client, client.responses.create(model=CHAT, input="One?", background=True))
+    assert failed.status == "failed" and "Too odd." in failed.error.message
+    up.clear()
+    body = canned.openai_stream(["Hel", "lo."])
+    up.reply("POST", "/v1/chat/completions", body=body, fault="rst", at=canned.event_starts(body)[2])
+    failed = finished(client, client.responses.create(model=CHAT, input="One?", background=True))
+    assert failed.status == "failed" and failed.error.message
+
+
+def test_more_background_than_allowed_is_refused(start_gateway, up, openai_client):
+    client = openai_client(start_gateway(config(up, responses={"max_background": 1})))
+    script = held(up)
+    made = client.responses.create(model=CHAT, input="One?", background=True)
+    with pytest.raises(openai.RateLimitError):
+        client.responses.create(model=CHAT, input="Two?", background=True)
+    script.release()
+    assert finished(client, made).status == "completed"
+    assert finished(client, client.responses.create(model=CHAT, input="Two?", background=True)).status == "completed"
+
+
+def test_what_a_stopped_gateway_could_not_finish_has_failed(start_gateway, up, openai_client):
+    gateway = start_gateway(config(up, timeouts={"drain": "200ms"}))
+    script = held(up)
+    made = openai_client(gateway).responses.create(model=CHAT, input="One?", background=True)
+    script.wait_for_request().wait_held()
+    gateway.stop()
+    script.release()
+    gateway.start()
+    lost = openai_client(gateway).responses.retrieve(made.id)
+    assert lost.status == "failed" and lost.error.message
+
+
+def test_a_drain_lets_background_responses_finish(start_gateway, up, openai_client):
+    gateway = start_gateway(config(up))
+    script = held(up)
+    made = openai_client(gateway).responses.create(model=CHAT, input="One?", background=True)
+    script.wait_for_request().wait_held()
+    gateway.signal(signal.SIGTERM)
+    gateway.wait_log('"?drain')
+    script.release()
+    gateway.wait_exit()
+    gateway.stop()
+    gateway.start()
+    assert openai_client(gateway).responses.retrieve(made.id).output_text == "Hello."
+
+
+def test_workers_share_what_is_under_way(start_gateway, up):
+    """Each connection may meet another worker: all of them answer for a response that one of them makes."""
+    gateway = start_gateway(config(up, server={"workers": 4}))
+    script = held(up)
+    status, made = call(gateway, "POST", "/v1/responses", {"model": CHAT, "input": "One?", "background": True})
+    script.wait_for_request().wait_held()
+    for _ in range(12):
+        status, seen = call(gateway, "GET", f"/v1/responses/{made['id']}")
+        assert status == 200 and seen["status"] == "in_progress"
+    status, seen = call(gateway, "POST", f"/v1/responses/{made['id']}/cancel")
+    assert status == 200 and seen["status"] == "cancelled"
+    script.hits[0].wait_disconnect(2)
+    script.release()
+
+
+def call(gateway, method, path, body=None):
+    """On a connection of its own."""
+    c = http.client.HTTPConnection(*gateway.address, timeout=20)
+    c.request(method, path, json.dumps(body) if body is not None else None, {"content-type": "application/json"})
+    r = c.getresponse()
+    text = r.read()
+    c.close()
+    return r.status, json.loads(text)
