@@ -185,6 +185,29 @@ static void everything_in_a_file(void **state)
 	loaded_done(&l);
 }
 
+static void ollama_is_on_where_its_host_is_said(void **state)
+{
+	static const char *const environment[] = { "OLLAMA_HOST=0.0.0.0:11500", "OLLAMA_API_KEY=k",
+						   NULL };
+	static const char *const key_alone[] = { "OLLAMA_API_KEY=k", NULL };
+	struct loaded l = load_good("", environment);
+	const struct account *acc = snapshot_account(l.s, STR("ollama"));
+
+	assert_non_null(acc);
+	assert_ptr_equal(acc->kind, &provider_ollama);
+	CHECK_STR(acc->origin.host, "127.0.0.1");
+	assert_int_equal(acc->origin.port, 11500);
+	CHECK_STR(acc->api_key, "k");
+	assert_true(acc->discover);
+	loaded_done(&l);
+	l = load_good("", key_alone);
+	assert_null(snapshot_account(l.s, STR("ollama")));
+	loaded_done(&l);
+	l = load_good("providers: { ollama: {} }\n", NULL);
+	assert_int_equal(snapshot_account(l.s, STR("ollama"))->origin.port, 11434);
+	loaded_done(&l);
+}
+
 static void azure_needs_no_configuration_but_its_variables(void **state)
 {
 	static const char *const environment[] = {
@@ -615,6 +638,7 @@ int main(void)
 		cmocka_unit_test(a_base_url_that_is_ourselves_is_not_used),
 		cmocka_unit_test(a_file_that_names_providers_is_the_whole_truth),
 		cmocka_unit_test(everything_in_a_file),
+		cmocka_unit_test(ollama_is_on_where_its_host_is_said),
 		cmocka_unit_test(azure_needs_no_configuration_but_its_variables),
 		cmocka_unit_test(the_order_of_force),
 		cmocka_unit_test(the_command_line_is_strongest),

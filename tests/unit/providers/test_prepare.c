@@ -55,6 +55,9 @@ static const char yaml[] =
 	"'https://r.openai.azure.com/openai/deployments/d1' }\n"
 	"  foundry: { type: azure, api_key: eyJhbGciOi.eyJhdWQi.c2ln, base_url: "
 	"'https://r.services.ai.azure.com/models' }\n"
+	"  ol: { type: ollama, base_url: 'http://10.0.0.5:11434/deep' }\n"
+	"  ol-key: { type: ollama, api_key: ok, base_url: 'https://ollama.example',"
+	" protocols: [ollama-chat, openai-chat, anthropic-messages] }\n"
 	"  two: { type: vllm, api_key: vk, protocols: [openai-chat, anthropic-messages],"
 	" headers: { x-team: blue, User-Agent: ours } }\n";
 
@@ -106,6 +109,20 @@ static const struct asked table[] = {
 	  "x-api-key: ak\nanthropic-version: 2023-06-01\n" },
 	{ "anthropic", &protocol_anthropic_messages, IR_OP_GET_MODEL, "../x", false, false, false,
 	  "GET /v1/models/..%2Fx\n" COMMON_GET "x-api-key: ak\nanthropic-version: 2023-06-01\n" },
+	{ "ol", &protocol_ollama_chat, IR_OP_GENERATE, "llama", true, true, true,
+	  "POST /deep/api/chat\n" COMMON("application/json") "x-request-id: req-1_a.B\n" },
+	{ "ol", &protocol_ollama_generate, IR_OP_GENERATE, "llama", false, true, false,
+	  "POST /deep/api/generate\n" COMMON("application/json") },
+	{ "ol", &protocol_ollama_chat, IR_OP_EMBED, "nomic", false, false, true,
+	  "POST /deep/api/embed\n" COMMON("application/json") "x-request-id: req-1_a.B\n" },
+	{ "ol", &protocol_ollama_chat, IR_OP_LIST_MODELS, "", false, false, false,
+	  "GET /deep/api/tags\n" COMMON_GET },
+	{ "ol-key", &protocol_openai_chat, IR_OP_GENERATE, "llama", false, true, false,
+	  "POST /v1/chat/completions\n" COMMON("application/json") "authorization: Bearer ok\n" },
+	{ "ol-key", &protocol_anthropic_messages, IR_OP_GENERATE, "llama", false, true, false,
+	  "POST /v1/messages\n" COMMON("application/json") "authorization: Bearer ok\n" },
+	{ "ol-key", &protocol_openai_chat, IR_OP_LIST_MODELS, "", false, false, false,
+	  "GET /api/tags\n" COMMON_GET "authorization: Bearer ok\n" },
 	{ "az", &protocol_openai_chat, IR_OP_GENERATE, "gpt", true, true, true,
 	  "POST /openai/v1/chat/completions\n" COMMON(
 		  "text/event-stream") "x-request-id: req-1_a.B\napi-key: zk\n" },
@@ -146,6 +163,7 @@ static void R20_trap_092_the_head_is_exactly_this(void **state)
 			.op = table[i].op,
 			.model = str_from(table[i].model),
 			.stream = table[i].stream,
+			.framing = table[i].protocol->framing,
 			.relay = table[i].relay,
 			.client = table[i].with_client ? &client : NULL,
 		};
@@ -366,6 +384,17 @@ static void base_urls_are_tolerant(void **state)
 		{ &provider_openai_compatible, "https://api.deepseek.com",
 		  "https://api.deepseek.com" },
 		{ &provider_openai_compatible, "http://h:1/v1/", "http://h:1/v1" },
+		/* OLLAMA_HOST, as Ollama's own programs read it */
+		{ &provider_ollama, "10.0.0.5", "http://10.0.0.5:11434" },
+		{ &provider_ollama, "10.0.0.5:8000", "http://10.0.0.5:8000" },
+		{ &provider_ollama, ":8000", "http://127.0.0.1:8000" },
+		{ &provider_ollama, "0.0.0.0", "http://127.0.0.1:11434" },
+		{ &provider_ollama, "http://0.0.0.0:11434/", "http://127.0.0.1:11434" },
+		{ &provider_ollama, "[::]:11434", "http://[::1]:11434" },
+		{ &provider_ollama, "[fd00::1]", "http://[fd00::1]:11434" },
+		{ &provider_ollama, "https://ollama.example/deep/", "https://ollama.example/deep" },
+		{ &provider_ollama, "http://h:1/v1", "http://h:1" },
+		{ &provider_ollama, "unix:/run/o.sock", "unix:/run/o.sock" },
 	};
 	struct arena *a = arena_new(1 << 20);
 

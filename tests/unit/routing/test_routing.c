@@ -17,9 +17,10 @@ static const char yaml[] =
 	"openai, model: gpt-x } ] }\n"
 	"  - { name: gpt-4o, provider: openai2, provider_model_id: deployed }\n";
 
-static const struct str found_ids[] = { STR_INIT("found-model"), STR_INIT("shared") };
+static const struct str found_ids[] = { STR_INIT("found-model"), STR_INIT("shared"),
+					STR_INIT("tagged:latest") };
 static const struct catalog_list found_lists[] = {
-	{ STR_INIT("openai2"), found_ids, 2 },
+	{ STR_INIT("openai2"), found_ids, 3 },
 	{ STR_INIT("gone"), found_ids, 2 },
 };
 static const struct catalog catalog = { found_lists, 2 };
@@ -81,6 +82,12 @@ static void the_first_rule_with_an_answer_decides(void **state)
 		  "list: openai=shared+, openai2=shared+, both=shared+, anthropic=shared" },
 		{ NULL, "shared", true,
 		  "list: anthropic=shared+, both=shared+, openai=shared, openai2=shared" },
+		/* trap 100: Ollama's clients say ":latest", or leave it out */
+		{ NULL, "best:latest", false, "alias: anthropic=claude-x, openai=gpt-x+" },
+		{ NULL, "shared:latest", true,
+		  "list: anthropic=shared+, both=shared+, openai=shared, openai2=shared" },
+		{ NULL, "tagged", false, "list: openai2=tagged:latest+" },
+		{ NULL, "tagged:latest", false, "list: openai2=tagged:latest+" },
 		/* prefix */
 		{ NULL, "gpt-5", false, "prefix: openai=gpt-5+, openai2=gpt-5+" },
 		{ NULL, "o3-mini", true, "prefix: openai=o3-mini, openai2=o3-mini" },
@@ -256,6 +263,7 @@ static void the_list_has_each_name_once(void **state)
 		"gpt-4o",
 		"shared",
 		"found-model",
+		"tagged:latest",
 		"claude-sonnet-4-5",
 		"openai/gpt-oss",
 		"openrouter/auto",
