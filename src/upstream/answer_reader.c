@@ -3,6 +3,7 @@
  * The window of a stream is the read buffer itself while frames come whole; only a cut frame's beginning is kept. */
 #include "upstream/answer_reader.h"
 
+#include "json/scan.h"
 #include "loop/loop.h"
 
 enum {
@@ -143,4 +144,15 @@ enum answer_result answer_reader_bytes(struct answer_reader *r, struct str bytes
 	if (!buf_ok(&r->body))
 		return ANSWER_BODY_BIG;
 	return r->shape == ANSWER_UNKNOWN ? sniff(r) : ANSWER_OK;
+}
+
+enum answer_result answer_reader_end(struct answer_reader *r)
+{
+	struct str rest = buf_str(&r->body);
+	struct frame frame = { .data = str_trim(rest), .raw = rest };
+
+	if (r->shape != ANSWER_STREAM || r->framer.framing != FRAMING_NDJSON ||
+	    json_scan(rest, NULL, 0, NULL) != RC_OK)
+		return ANSWER_OK;
+	return r->o.on_frame(r->o.user, &frame) ? ANSWER_STOPPED : ANSWER_OK;
 }

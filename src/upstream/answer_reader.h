@@ -50,5 +50,7 @@ void answer_reader_done(struct answer_reader *r);
 
 enum answer_result answer_reader_head(struct answer_reader *r, int status, struct str content_type);
 enum answer_result answer_reader_bytes(struct answer_reader *r, struct str bytes);
+/* The body has ended: a last line of JSON that only lacks its line end is a frame all the same. */
+enum answer_result answer_reader_end(struct answer_reader *r);
 
 #endif

@@ -183,6 +183,10 @@ static void call_end(void *user)
 
 	if (t->over)
 		return;
+	if (!t->detached)
+		note(t, answer_reader_end(&t->reader));
+	if (t->over) /* its owner wanted no more */
+		return;
 	attempt_over(t);
 	if (t->detached)
 		return;

@@ -368,6 +368,14 @@ def test_trap_111_and_trap_113_error_during_the_stream(path, how):
     assert ("It broke." if how == "error" else "before its answer was whole") in e.value.error
 
 
+@pytest.mark.parametrize("front, provider", [("ollama-chat", "ollama-chat"), ("openai-chat", "ollama-chat")])
+@pytest.mark.parametrize("stream", [True], ids=["stream"])
+def test_a_last_line_without_its_end(path):
+    path.up.clear()
+    path.up.reply("POST", "/api/chat", body=canned.ollama_stream().rstrip(b"\n"))
+    assert path.ask().text == "Hello."
+
+
 # ---- recordings ---------------------------------------------------------------------------------------------------------------------
 
 def ollama_recordings():

@@ -117,6 +117,26 @@ static void bar_17_the_same_at_every_split(void **state)
 	}
 }
 
+static void a_last_line_may_lack_its_end(void **state)
+{
+	struct seen s = { 0 };
+
+	(void)state;
+	assert_int_equal(feed(&s, &lines, 200, "application/x-ndjson",
+			      STR("{\"a\":1}\n{\"done\":true}"), 3),
+			 ANSWER_OK);
+	assert_int_equal(answer_reader_end(&s.reader), ANSWER_OK);
+	assert_true(str_eq(buf_str(&s.frames), STR("{\"a\":1}|{\"done\":true}|")));
+	done(&s);
+	/* what was cut is no line */
+	assert_int_equal(feed(&s, &lines, 200, "application/x-ndjson",
+			      STR("{\"a\":1}\n{\"done\":tr"), 3),
+			 ANSWER_OK);
+	assert_int_equal(answer_reader_end(&s.reader), ANSWER_OK);
+	assert_true(str_eq(buf_str(&s.frames), STR("{\"a\":1}|")));
+	done(&s);
+}
+
 static void R18_everything_has_a_bound(void **state)
 {
 	static char big[300 * 1024];
@@ -162,6 +182,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bar_17_the_same_at_every_split),
+		cmocka_unit_test(a_last_line_may_lack_its_end),
 		cmocka_unit_test(R18_everything_has_a_bound),
 		cmocka_unit_test(a_callback_may_stop_it),
 	};
