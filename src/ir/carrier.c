@@ -3,7 +3,7 @@
 
 #include "base/base64.h"
 
-#define MARK "lgw1."
+#define MARK IR_CARRIER_MARK
 /* What base64 makes of the mark: its last character depends on the byte behind it. */
 #define MARK64 "bGd3MS"
 

@@ -17,6 +17,9 @@
 #include "base/arena.h"
 #include "base/str.h"
 
+/* How a carrier that is not base64 begins: to look for one in a text without reading it. */
+#define IR_CARRIER_MARK "lgw1."
+
 /* Into the arena; absent when memory is out. `origin` is a protocol's name, which holds no dot. */
 struct str ir_carrier_pack(struct arena *a, const char *origin, struct str proof);
 struct str ir_carrier_pack_base64(struct arena *a, const char *origin, struct str proof);

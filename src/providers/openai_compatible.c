@@ -21,8 +21,15 @@ static int prepare(struct arena *a, const struct prepare_options *o, struct upst
 	return compose_end(&c);
 }
 
+/* Google's endpoint for OpenAI's clients, whichever host and path of Google's it is. */
+static unsigned account_quirks(const struct account *acc)
+{
+	return str_ends(acc->origin.host, STR(".googleapis.com")) ? QUIRK_GOOGLE_SIGNATURES : 0;
+}
+
 const struct provider provider_openai_compatible = {
 	.name = "openai-compatible",
+	.account_quirks = account_quirks,
 	.speaks = speaks,
 	.prepare = prepare,
 };

@@ -2,10 +2,12 @@
  * own fields changed.
  *
  * The one hard thing: thinking and citations that another vendor's model produced and we showed to
- * this client carry an empty proof; the vendor refuses a request that brings them back (trap 47).
+ * this client carry an empty proof or one of their own vendor; this vendor refuses a request that brings them back (trap 47).
  * So a body that holds one is rewritten without it.
  */
 #include "protocols/anthropic_messages/anthropic_messages.h"
+
+#include "ir/carrier.h"
 #include "protocols/glance.h"
 
 #include <string.h>
@@ -97,6 +99,12 @@ static bool is_empty(const json *v)
 	return json_is_str(v) && json_str(v).len == 0;
 }
 
+/* No proof, or another vendor's in a carrier: the block is for others. */
+static bool proves_nothing(const json *v)
+{
+	return is_empty(v) || ir_carrier_is(json_str(v));
+}
+
 static void put_value(struct jw *w, const json *v)
 {
 	jw_raw(w, STR(""));
@@ -120,7 +128,9 @@ static void put_block(struct jw *w, const json *block)
 	struct str type = json_str(JSON_GET(block, "type"));
 	struct json_iter it;
 
-	if (str_eq(type, STR("thinking")) && is_empty(JSON_GET(block, "signature")))
+	if (str_eq(type, STR("thinking")) && proves_nothing(JSON_GET(block, "signature")))
+		return;
+	if (str_eq(type, STR("redacted_thinking")) && proves_nothing(JSON_GET(block, "data")))
 		return;
 	if (!str_eq(type, STR("text")) || !json_is_arr(JSON_GET(block, "citations"))) {
 		put_value(w, block);
@@ -203,6 +213,7 @@ int am_patch(struct arena *a, const struct request_peek *peek, const struct patc
 
 	if (!(o->quirks & QUIRK_SEND_REASONING) &&
 	    (holds_empty(peek->body, STR("\"signature\"")) ||
+	     str_find(peek->body, STR("\"" IR_CARRIER_MARK)) >= 0 ||
 	     holds_empty(peek->body, STR("\"encrypted_index\""))))
 		return rewrite(a, peek, o, out);
 	buf_init(&model, 6 * o->model.len + 16);

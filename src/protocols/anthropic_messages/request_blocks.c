@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "base/buf.h"
+#include "ir/carrier.h"
 #include "protocols/anthropic_messages/anthropic_messages.h"
 
 struct am_path am_path_member(const struct am_path *at, const char *member)
@@ -260,6 +261,20 @@ static int read_tool_result(const struct am_reader *r, const json *b, const stru
 
 /* An empty signature is one that we gave to thinking of another vendor's model (trap 47): nobody
  * minted it. */
+/* A proof in the place for one: the vendor's own, or another's that we put there (ir/carrier.h). */
+static int read_proof(const struct am_reader *r, struct ir_part *p, struct str *proof)
+{
+	struct str origin;
+
+	if (!proof->len)
+		return RC_OK;
+	p->origin = AM_NAME;
+	if (!ir_carrier_is(*proof) || !ir_carrier_unpack(r->arena, *proof, &origin, proof))
+		return RC_OK;
+	p->origin = arena_dup(r->arena, origin).ptr;
+	return p->origin ? RC_OK : no_memory(r);
+}
+
 static int read_thinking(const struct am_reader *r, const json *b, const struct am_path *at,
 			 struct ir_part *p)
 {
@@ -267,16 +282,15 @@ static int read_thinking(const struct am_reader *r, const json *b, const struct 
 
 	if (!rc)
 		rc = read_str(r, b, "signature", false, at, &p->signature);
-	if (!rc && p->signature.len)
-		p->origin = AM_NAME;
-	return rc;
+	return rc ? rc : read_proof(r, p, &p->signature);
 }
 
 static int read_redacted(const struct am_reader *r, const json *b, const struct am_path *at,
 			 struct ir_part *p)
 {
-	p->origin = AM_NAME;
-	return read_str(r, b, "data", true, at, &p->redacted);
+	int rc = read_str(r, b, "data", true, at, &p->redacted);
+
+	return rc ? rc : read_proof(r, p, &p->redacted);
 }
 
 /* What a client's search for tools found: they are among the request's tools from now on. Where the

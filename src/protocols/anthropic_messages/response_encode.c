@@ -7,6 +7,7 @@
  */
 #include "protocols/anthropic_messages/anthropic_messages.h"
 
+#include "ir/carrier.h"
 #include "json/scan.h"
 #include "wire/sse.h"
 
@@ -14,10 +15,13 @@ struct protocol_encoder {
 	struct encoder_options o;
 	struct ir_usage usage;
 	bool started, ended;
-	bool open;      /* a block is open towards the client */
-	bool foreign;   /* the event's block was minted by another protocol */
-	bool refused;   /* a refusal block was written */
-	unsigned index; /* the open block's, or the next one's */
+	bool open;          /* a block is open towards the client */
+	bool foreign;       /* the event's block was minted by another protocol */
+	bool sealed;        /* the open block of thinking has its signature */
+	bool failed;        /* memory ran out */
+	const char *origin; /* of a foreign block; NULL unknown */
+	bool refused;       /* a refusal block was written */
+	unsigned index;     /* the open block's, or the next one's */
 };
 
 /* --- pieces that streams and bodies share --- */
@@ -187,6 +191,8 @@ static void open_call(struct protocol_encoder *e, const struct ir_event *ev, str
 static void on_open(struct protocol_encoder *e, const struct ir_event *ev, struct buf *out)
 {
 	e->foreign = !am_minted(ev->origin);
+	e->origin = ev->origin;
+	e->sealed = false;
 	switch (ev->block) {
 	case IR_BLOCK_TOOL_CALL:
 		open_call(e, ev, out);
@@ -199,11 +205,38 @@ static void on_open(struct protocol_encoder *e, const struct ir_event *ev, struc
 	}
 }
 
+/* What this client keeps and brings back: the vendor's own proof, or another's in a carrier (traps 46-51). Empty: nothing. */
+static struct str carried(struct arena *a, const char *origin, struct str proof)
+{
+	if (!proof.len || am_minted(origin))
+		return proof;
+	return origin ? ir_carrier_pack(a, origin, proof) : STR("");
+}
+
+static struct str proof_for_client(struct protocol_encoder *e, struct str proof)
+{
+	struct str out = carried(e->o.arena, e->origin, proof);
+
+	e->failed = e->failed || !out.ptr;
+	return out;
+}
+
+static void put_signature(struct protocol_encoder *e, struct str signature, struct buf *out)
+{
+	signature = proof_for_client(e, signature);
+	if (!signature.len)
+		return;
+	need_thinking(e, out);
+	put_delta(e, out, STR("\"signature_delta\",\"signature\":\""), signature);
+	e->sealed = true;
+}
+
 static void put_redacted(struct protocol_encoder *e, struct str data, struct buf *out)
 {
 	struct jw w;
 
-	if (e->foreign) /* a secret of another vendor's, of no use to this client */
+	data = proof_for_client(e, data);
+	if (!data.len)
 		return;
 	block_stop(e, out); /* thinking text before it is a block of its own */
 	w = block_start(e, out);
@@ -259,10 +292,7 @@ static void on_delta(struct protocol_encoder *e, const struct ir_event *ev, stru
 				  ev->text);
 		return;
 	case IR_DELTA_SIGNATURE:
-		if (e->foreign) /* proves nothing here; CLOSE gives the empty one */
-			return;
-		need_thinking(e, out);
-		put_delta(e, out, STR("\"signature_delta\",\"signature\":\""), ev->text);
+		put_signature(e, ev->text, out);
 		return;
 	case IR_DELTA_REDACTED:
 		put_redacted(e, ev->text, out);
@@ -280,7 +310,7 @@ static void on_close(struct protocol_encoder *e, const struct ir_event *ev, stru
 {
 	/* Thinking nobody signed: the SDK's block is complete with an empty signature (traps 4,
 	 * 47). */
-	if (e->open && ev->block == IR_BLOCK_REASONING && e->foreign)
+	if (e->open && ev->block == IR_BLOCK_REASONING && e->foreign && !e->sealed)
 		put_delta(e, out, STR("\"signature_delta\",\"signature\":\""), STR(""));
 	block_stop(e, out);
 }
@@ -350,7 +380,7 @@ int am_encode_event(struct protocol_encoder *e, const struct ir_event *ev, struc
 			am_encode_ping(FRAMING_SSE, true, out);
 		break;
 	}
-	return buf_ok(out) ? RC_OK : RC_NOMEM;
+	return buf_ok(out) && !e->failed ? RC_OK : RC_NOMEM;
 }
 
 /* --- the whole answer --- */
@@ -380,10 +410,13 @@ static bool text_block(struct jw *w, const struct ir_block *b)
 	return true;
 }
 
-static void reasoning_block(struct jw *w, const struct ir_block *b)
+/* False when memory is out. */
+static bool reasoning_block(struct arena *a, struct jw *w, const struct ir_block *b)
 {
-	bool own = am_minted(b->origin);
-	struct str signature = own && str_present(b->signature) ? b->signature : STR("");
+	struct str signature =
+		carried(a, b->origin, str_present(b->signature) ? b->signature : STR(""));
+	struct str redacted =
+		carried(a, b->origin, str_present(b->redacted) ? b->redacted : STR(""));
 
 	if (b->text.len || signature.len) {
 		jw_obj(w);
@@ -392,12 +425,13 @@ static void reasoning_block(struct jw *w, const struct ir_block *b)
 		jw_kstr(w, "signature", signature);
 		jw_end_obj(w);
 	}
-	if (own && b->redacted.len) {
+	if (redacted.len) {
 		jw_obj(w);
 		jw_kcstr(w, "type", "redacted_thinking");
-		jw_kstr(w, "data", b->redacted);
+		jw_kstr(w, "data", redacted);
 		jw_end_obj(w);
 	}
+	return signature.ptr && redacted.ptr;
 }
 
 /* `input` is an object whatever the model wrote: the SDK makes `{}` of broken JSON in a stream too
@@ -416,7 +450,7 @@ int am_encode_response(const struct encoder_options *o, const struct ir_response
 		       struct buf *out)
 {
 	struct jw w = jw_on(out);
-	bool refused = false;
+	bool refused = false, whole = true;
 
 	jw_obj(&w);
 	put_message_head(&w, o);
@@ -433,7 +467,7 @@ int am_encode_response(const struct encoder_options *o, const struct ir_response
 			text_block(&w, b);
 			break;
 		case IR_BLOCK_REASONING:
-			reasoning_block(&w, b);
+			whole = reasoning_block(o->arena, &w, b) && whole;
 			break;
 		case IR_BLOCK_TOOL_CALL:
 			call_block(&w, b, o->id, i);
@@ -450,5 +484,5 @@ int am_encode_response(const struct encoder_options *o, const struct ir_response
 	jw_key(&w, "usage");
 	am_usage_write(&w, &r->usage);
 	jw_end_obj(&w);
-	return buf_ok(out) ? RC_OK : RC_NOMEM;
+	return buf_ok(out) && whole ? RC_OK : RC_NOMEM;
 }

@@ -16,7 +16,7 @@ const char *oc_format_origin(struct str format)
 		if (str_eq(format, formats[i].format))
 			return formats[i].origin;
 	}
-	return OC_NAME;
+	return protocol_find(format) ? protocol_find(format)->name : OC_NAME;
 }
 
 const char *oc_origin_format(const char *origin)
@@ -25,5 +25,5 @@ const char *oc_origin_format(const char *origin)
 		if (strcmp(origin, formats[i].origin) == 0)
 			return formats[i].format.ptr;
 	}
-	return "unknown";
+	return origin && !oc_minted(origin) ? origin : "unknown";
 }

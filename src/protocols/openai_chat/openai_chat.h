@@ -19,6 +19,8 @@
 
 /* The name under which this protocol mints opaque parts. */
 #define OC_NAME "openai-chat"
+/* Minted by Gemini's protocol: what Google's endpoint for this one puts into `extra_content`. */
+#define OC_GOOGLE "gemini"
 
 /* True when `origin` (a part's, tool's or request's) is this protocol. */
 bool oc_minted(const char *origin);
@@ -28,6 +30,9 @@ bool oc_minted(const char *origin);
 /* OpenRouter's `format` of a reasoning detail <-> the protocol that minted its signature. */
 const char *oc_format_origin(struct str format);
 const char *oc_origin_format(const char *origin);
+
+/* `extra_content` with a proof of Gemini's, in a call. */
+void oc_write_google(struct jw *w, struct str signature);
 
 /* --- relay.c --- */
 

@@ -223,6 +223,21 @@ static int read_function(const struct oc_reader *r, const json *f, const struct 
 	return oc_read_arguments(r, json_get(f, STR("arguments")), at, &p->arguments);
 }
 
+/* Gemini's signature of this call, as its endpoint for OpenAI's clients and our own answers have it (trap 51). */
+static void read_call_proof(const json *call, struct oc_parts *out)
+{
+	const json *google = json_get(json_get(call, STR("extra_content")), STR("google"));
+	struct str signature = json_str(json_get(google, STR("thought_signature")));
+	struct ir_part *p;
+
+	if (!signature.len)
+		return;
+	p = oc_add_part(out, IR_PART_REASONING);
+	p->text = STR("");
+	p->signature = signature;
+	p->origin = OC_GOOGLE;
+}
+
 static int read_call(const struct oc_reader *r, const json *v, const struct oc_path *at,
 		     struct oc_parts *out)
 {
@@ -234,6 +249,7 @@ static int read_call(const struct oc_reader *r, const json *v, const struct oc_p
 		return oc_refuse_type(r, at, "an object", v);
 	if (!json_str(id).len)
 		return oc_refuse_type(r, &here, "a string", id);
+	read_call_proof(v, out);
 	if (type.len && !str_eq(type, STR("function"))) {
 		struct ir_part *p = oc_add_part(out, IR_PART_OPAQUE);
 

@@ -422,11 +422,14 @@ static bool has_seal(const struct ir_part *p)
 
 static void write_detail(struct oc_writer *w, const struct ir_part *p, unsigned index)
 {
+	bool google = p->origin && strcmp(p->origin, OC_GOOGLE) == 0;
+	struct str data =
+		google && !p->text.len ? p->signature : p->redacted; /* OpenRouter's form of it */
 	struct jw *j = &w->w;
 
-	begin_part(w, str_present(p->redacted) ? "reasoning.encrypted" : "reasoning.text");
-	if (str_present(p->redacted)) {
-		jw_kstr(j, "data", p->redacted);
+	begin_part(w, str_present(data) ? "reasoning.encrypted" : "reasoning.text");
+	if (str_present(data)) {
+		jw_kstr(j, "data", data);
 	} else {
 		jw_kstr(j, "text", p->text);
 		if (p->signature.len)
@@ -437,6 +440,16 @@ static void write_detail(struct oc_writer *w, const struct ir_part *p, unsigned 
 	jw_end_obj(j);
 }
 
+/* A proof of Gemini's before the call it is of, where the target takes it with the call. */
+static bool is_call_proof(const struct oc_writer *w, const struct ir_message *m, unsigned i)
+{
+	const struct ir_part *p = &m->parts[i];
+
+	return (w->t->quirks & QUIRK_GOOGLE_SIGNATURES) && p->kind == IR_PART_REASONING &&
+	       !p->text.len && p->signature.len && p->origin && strcmp(p->origin, OC_GOOGLE) == 0 &&
+	       i + 1 < m->n_parts && m->parts[i + 1].kind == IR_PART_TOOL_CALL;
+}
+
 /* All of the reasoning, or none: who reads details reads nothing else. */
 static void write_details(struct oc_writer *w, const struct ir_message *m)
 {
@@ -444,7 +457,7 @@ static void write_details(struct oc_writer *w, const struct ir_message *m)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < m->n_parts; i++)
-		any = any || has_seal(&m->parts[i]);
+		any = any || (has_seal(&m->parts[i]) && !is_call_proof(w, m, i));
 	if (!any)
 		return;
 	jw_key(&w->w, "reasoning_details");
@@ -452,7 +465,8 @@ static void write_details(struct oc_writer *w, const struct ir_message *m)
 	for (unsigned i = 0; i < m->n_parts; i++) {
 		const struct ir_part *p = &m->parts[i];
 
-		if (p->kind == IR_PART_REASONING && (p->text.len || has_seal(p)))
+		if (p->kind == IR_PART_REASONING && (p->text.len || has_seal(p)) &&
+		    !is_call_proof(w, m, i))
 			write_detail(w, p, n++);
 	}
 	jw_end_arr(&w->w);
@@ -462,8 +476,11 @@ static void write_details(struct oc_writer *w, const struct ir_message *m)
 static void write_reasoning(struct oc_writer *w, const struct ir_message *m)
 {
 	bool first = true;
+	unsigned n = 0;
 
-	if (!count_kind(m, IR_PART_REASONING))
+	for (unsigned i = 0; i < m->n_parts; i++)
+		n += m->parts[i].kind == IR_PART_REASONING && !is_call_proof(w, m, i);
+	if (!n)
 		return;
 	if (!(w->t->quirks & QUIRK_SEND_REASONING)) {
 		lose(w, "reasoning_content");
@@ -487,7 +504,18 @@ static void write_reasoning(struct oc_writer *w, const struct ir_message *m)
 	write_details(w, m);
 }
 
-static void write_call(struct oc_writer *w, const struct ir_part *p)
+void oc_write_google(struct jw *w, struct str signature)
+{
+	jw_key(w, "extra_content");
+	jw_obj(w);
+	jw_key(w, "google");
+	jw_obj(w);
+	jw_kstr(w, "thought_signature", signature);
+	jw_end_obj(w);
+	jw_end_obj(w);
+}
+
+static void write_call(struct oc_writer *w, const struct ir_part *p, const struct ir_part *proof)
 {
 	struct str id = call_id(w, p->id), name = oc_tool_name(w->arena, p->name);
 	struct jw *j = &w->w;
@@ -501,6 +529,8 @@ static void write_call(struct oc_writer *w, const struct ir_part *p)
 	jw_kstr(j, "name", name);
 	jw_kstr(j, "arguments", p->arguments.len ? p->arguments : STR("{}"));
 	jw_end_obj(j);
+	if (proof)
+		oc_write_google(j, proof->signature);
 	jw_end_obj(j);
 }
 
@@ -524,7 +554,7 @@ static unsigned write_calls(struct oc_writer *w, const struct ir_message *m)
 			jw_arr(&w->w);
 		}
 		if (p->kind == IR_PART_TOOL_CALL)
-			write_call(w, p);
+			write_call(w, p, i > 0 && is_call_proof(w, m, i - 1) ? p - 1 : NULL);
 		else
 			jw_raw(&w->w, p->raw);
 	}

@@ -81,7 +81,14 @@ bool oc_detail_read(const json *v, struct oc_detail *ret)
 		return true;
 	}
 	ret->redacted = json_str(json_get(v, STR("data")));
-	return str_eq(type, STR("reasoning.encrypted")) && ret->redacted.len;
+	if (!str_eq(type, STR("reasoning.encrypted")) || !ret->redacted.len)
+		return false;
+	if (strcmp(ret->origin, OC_GOOGLE) ==
+	    0) { /* OpenRouter's form of what Gemini calls a signature */
+		ret->signature = ret->redacted;
+		ret->redacted = STR_NONE;
+	}
+	return true;
 }
 
 static int read_details(struct protocol_decoder *d, const json *details, bool *ret_any)
@@ -187,6 +194,16 @@ static int read_function(struct protocol_decoder *d, const json *function,
 	return oc_blocks_call(&d->blocks, &call);
 }
 
+/* Google's endpoint for OpenAI's clients signs calls there; the proof goes before the call it is of (trap 51). */
+static int read_call_proof(struct protocol_decoder *d, const json *call)
+{
+	const json *google = json_get(json_get(call, STR("extra_content")), STR("google"));
+	struct oc_detail detail = { .index = d->blocks.next_detail, .origin = OC_GOOGLE };
+
+	detail.signature = json_str(json_get(google, STR("thought_signature")));
+	return detail.signature.len ? oc_blocks_detail(&d->blocks, &detail) : RC_OK;
+}
+
 static int read_calls(struct protocol_decoder *d, const json *delta)
 {
 	const json *legacy = json_get(delta, STR("function_call"));
@@ -199,7 +216,9 @@ static int read_calls(struct protocol_decoder *d, const json *delta)
 
 		if (!json_i64(json_get(it.val, STR("index")), &call.index) || call.index < 0)
 			call.index = -1;
-		rc = read_function(d, json_get(it.val, STR("function")), call);
+		rc = read_call_proof(d, it.val);
+		if (!rc)
+			rc = read_function(d, json_get(it.val, STR("function")), call);
 	}
 	if (!rc && json_is_obj(legacy))
 		rc = read_function(d, legacy, (struct oc_call_delta){ .index = INT32_MAX });

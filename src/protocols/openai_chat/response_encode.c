@@ -9,6 +9,7 @@
 enum { HEAD_MAX = 1 << 20 };
 
 struct protocol_encoder {
+	struct arena *arena;
 	struct str head;       /* `data: {"id":...,"choices":[{"index":0,"delta":` */
 	struct str usage_head; /* the same up to `"choices":[],"usage":` */
 	struct str tail; /* from `,"logprobs":null,"finish_reason":null}]` to the blank line */
@@ -18,7 +19,10 @@ struct protocol_encoder {
 	bool has_arguments;
 	unsigned n_details, n_citations;
 	const char *origin; /* of the open reasoning block, where its signature is not ours */
-	bool format_said;
+	bool format_said;   /* the block has an entry among the details */
+	bool has_text;      /* the open reasoning block */
+	struct str google;  /* a proof of Gemini's for the call that follows; absent */
+	bool failed;        /* memory ran out */
 };
 
 static void put_envelope(struct jw *w, const struct encoder_options *o, const char *object)
@@ -52,6 +56,7 @@ struct protocol_encoder *oc_encoder_new(const struct encoder_options *o)
 
 	if (!e)
 		return NULL;
+	e->arena = o->arena;
 	e->include_usage = o->include_usage;
 	e->usage = IR_USAGE_NONE;
 	e->head = prefix(o, ",\"choices\":[{\"index\":0,\"delta\":");
@@ -88,6 +93,8 @@ static void put_role(struct protocol_encoder *e, struct buf *out)
 static void put_detail_piece(struct protocol_encoder *e, struct buf *out, const char *key,
 			     struct str value)
 {
+	if (!e->format_said)
+		e->n_details++;
 	buf_puts(out, "\"reasoning_details\":[{\"type\":\"");
 	buf_puts(out, strcmp(key, "data") == 0 ? "reasoning.encrypted" : "reasoning.text");
 	buf_puts(out, "\",\"");
@@ -106,6 +113,7 @@ static void put_detail_piece(struct protocol_encoder *e, struct buf *out, const 
 
 static void put_reasoning_chunk(struct protocol_encoder *e, struct buf *out, struct str text)
 {
+	e->has_text = true;
 	if (!e->origin) {
 		put_text_chunk(e, out, STR("{\"reasoning_content\":\""), text, STR("\"}"));
 		return;
@@ -130,10 +138,14 @@ static void put_seal_chunk(struct protocol_encoder *e, struct buf *out, const ch
 /* The same in a whole answer: one entry a block. */
 static void put_detail(struct jw *w, unsigned index, const struct ir_block *b)
 {
+	bool google = b->origin && strcmp(b->origin, OC_GOOGLE) == 0;
+	struct str data =
+		google && !b->text.len ? b->signature : b->redacted; /* OpenRouter's form of it */
+
 	jw_obj(w);
-	if (str_present(b->redacted)) {
+	if (str_present(data)) {
 		jw_kcstr(w, "type", "reasoning.encrypted");
-		jw_kstr(w, "data", b->redacted);
+		jw_kstr(w, "data", data);
 	} else {
 		jw_kcstr(w, "type", "reasoning.text");
 		jw_kstr(w, "text", b->text);
@@ -189,15 +201,48 @@ static void put_citation_chunk(struct protocol_encoder *e, struct buf *out,
 
 /* --- events --- */
 
+/* The proof was not of a call: it goes where all others do. */
+static void put_google_detail(struct protocol_encoder *e, struct buf *out)
+{
+	struct str proof = e->google;
+	const char *origin = e->origin;
+	bool said = e->format_said;
+
+	if (!str_present(proof))
+		return;
+	e->google = STR_NONE;
+	e->origin = OC_GOOGLE;
+	e->format_said = false;
+	put_seal_chunk(e, out, "data", proof);
+	e->origin = origin;
+	e->format_said = said;
+}
+
+/* Where a proof of Gemini's stands alone it is that of the block behind it; a call has a place for it (trap 51). */
+static void put_signature(struct protocol_encoder *e, const struct ir_event *ev, struct buf *out)
+{
+	bool alone = !e->has_text && e->origin && strcmp(e->origin, OC_GOOGLE) == 0;
+
+	if (!ev->text.len)
+		return;
+	if (!alone) {
+		put_seal_chunk(e, out, "signature", ev->text);
+		return;
+	}
+	e->google = arena_dup(e->arena, ev->text);
+	e->failed = e->failed || !e->google.ptr;
+}
+
 static int put_open(struct protocol_encoder *e, const struct ir_event *ev, struct buf *out)
 {
 	if (ev->block == IR_BLOCK_REASONING) {
 		e->origin = ev->origin && !oc_minted(ev->origin) ? ev->origin : NULL;
-		e->n_details++;
-		e->format_said = false;
+		e->format_said = e->has_text = false;
 	}
-	if (ev->block != IR_BLOCK_TOOL_CALL)
+	if (ev->block != IR_BLOCK_TOOL_CALL) {
+		put_google_detail(e, out);
 		return RC_OK;
+	}
 	e->has_arguments = false;
 	buf_put(out, e->head);
 	buf_puts(out, "{\"tool_calls\":[{\"index\":");
@@ -206,7 +251,14 @@ static int put_open(struct protocol_encoder *e, const struct ir_event *ev, struc
 	json_escape(out, ev->id);
 	buf_puts(out, "\",\"type\":\"function\",\"function\":{\"name\":\"");
 	json_escape(out, ev->name);
-	buf_puts(out, "\",\"arguments\":\"\"}}]}");
+	buf_puts(out, "\",\"arguments\":\"\"}");
+	if (str_present(e->google)) {
+		buf_puts(out, ",\"extra_content\":{\"google\":{\"thought_signature\":\"");
+		json_escape(out, e->google);
+		buf_puts(out, "\"}}");
+		e->google = STR_NONE;
+	}
+	buf_puts(out, "}]}");
 	buf_put(out, e->tail);
 	return RC_OK;
 }
@@ -244,8 +296,7 @@ static int put_delta(struct protocol_encoder *e, const struct ir_event *ev, stru
 		put_arguments(e, out, ev->text);
 		return RC_OK;
 	case IR_DELTA_SIGNATURE:
-		if (ev->text.len)
-			put_seal_chunk(e, out, "signature", ev->text);
+		put_signature(e, ev, out);
 		return RC_OK;
 	case IR_DELTA_REDACTED:
 		put_seal_chunk(e, out, "data", ev->text);
@@ -299,6 +350,7 @@ int oc_encode_event(struct protocol_encoder *e, const struct ir_event *ev, struc
 		ir_usage_merge(&e->usage, &ev->usage);
 		break;
 	case IR_FINISH:
+		put_google_detail(e, out);
 		put_finish(e, ev->stop, out);
 		break;
 	case IR_ERROR:
@@ -309,7 +361,7 @@ int oc_encode_event(struct protocol_encoder *e, const struct ir_event *ev, struc
 	}
 	if (rc)
 		return rc;
-	return buf_ok(out) ? RC_OK : RC_NOMEM;
+	return buf_ok(out) && !e->failed ? RC_OK : RC_NOMEM;
 }
 
 /* --- the whole answer --- */
@@ -347,9 +399,26 @@ static unsigned count_kind(const struct ir_response *r, enum ir_block_kind kind)
 	return n;
 }
 
-static bool has_seal(const struct ir_block *b)
+/* A proof of Gemini's that stands before the call it is of; NULL. */
+static const struct ir_block *proof_of_call(const struct ir_response *r, unsigned call)
 {
-	return b->kind == IR_BLOCK_REASONING && (b->signature.len || str_present(b->redacted));
+	const struct ir_block *b = call ? &r->blocks[call - 1] : NULL;
+
+	return b && b->kind == IR_BLOCK_REASONING && !b->text.len && b->signature.len &&
+			       b->origin && strcmp(b->origin, OC_GOOGLE) == 0
+		       ? b
+		       : NULL;
+}
+
+/* A block that says or proves something among the details. */
+static bool has_seal(const struct ir_response *r, unsigned i)
+{
+	const struct ir_block *b = &r->blocks[i];
+	bool of_call = i + 1 < r->n_blocks && r->blocks[i + 1].kind == IR_BLOCK_TOOL_CALL &&
+		       proof_of_call(r, i + 1) == b;
+
+	return b->kind == IR_BLOCK_REASONING && !of_call &&
+	       (b->signature.len || str_present(b->redacted));
 }
 
 /* All of the reasoning, or none: who reads details reads nothing else. */
@@ -359,7 +428,7 @@ static void put_details(struct jw *w, const struct ir_response *r)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < r->n_blocks; i++)
-		any = any || has_seal(&r->blocks[i]);
+		any = any || has_seal(r, i);
 	if (!any)
 		return;
 	jw_key(w, "reasoning_details");
@@ -367,7 +436,7 @@ static void put_details(struct jw *w, const struct ir_response *r)
 	for (unsigned i = 0; i < r->n_blocks; i++) {
 		const struct ir_block *b = &r->blocks[i];
 
-		if (b->kind == IR_BLOCK_REASONING && (b->text.len || has_seal(b)))
+		if (b->kind == IR_BLOCK_REASONING && (b->text.len || has_seal(r, i)))
 			put_detail(w, n++, b);
 	}
 	jw_end_arr(w);
@@ -375,10 +444,10 @@ static void put_details(struct jw *w, const struct ir_response *r)
 
 static void put_reasoning(struct jw *w, const struct ir_response *r)
 {
-	if (!count_kind(r, IR_BLOCK_REASONING))
-		return;
-	jw_key(w, "reasoning_content");
-	put_joined(w, r, IR_BLOCK_REASONING);
+	if (has_text(r, IR_BLOCK_REASONING)) {
+		jw_key(w, "reasoning_content");
+		put_joined(w, r, IR_BLOCK_REASONING);
+	}
 	put_details(w, r);
 }
 
@@ -414,6 +483,8 @@ static void put_calls(struct jw *w, const struct ir_response *r)
 		jw_kstr(w, "name", b->name);
 		jw_kstr(w, "arguments", b->text.len ? b->text : STR("{}"));
 		jw_end_obj(w);
+		if (proof_of_call(r, i))
+			oc_write_google(w, proof_of_call(r, i)->signature);
 		jw_end_obj(w);
 	}
 	jw_end_arr(w);

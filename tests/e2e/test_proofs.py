@@ -1,0 +1,211 @@
+"""Traps 46-51, 61-63: what a vendor signed goes through a client of another dialect and back to that vendor unchanged, turn by turn.
+
+A vendor here answers with reasoning it has signed and a call; the client keeps what its SDK gives it, brings it back
+with the call's result, and the vendor must find its own proof where it put it.
+"""
+
+import json
+
+import pytest
+
+from lib import canned
+from lib.canned import anthropic_event, dumps, openai_chunk
+
+TOOL = {"name": "weather", "description": "d", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}
+SIGNATURE = "EqQBCkYIBBgCKkC+sig/nature==" * 3
+OPAQUE = "EroBCkYIBBgCKkDopaque=="
+
+
+class Anthropic:
+    """Signed thinking, redacted thinking, a call."""
+    name, path, config = "anthropic", "/v1/messages", {"type": "anthropic"}
+
+    def answer(self, n, stream):
+        blocks = [{"type": "thinking", "thinking": f"Let me see {n}.", "signature": SIGNATURE + str(n)},
+                  {"type": "redacted_thinking", "data": OPAQUE + str(n)},
+                  {"type": "tool_use", "id": f"toolu_0{n}", "name": "weather", "input": {"city": "Rom"}}]
+        if not stream:
+            return canned.anthropic_answer(content=blocks, stop="tool_use")
+        out = [canned.anthropic_start()]
+        for i, b in enumerate(blocks):
+            start = {**b, "thinking": "", "signature": ""} if i == 0 else {**b, "input": {}} if i == 2 else b
+            out.append(anthropic_event("content_block_start", index=i, content_block=start))
+            if i == 0:
+                out.append(anthropic_event("content_block_delta", index=0, delta={"type": "thinking_delta", "thinking": b["thinking"]}))
+                out.append(anthropic_event("content_block_delta", index=0, delta={"type": "signature_delta", "signature": b["signature"]}))
+            if i == 2:
+                out.append(anthropic_event("content_block_delta", index=2, delta={"type": "input_json_delta", "partial_json": '{"city":"Rom"}'}))
+            out.append(anthropic_event("content_block_stop", index=i))
+        out.append(anthropic_event("message_delta", delta={"stop_reason": "tool_use", "stop_sequence": None}, usage={"output_tokens": 7}))
+        return b"".join([*out, anthropic_event("message_stop")])
+
+    def came_back(self, body, n):
+        """Asserts that the n-th turn of the assistant is what was answered."""
+        turn = [m for m in body["messages"] if m["role"] == "assistant"][n]["content"]
+        sent = json.loads(self.answer(n, False))["content"]
+        assert turn[:2] == sent[:2]
+        assert [(b["id"], b["name"], b["input"]) for b in turn[2:]] == [(sent[2]["id"], "weather", {"city": "Rom"})]
+
+
+class OpenRouter:
+    """Details of reasoning in OpenRouter's form, minted by vendors behind it: `format` says by whom."""
+    path, config = "/v1/chat/completions", {"type": "openrouter"}
+
+    def __init__(self, format, encrypted):
+        self.format, self.encrypted, self.name = format, encrypted, f"openrouter-{format}"
+
+    def details(self, n):
+        if self.encrypted:
+            return [{"type": "reasoning.encrypted", "data": SIGNATURE + str(n), "format": self.format, "index": 0}]
+        return [{"type": "reasoning.text", "text": f"Let me see {n}.", "signature": SIGNATURE + str(n), "format": self.format, "index": 0}]
+
+    def answer(self, n, stream):
+        call = {"id": f"call_{n}", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Rom"}'}}
+        if not stream:
+            answer = json.loads(canned.openai_answer(None, tool_calls=[(call["id"], "weather", '{"city":"Rom"}')]))
+            answer["choices"][0]["message"]["reasoning_details"] = self.details(n)
+            return dumps(answer).encode()
+        return b"".join([openai_chunk({"role": "assistant", "reasoning_details": self.details(n)}), openai_chunk({"tool_calls": [{"index": 0, **call}]}),
+                         openai_chunk({}, "tool_calls"), openai_chunk(usage=canned.openai_usage(), choices=[]), b"data: [DONE]\n\n"])
+
+    def came_back(self, body, n):
+        turn = [m for m in body["messages"] if m["role"] == "assistant"][n]
+        assert turn["reasoning_details"] == self.details(n)
+        assert turn["tool_calls"][0]["id"] == f"call_{n}"
+
+
+class Google:
+    """Google's endpoint for OpenAI's clients: the signature stands with the call."""
+    name, path = "google-compat", "/v1/chat/completions"
+    config = {"type": "openai-compatible", "quirks": ["google_signatures", "max_tokens"]}
+
+    def calls(self, n):
+        return [{"id": f"call_{n}{k}", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Rom"}'},
+                 **({"extra_content": {"google": {"thought_signature": f"c2ln{n}{k}"}}} if k < 2 else {})} for k in range(3)]
+
+    def answer(self, n, stream):
+        if not stream:
+            answer = json.loads(canned.openai_answer(None, tool_calls=[("x", "y", "{}")]))
+            answer["choices"][0]["message"]["tool_calls"] = self.calls(n)
+            return dumps(answer).encode()
+        return b"".join([openai_chunk({**({} if k else {"role": "assistant"}), "tool_calls": [{"index": k, **c}]}) for k, c in enumerate(self.calls(n))] +
+                        [openai_chunk({}, "stop"), b"data: [DONE]\n\n"])
+
+    def came_back(self, body, n):
+        turn = [m for m in body["messages"] if m["role"] == "assistant"][n]
+        assert turn["tool_calls"] == self.calls(n)
+
+
+class ChatClient:
+    name = "openai-sdk"
+
+    def __init__(self, make, gateway):
+        self.sdk, self.messages = make(gateway), [{"role": "user", "content": "Weather?"}]
+
+    def turn(self, model, stream):
+        ask = {"model": model, "messages": self.messages, "tools": [{"type": "function", "function": TOOL}], "max_tokens": 9000,
+               "reasoning_effort": "low"}
+        if stream:
+            with self.sdk.chat.completions.stream(**ask) as s:
+                message = s.get_final_completion().choices[0].message
+        else:
+            message = self.sdk.chat.completions.create(**ask).choices[0].message
+        kept = message.to_dict()
+        for call in kept["tool_calls"]:
+            call["function"].pop("parsed_arguments", None)
+            call.pop("index", None)
+        self.messages = [*self.messages, {k: v for k, v in kept.items() if v is not None and k != "parsed"}] + [
+            {"role": "tool", "tool_call_id": c.id, "content": "sun"} for c in message.tool_calls]
+
+
+class ClaudeClient:
+    name = "anthropic-sdk"
+
+    def __init__(self, make, gateway):
+        self.sdk, self.messages = make(gateway), [{"role": "user", "content": "Weather?"}]
+
+    def turn(self, model, stream):
+        tool = {"name": "weather", "description": "d", "input_schema": TOOL["parameters"]}
+        ask = {"model": model, "messages": self.messages, "tools": [tool], "max_tokens": 9000,
+               "thinking": {"type": "enabled", "budget_tokens": 2048}}
+        if stream:
+            with self.sdk.messages.stream(**ask) as s:
+                message = s.get_final_message()
+        else:
+            message = self.sdk.messages.create(**ask)
+        content = [b.model_dump(exclude_none=True) for b in message.content]
+        for b in content:
+            b.pop("parsed_output", None)
+        self.messages = [*self.messages, {"role": "assistant", "content": content}, {"role": "user", "content": [
+            {"type": "tool_result", "tool_use_id": b["id"], "content": "sun"} for b in content if b["type"] == "tool_use"]}]
+
+
+VENDORS = [Anthropic(), Google(), OpenRouter("anthropic-claude-v1", False), OpenRouter("google-gemini-v1", True),
+           OpenRouter("openai-responses-v1", True), OpenRouter("unknown", False)]
+
+
+@pytest.fixture(params=(ChatClient, ClaudeClient), ids=lambda c: c.name)
+def client_class(request):
+    return request.param
+
+
+@pytest.fixture
+def start(start_gateway, faultd):
+    def make(vendor):
+        up = faultd()
+        base = up.origin + ("" if vendor.name == "anthropic" else "/v1")
+        return up, start_gateway({"providers": {"a": {**vendor.config, "api_key": "k", "base_url": base, "discover": False}}})
+    return make
+
+
+@pytest.mark.parametrize("stream", (False, True), ids=("whole", "stream"))
+@pytest.mark.parametrize("vendor", VENDORS, ids=lambda v: v.name)
+def test_trap_046_048_050_051_a_proof_comes_back_to_who_minted_it(vendor, stream, client_class, start, openai_client, anthropic_client):
+    up, gateway = start(vendor)
+    client = client_class(openai_client if client_class is ChatClient else anthropic_client, gateway)
+    for n in range(3):
+        up.reply("POST", vendor.path, body=vendor.answer(n, stream), times=1)
+        client.turn("a/m", stream)
+        for k in range(n):
+            vendor.came_back(up.requests[-1].json(), k)
+
+
+@pytest.mark.parametrize("stream", (False, True), ids=("whole", "stream"))
+def test_trap_047_anthropic_never_sees_proofs_of_others(stream, start_gateway, faultd, anthropic_client):
+    """A conversation that began at other vendors goes on at Anthropic: their thinking stays away, all else is there."""
+    up = faultd()
+    others = [Google(), OpenRouter("google-gemini-v1", True), OpenRouter("unknown", False)]
+    gateway = start_gateway({"providers": {
+        **{f"v{i}": {**v.config, "api_key": "k", "base_url": f"{up.origin}/v{i}", "discover": False} for i, v in enumerate(others)},
+        "real": {"type": "anthropic", "api_key": "k", "base_url": up.origin, "discover": False}}})
+    client = ClaudeClient(anthropic_client, gateway)
+    for i, vendor in enumerate(others):
+        up.reply("POST", f"/v{i}/chat/completions", body=vendor.answer(i, stream), times=1)
+        client.turn(f"v{i}/m", stream)
+    thinking = [b for m in client.messages for b in m["content"] if isinstance(b, dict) and "thinking" in b["type"]]
+    assert len(thinking) == 4 and all(b["signature"].startswith("lgw1.") for b in thinking)
+    up.reply("POST", "/v1/messages", body=Anthropic().answer(9, stream), times=1)
+    client.turn("real/m", stream)
+    got = up.requests[-1].json()["messages"]
+    assert "lgw1." not in dumps(got) and "c2ln" not in dumps(got)
+    assert [[b["id"] for b in m["content"]] for m in got if m["role"] == "assistant"] == [
+        ["call_00", "call_01", "call_02"], ["call_1"], ["call_2"]]
+    # And its own proof is whole in the turn after.
+    up.reply("POST", "/v1/messages", body=Anthropic().answer(9, stream), times=1)
+    client.turn("real/m", stream)
+    own = up.requests[-1].json()["messages"][-2]["content"]
+    assert own[:2] == json.loads(Anthropic().answer(9, False))["content"][:2]
+
+
+def test_trap_061_ids_no_other_vendor_would_take_come_back(start_gateway, faultd, anthropic_client):
+    """Ids with dots and colons, or longer than anybody's limit, are the vendor's own again when they come back to it."""
+    up = faultd()
+    gateway = start_gateway({"providers": {"a": {"type": "openai-compatible", "base_url": f"{up.origin}/v1", "discover": False}}})
+    ids = ["functions.weather:0", "c" * 60]
+    client = ClaudeClient(anthropic_client, gateway)
+    up.reply("POST", "/v1/chat/completions", body=canned.openai_answer(None, tool_calls=[(i, "weather", "{}") for i in ids]), times=1)
+    client.turn("a/m", False)
+    up.reply("POST", "/v1/chat/completions", body=canned.openai_answer(None, tool_calls=[("x", "weather", "{}")]), times=1)
+    client.turn("a/m", False)
+    sent = up.requests[-1].json()["messages"]
+    assert [c["id"] for c in sent[1]["tool_calls"]] == ids == [m["tool_call_id"] for m in sent[2:4]]
