@@ -517,6 +517,20 @@ static void read_protocols(struct reading *r)
 		load_problem_at(r->l, list, "protocols names none");
 }
 
+/* Takes out what this account does not speak, though its kind does. */
+static void keep_spoken(struct account *acc)
+{
+	unsigned used = 0;
+
+	for (unsigned i = 0; i < PROVIDER_MAX_PROTOCOLS && acc->speaks[i]; i++) {
+		const struct protocol *p = acc->speaks[i];
+
+		acc->speaks[i] = NULL;
+		if (acc->kind->account_speaks(acc, p))
+			acc->speaks[used++] = p;
+	}
+}
+
 static void read_deadlines(struct reading *r)
 {
 	static const enum conf_member members[] = {
@@ -630,6 +644,8 @@ static void read_remote(struct reading *r)
 	read_headers(r);
 	if (acc->kind->account_quirks)
 		acc->quirks |= acc->kind->account_quirks(acc);
+	if (acc->kind->account_speaks)
+		keep_spoken(acc);
 }
 
 static void read_account(struct loader *l, const struct draft *d, struct account *acc)

@@ -74,6 +74,8 @@ static void error_in_stream(struct exchange *x, const struct ir_error *e, const 
 		if (x->match.protocol->encode_event(x->pump.encoder, &ev, out) != RC_OK)
 			x->match.protocol->encode_stream_error(e, x->id, x->peek.framing,
 							       x->committed, out);
+	} else if (x->relay && x->committed && x->match.protocol->encode_relay_error) {
+		x->match.protocol->encode_relay_error(&x->pump.tap, e, x->id, out);
 	} else {
 		x->match.protocol->encode_stream_error(e, x->id, x->peek.framing, x->committed,
 						       out);

@@ -133,6 +133,9 @@ struct relay_tap {
 	enum ir_stop stop;
 	bool finished;   /* a stop reason was seen */
 	bool meaningful; /* of the tap's own: something meaningful has passed */
+	/* Of the tap's own, for a protocol whose errors repeat what was said: the answer's beginning, and how much came. */
+	struct str opening;
+	uint64_t n_events;
 	struct str edited;
 	struct buf scratch; /* of the tap's own, for `edited`; the pump ends it with buf_done() */
 };
@@ -263,6 +266,9 @@ struct protocol {
 	/* An error as the terminal event(s) of a stream that is being relayed (no encoder exists). */
 	void (*encode_stream_error)(const struct ir_error *e, struct str request_id,
 				    enum framing framing, bool started, struct buf *out);
+	/* The same where the error needs to know what passed. MAY be NULL: encode_stream_error. */
+	void (*encode_relay_error)(const struct relay_tap *t, const struct ir_error *e,
+				   struct str request_id, struct buf *out);
 	/* Reads an upstream's error answer of whatever shape (trap 107). Returns true when the
 	 * body has this protocol's own shape, so that a relay may pass it on as it is. */
 	bool (*decode_error)(struct arena *a, int status, struct str body, struct ir_error *ret);

@@ -15,7 +15,8 @@
 #define FOUNDRY_VERSION "2024-05-01-preview"
 #define DEPLOYMENT_VERSION "2024-10-21"
 
-static const struct protocol *const speaks[] = { &protocol_openai_chat, NULL };
+static const struct protocol *const speaks[] = { &protocol_openai_chat, &protocol_openai_responses,
+						 NULL };
 
 enum form { FORM_V1, FORM_V1_BASE, FORM_DEPLOYMENT, FORM_DEPLOYMENT_BASE, FORM_FOUNDRY };
 
@@ -89,7 +90,7 @@ static int prepare(struct arena *a, const struct prepare_options *o, struct upst
 	struct compose c;
 	int rc;
 
-	if (!path || (o->op != IR_OP_GENERATE && o->op != IR_OP_EMBED))
+	if (!path || o->op == IR_OP_LIST_MODELS || o->op == IR_OP_GET_MODEL)
 		return err_set(reterr, RC_UNSUPPORTED, "the provider has no such operation");
 	compose_start(&c, a, o, HTTP_POST, ret, reterr);
 	if (is_token(o->account->api_key))
@@ -115,6 +116,14 @@ static unsigned account_quirks(const struct account *acc)
 	return quirks;
 }
 
+/* Responses came with the v1 addresses; below a deployment's there are none. */
+static bool account_speaks(const struct account *acc, const struct protocol *p)
+{
+	enum form form = form_of(acc);
+
+	return p != &protocol_openai_responses || form == FORM_V1 || form == FORM_V1_BASE;
+}
+
 const struct provider provider_azure = {
 	.name = "azure",
 	.key_env = "AZURE_OPENAI_API_KEY",
@@ -123,6 +132,7 @@ const struct provider provider_azure = {
 	.key_required = true,
 	.quirks = QUIRK_ALLOWED_TOOLS,
 	.account_quirks = account_quirks,
+	.account_speaks = account_speaks,
 	.takes_api_version = true,
 	.speaks = speaks,
 	.prepare = prepare,

@@ -197,15 +197,18 @@ static int no_such_operation(struct err *reterr)
 
 const char *compose_openai_path(const struct prepare_options *o)
 {
+	bool responses = o->protocol == &protocol_openai_responses;
+
 	switch (o->op) {
 	case IR_OP_GENERATE:
-		return "/chat/completions";
+		return responses ? "/responses" : "/chat/completions";
 	case IR_OP_EMBED:
 		return "/embeddings";
 	case IR_OP_LIST_MODELS:
 	case IR_OP_GET_MODEL:
 		return "/models";
 	case IR_OP_COUNT_TOKENS:
+		return responses ? "/responses/input_tokens" : NULL;
 	case IR_OP_INFO:
 	case IR_OP_COMPACT:
 	case IR_OP_KEPT:
@@ -217,7 +220,7 @@ const char *compose_openai_path(const struct prepare_options *o)
 int compose_openai(struct arena *a, const struct prepare_options *o, struct upstream_request *ret,
 		   struct err *reterr)
 {
-	bool post = o->op == IR_OP_GENERATE || o->op == IR_OP_EMBED;
+	bool post = o->op != IR_OP_LIST_MODELS && o->op != IR_OP_GET_MODEL;
 	const char *path = compose_openai_path(o);
 	struct compose c;
 

@@ -1,7 +1,8 @@
 /* providers/openai.c - OpenAI's own API: the base URL ends in /v1, the key is a bearer token. */
 #include "providers/compose.h"
 
-static const struct protocol *const speaks[] = { &protocol_openai_chat, NULL };
+static const struct protocol *const speaks[] = { &protocol_openai_chat, &protocol_openai_responses,
+						 NULL };
 static const char *const prefixes[] = {
 	"gpt-*", "o1*", "o3*", "o4*", "text-embedding-*", "chatgpt-*", NULL,
 };

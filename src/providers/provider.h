@@ -107,6 +107,8 @@ struct provider {
 		       struct upstream_request *ret, struct err *reterr);
 	/* MAY: quirks that follow from what was configured (address, api_version). */
 	unsigned (*account_quirks)(const struct account *acc);
+	/* MAY: the account, as configured, speaks this one of its kind's protocols. NULL: all of them. */
+	bool (*account_speaks)(const struct account *acc, const struct protocol *p);
 	/* MAY: a base URL as people write it for this kind, made into a URL; absent when memory is out. NULL: as it is. */
 	struct str (*base_url)(struct arena *a, struct str text);
 	/* MAY: the model takes effort instead of a thinking budget (trap 85); NULL: none does. */

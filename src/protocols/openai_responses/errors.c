@@ -89,6 +89,55 @@ void rs_encode_stream_error(const struct ir_error *e, struct str request_id, enu
 	arena_free(a);
 }
 
+/* The resource of response.created, as the provider wrote it, with how it ended. Absent when it is none or memory is out. */
+static struct str failed_resource(struct arena *a, struct str opening, const struct ir_error *e)
+{
+	struct json_want w[] = { { .key = "status" }, { .key = "error" } };
+	struct str text = STR_NONE;
+	struct buf error, out;
+	struct jw jw;
+
+	if (json_scan(opening, w, 2, NULL) != RC_OK || !w[0].first || !w[1].first)
+		return STR_NONE;
+	buf_init(&error, RS_TEXT_MAX);
+	buf_init(&out, RS_TEXT_MAX);
+	jw = jw_on(&error);
+	rs_error_write(&jw, e);
+	if (buf_ok(&error)) {
+		struct json_edit edits[] = { { w[0].value, STR("\"failed\"") },
+					     { w[1].value, buf_str(&error) } };
+
+		json_patch(&out, opening, edits, 2);
+		text = buf_ok(&out) ? arena_dup(a, buf_str(&out)) : STR_NONE;
+	}
+	buf_done(&error);
+	buf_done(&out);
+	return text;
+}
+
+void rs_encode_relay_error(const struct relay_tap *t, const struct ir_error *e,
+			   struct str request_id, struct buf *out)
+{
+	/* What the provider called an error, and did not end with, is said again only in the end. */
+	const struct ir_error *why = str_present(t->error.message) ? &t->error : e;
+	struct str resource = failed_resource(t->arena, t->opening, why);
+	uint64_t sequence = t->n_events;
+
+	if (!str_present(resource)) {
+		rs_encode_stream_error(e, request_id, FRAMING_SSE, true, out);
+		return;
+	}
+	if (why == e)
+		rs_put_error_event(out, e, (int64_t)sequence++);
+	sse_put_head(out, "response.failed");
+	buf_puts(out, "{\"type\":\"response.failed\",\"response\":");
+	buf_put(out, resource);
+	buf_puts(out, ",\"sequence_number\":");
+	buf_put_u64(out, sequence);
+	buf_puts(out, "}");
+	sse_put_end(out);
+}
+
 bool rs_decode_error(struct arena *a, int status, struct str body, struct ir_error *ret)
 {
 	return oc_decode_error(a, status, body, ret);

@@ -47,6 +47,7 @@ const struct protocol protocol_openai_responses = {
 	.encode_response = rs_encode_response,
 	.encode_error = rs_encode_error,
 	.encode_stream_error = rs_encode_stream_error,
+	.encode_relay_error = rs_encode_relay_error,
 	.decode_error = rs_decode_error,
 	.encode_ping = oc_encode_ping,
 	.decode_token_count = rs_decode_token_count,

@@ -57,6 +57,8 @@ void rs_encode_error(const struct ir_error *e, struct str request_id, struct buf
 		     int *ret_status);
 void rs_encode_stream_error(const struct ir_error *e, struct str request_id, enum framing framing,
 			    bool started, struct buf *out);
+void rs_encode_relay_error(const struct relay_tap *t, const struct ir_error *e,
+			   struct str request_id, struct buf *out);
 bool rs_decode_error(struct arena *a, int status, struct str body, struct ir_error *ret);
 /* The error in an event of type `error` (either form) or in a failed response. */
 void rs_error_read(struct arena *a, const json *root, struct ir_error *ret);

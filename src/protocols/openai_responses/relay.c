@@ -2,6 +2,7 @@
  *
  * Nearly all events of a stream are told by their name and never parsed. The one that matters, the last, holds the whole answer, in
  * which any text may stand: so it is not searched for its usage but scanned, level by level. */
+#include "ir/carrier.h"
 #include "protocols/glance.h"
 #include "protocols/openai_responses/openai_responses.h"
 
@@ -20,10 +21,65 @@ int rs_peek(struct arena *a, const struct request_line *line, struct str body,
 	return RC_OK;
 }
 
+/* Another vendor's proof in the place of encrypted_content: the provider would refuse the whole request for it. */
+static bool is_foreign(const json *item)
+{
+	return str_eq(json_str(json_get(item, STR("type"))), STR("reasoning")) &&
+	       ir_carrier_is(json_str(json_get(item, STR("encrypted_content"))));
+}
+
+/* The list of items without those; absent when there are none or memory is out. */
+static struct str without_foreign(struct arena *a, struct str input)
+{
+	const json *items = json_parse(a, input, NULL);
+	struct json_iter it = json_iter(items);
+	struct str text = STR_NONE;
+	unsigned dropped = 0;
+	struct buf b;
+	struct jw w;
+
+	buf_init(&b, RS_TEXT_MAX);
+	w = jw_on(&b);
+	jw_arr(&w);
+	while (json_next(&it)) {
+		if (is_foreign(it.val)) {
+			dropped++;
+			continue;
+		}
+		jw_raw(&w, STR("")); /* the comma */
+		json_write(&b, it.val);
+	}
+	jw_end_arr(&w);
+	if (dropped && buf_ok(&b))
+		text = arena_dup(a, buf_str(&b));
+	buf_done(&b);
+	return text;
+}
+
+/* The rest of the body stays as it is, byte for byte. */
 int rs_patch(struct arena *a, const struct request_peek *peek, const struct patch_options *o,
 	     struct buf *out)
 {
-	return oc_patch(a, peek, o, out);
+	struct json_want input = { .key = "input" };
+	struct json_edit edit;
+	struct buf patched;
+	int rc;
+
+	if (str_find(peek->body, STR("\"lgw1.")) < 0) /* ir/carrier.h */
+		return oc_patch(a, peek, o, out);
+	buf_init(&patched, RS_TEXT_MAX);
+	rc = oc_patch(a, peek, o, &patched);
+	if (!rc && json_scan(buf_str(&patched), &input, 1, NULL) == RC_OK && input.first == '[') {
+		edit = (struct json_edit){ input.value, without_foreign(a, input.value) };
+		if (str_present(edit.with))
+			json_patch(out, buf_str(&patched), &edit, 1);
+		else
+			buf_put(out, buf_str(&patched));
+	} else if (!rc) {
+		buf_put(out, buf_str(&patched));
+	}
+	buf_done(&patched);
+	return rc ? rc : buf_ok(out) ? RC_OK : RC_NOMEM;
 }
 
 /* --- answers --- */
@@ -78,6 +134,14 @@ static unsigned tap_failed(struct relay_tap *t, struct arena *scratch, struct st
 	return TAP_ERROR;
 }
 
+static void keep_opening(struct relay_tap *t, struct str data)
+{
+	struct json_want response = { .key = "response" };
+
+	if (json_scan(data, &response, 1, NULL) == RC_OK && response.first == '{')
+		t->opening = arena_dup(t->arena, response.value);
+}
+
 /* Events that only say "it begins". */
 static bool is_opening(struct str type)
 {
@@ -109,6 +173,9 @@ unsigned rs_tap_event(struct relay_tap *t, struct arena *scratch, const struct f
 	if (ev->data.len < 16 && str_eq(str_trim(ev->data), STR("[DONE]")))
 		return TAP_END;
 	type = type_of(scratch, ev);
+	t->n_events++;
+	if (str_eq(type, STR("response.created")))
+		keep_opening(t, ev->data);
 	if (str_eq(type, STR("response.completed")) || str_eq(type, STR("response.incomplete")))
 		return tap_end(t, ev->data);
 	if (str_eq(type, STR("response.failed")))

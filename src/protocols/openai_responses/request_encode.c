@@ -340,7 +340,7 @@ static void write_include(struct rs_writer *w, bool reasons)
 	}
 	if (w->r->logprobs == IR_TRUE && !has_logprobs)
 		include(&s, logprobs);
-	if (reasons && !has_proof && !rs_minted(w->r->origin))
+	if (reasons && !has_proof)
 		include(&s, proof);
 	if (s.n)
 		jw_end_arr(&w->w);
@@ -388,8 +388,7 @@ static void write_the_rest(struct rs_writer *w)
 {
 	const struct ir_request *r = w->r;
 
-	if (r->store != IR_TRI_UNSET || !rs_minted(r->origin))
-		jw_kbool(&w->w, "store", r->store == IR_TRUE);
+	jw_kbool(&w->w, "store", r->store == IR_TRUE);
 	write_string(w, "user", r->user);
 	/* Trap 88: Anthropic's word for the same thing. */
 	write_string(w, "service_tier",

@@ -148,6 +148,11 @@ static int put_echo(struct jw *w, struct arena *a, unsigned i, const struct json
 }
 
 /* Where the client's words stand; nothing when the request was not made in this protocol. */
+static bool is_key(unsigned i, struct str key)
+{
+	return str_eq(str_from(echoed[i].key), key);
+}
+
 static void find_said(const struct encoder_options *o, struct json_want said[N_ECHOED])
 {
 	const struct ir_request *r = o->request;
@@ -190,8 +195,14 @@ int rs_resource_init(struct rs_resource *ret, const struct encoder_options *o)
 	buf_init(&b, RS_TEXT_MAX);
 	w = jw_on(&b);
 	jw_obj(&w);
-	for (unsigned i = 0; !rc && i < N_ECHOED; i++)
-		rc = put_echo(&w, o->arena, i, &said[i]);
+	for (unsigned i = 0; !rc && i < N_ECHOED; i++) {
+		/* What the gateway put in the place of it is in the body now. */
+		if (o->request && is_key(i, STR("previous_response_id")) &&
+		    str_present(o->request->previous_response_id))
+			jw_kstr(&w, echoed[i].key, o->request->previous_response_id);
+		else
+			rc = put_echo(&w, o->arena, i, &said[i]);
+	}
 	jw_end_obj(&w);
 	ret->tail = keep(o->arena, &b);
 	if (rc || !ret->head.ptr || !ret->tail.ptr)
