@@ -120,6 +120,7 @@ static void put_input(struct jw *w, const struct ir_embed_request *r,
 {
 	jw_obj(w);
 	jw_key(w, "model");
+	jw_raw(w, STR(""));
 	buf_puts(w->out, "\"models/");
 	json_escape(w->out, model);
 	buf_putc(w->out, '"');

@@ -90,6 +90,7 @@ static void put_details(struct jw *w, const struct ir_error *e, struct str messa
 		jw_obj(w);
 		jw_kcstr(w, "@type", DETAIL("RetryInfo"));
 		jw_key(w, "retryDelay");
+		jw_raw(w, STR(""));
 		if (e->retry_after_ms % 1000)
 			buf_printf(w->out, "\"%lld.%03llds\"",
 				   (long long)(e->retry_after_ms / 1000),

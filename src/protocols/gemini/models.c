@@ -5,6 +5,7 @@ static void put_model(struct jw *w, const struct model_info *m)
 {
 	jw_obj(w);
 	jw_key(w, "name");
+	jw_raw(w, STR(""));
 	buf_puts(w->out, "\"models/");
 	json_escape(w->out, m->id);
 	buf_putc(w->out, '"');

@@ -259,15 +259,9 @@ static void long_names_are_clipped(void **state)
 static void the_list_has_each_name_once(void **state)
 {
 	static const char *const want[] = {
-		"best",
-		"gpt-4o",
-		"shared",
-		"found-model",
-		"tagged:latest",
-		"claude-sonnet-4-5",
-		"openai/gpt-oss",
-		"openrouter/auto",
-		"meta/llama",
+		"best",           "gpt-4o",          "shared",
+		"found-model",    "tagged:latest",   "claude-sonnet-4-5",
+		"openai/gpt-oss", "openrouter/auto", "meta/llama",
 	};
 	struct loaded l = load_good(yaml, NULL);
 	struct model_info *models;
