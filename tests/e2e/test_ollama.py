@@ -216,6 +216,27 @@ def test_trap_075_a_forced_call_is_held_by_a_schema(path):
     assert sent["format"]["properties"] == WEATHER["properties"] and "tools" not in sent
 
 
+def test_trap_046_signed_thinking_comes_back_with_the_message(gateway, up):
+    """A client that sends the message back as it came: the thinking reaches its vendor unmodified."""
+    def post(messages):
+        with gateway.connect() as client:
+            client.request("POST", "/api/chat", json_body={
+                "model": "claude-sonnet-4-5", "messages": messages, "stream": False, "tools": matrix.OllamaClient.tools, "think": True})
+            return client.read_response("POST").json()["message"]
+    up.clear()
+    up.reply("POST", "/v1/messages", times=1, body=matrix.answer("anthropic-messages", [
+        ("think", "Rain is likely.", "sig+AAA="), ("call", "call_a", "weather", {"city": "Bonn"})], "tools"))
+    hi = {"role": "user", "content": "Hi"}
+    first = post([hi])
+    assert first["thinking"] == "Rain is likely."
+    script = up.reply("POST", "/v1/messages", body=matrix.answer("anthropic-messages", [("text", "Rain.")]))
+    assert post([hi, first, {"role": "tool", "tool_name": "weather", "content": "Rain"}])["content"] == "Rain."
+    sent = script.wait_for_request().request.json()["messages"]
+    assert sent[1]["content"] == [{"type": "thinking", "thinking": "Rain is likely.", "signature": "sig+AAA="},
+                                  {"type": "tool_use", "id": "call_a", "name": "weather", "input": {"city": "Bonn"}}]
+    assert sent[2]["content"][0]["tool_use_id"] == "call_a"
+
+
 # ---- generate ----------------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("provider", UPSTREAM_PATH)

@@ -9,6 +9,7 @@
  *	response_decode.c  upstream answer -> events
  *	response_encode.c  events -> client answer
  *	embed.c            /api/embed and /api/embeddings
+ *	proof.c            other vendors' signatures, both ways
  *	usage.c, errors.c, models.c
  */
 #ifndef GW_PROTOCOLS_OLLAMA_H
@@ -123,6 +124,13 @@ void ol_lose(struct ol_writer *w, const char *name);
 int ol_write_messages(struct ol_writer *w) MUST_CHECK;
 /* The conversation as one prompt: RC_UNSUPPORTED when it is more than that. */
 int ol_write_prompt(struct ol_writer *w) MUST_CHECK;
+
+/* --- proof.c --- */
+
+/* What to put into `signature` for a proof that another vendor minted; absent when memory is out. */
+struct str ol_proof_pack(struct arena *a, const char *origin, struct str proof, bool redacted);
+/* The way back into a REASONING part. False when the value holds no such proof. */
+bool ol_proof_unpack(struct arena *a, struct str value, struct ir_part *io);
 
 /* --- response_decode.c --- */
 

@@ -129,23 +129,41 @@ static int read_call(struct reading *s, const json *v, unsigned number, struct i
 	return read_arguments(s, json_get(f, STR("arguments")), &ret->arguments);
 }
 
+/* Thoughts, and the proof of them or of the words behind them. */
 static int read_thinking(struct reading *s, const json *m, struct ir_part *parts, unsigned *n)
 {
-	struct str text = STR("");
+	struct ir_part p = { .kind = IR_PART_REASONING, .text = STR("") };
 	char at[64];
-	int rc = ol_read_string(s->r, m, "thinking", place(s, "thinking", at), &text);
+	int rc = ol_read_string(s->r, m, "thinking", place(s, "thinking", at), &p.text);
+	bool proven = ol_proof_unpack(s->r->arena, json_str(json_get(m, STR("signature"))), &p);
 
-	if (!rc && text.len)
-		parts[(*n)++] = (struct ir_part){ .kind = IR_PART_REASONING, .text = text };
+	if (!rc && (p.text.len || proven))
+		parts[(*n)++] = p;
+	return rc;
+}
+
+/* A call, behind the proof of it where there is one. */
+static int read_calls(struct reading *s, const json *calls, struct ir_part *parts, unsigned *n)
+{
+	struct json_iter it = json_iter(calls);
+	unsigned number = 0;
+	int rc = RC_OK;
+
+	while (!rc && json_next(&it)) {
+		struct ir_part p = { .kind = IR_PART_REASONING, .text = STR("") };
+
+		if (ol_proof_unpack(s->r->arena, json_str(json_get(it.val, STR("signature"))), &p))
+			parts[(*n)++] = p;
+		rc = read_call(s, it.val, number++, &parts[(*n)++]);
+	}
 	return rc;
 }
 
 static int add_assistant(struct reading *s, const json *m)
 {
 	const json *calls = JSON_GET(m, "tool_calls");
-	struct json_iter it = json_iter(calls);
 	struct ir_part *parts = room_for(s, m);
-	unsigned n = 0, number = 0;
+	unsigned n = 0;
 	char at[64];
 	int rc = parts ? read_thinking(s, m, parts, &n) : ol_nomem(s->r);
 
@@ -153,8 +171,8 @@ static int add_assistant(struct reading *s, const json *m)
 		rc = read_content(s, m, parts, &n);
 	if (!rc && calls && !json_is_arr(calls))
 		rc = ol_refuse_type(s->r, place(s, "tool_calls", at), "a list", calls);
-	while (!rc && json_next(&it))
-		rc = read_call(s, it.val, number++, &parts[n++]);
+	if (!rc)
+		rc = read_calls(s, calls, parts, &n);
 	if (rc)
 		return rc;
 	s->q->messages[s->q->n_messages++] =

@@ -19,6 +19,9 @@ struct protocol_encoder {
 	struct str call_id, call_name, held; /* the open call; its arguments so far */
 	size_t held_cap;
 	unsigned n_calls;
+	const char *origin; /* of the open reasoning block, where it is another vendor's */
+	bool has_text;      /* it has some */
+	struct str proof;   /* that waits for the block it belongs to; absent: none */
 };
 
 static void put_envelope(struct jw *w, const struct encoder_options *o)
@@ -88,10 +91,12 @@ static void put_arguments(struct jw *w, struct str text)
 }
 
 static void put_call(struct jw *w, unsigned index, struct str id, struct str name,
-		     struct str arguments)
+		     struct str arguments, struct str proof)
 {
 	jw_obj(w);
 	jw_kstr(w, "id", id);
+	if (str_present(proof))
+		jw_kstr(w, "signature", proof);
 	jw_key(w, "function");
 	jw_obj(w);
 	jw_ki64(w, "index", index);
@@ -136,10 +141,49 @@ static void close_call(struct protocol_encoder *e, struct buf *out)
 	buf_put(out, e->head);
 	buf_puts(out, "\",\"tool_calls\":");
 	jw_arr(&w);
-	put_call(&w, e->n_calls++, e->call_id, e->call_name, e->held);
+	put_call(&w, e->n_calls++, e->call_id, e->call_name, e->held, e->proof);
+	e->proof = STR_NONE;
 	jw_end_arr(&w);
 	buf_put(out, e->shut);
 	put_end_of_line(out);
+}
+
+/* --- proofs --- */
+
+static const char *foreign(const char *origin)
+{
+	return origin && !ol_minted(origin) ? origin : NULL;
+}
+
+/* A proof that belongs to what the message says, not to a call. */
+static void put_proof(struct protocol_encoder *e, struct buf *out)
+{
+	if (!str_present(e->proof))
+		return;
+	put_text_line(e, out, STR("\",\"signature\":\""), e->proof, STR_NONE);
+	e->proof = STR_NONE;
+}
+
+static int take_proof(struct protocol_encoder *e, const struct ir_event *ev, struct buf *out)
+{
+	if (!e->origin || !ev->text.len)
+		return RC_OK;
+	e->proof = ol_proof_pack(e->arena, e->origin, ev->text, ev->delta == IR_DELTA_REDACTED);
+	if (!e->proof.ptr)
+		return RC_NOMEM;
+	if (e->has_text) /* else it may be that of the block behind */
+		put_proof(e, out);
+	return RC_OK;
+}
+
+static int put_open(struct protocol_encoder *e, const struct ir_event *ev, struct buf *out)
+{
+	if (ev->block == IR_BLOCK_TOOL_CALL)
+		return open_call(e, ev);
+	put_proof(e, out);
+	e->origin = ev->block == IR_BLOCK_REASONING ? foreign(ev->origin) : NULL;
+	e->has_text = false;
+	return RC_OK;
 }
 
 /* --- events --- */
@@ -150,6 +194,7 @@ static int put_delta(struct protocol_encoder *e, const struct ir_event *ev, stru
 	case IR_DELTA_TEXT:
 		if (ev->text.len == 0)
 			return RC_OK;
+		e->has_text = true;
 		if (ev->block == IR_BLOCK_REASONING)
 			put_text_line(e, out, STR("\",\"thinking\":\""), ev->text, STR_NONE);
 		else /* a refusal is what the model said */
@@ -159,8 +204,9 @@ static int put_delta(struct protocol_encoder *e, const struct ir_event *ev, stru
 		return hold(e, ev->text);
 	case IR_DELTA_SIGNATURE:
 	case IR_DELTA_REDACTED:
+		return take_proof(e, ev, out);
 	case IR_DELTA_CITATION:
-	case IR_DELTA_RAW: /* no place for any of them */
+	case IR_DELTA_RAW: /* no place for either */
 		return RC_OK;
 	}
 	return RC_INVALID;
@@ -190,8 +236,7 @@ int ol_encode_event(struct protocol_encoder *e, const struct ir_event *ev, struc
 		ir_usage_merge(&e->usage, &ev->usage);
 		break;
 	case IR_OPEN:
-		if (ev->block == IR_BLOCK_TOOL_CALL)
-			rc = open_call(e, ev);
+		rc = put_open(e, ev, out);
 		break;
 	case IR_DELTA:
 		rc = put_delta(e, ev, out);
@@ -201,6 +246,7 @@ int ol_encode_event(struct protocol_encoder *e, const struct ir_event *ev, struc
 			close_call(e, out);
 		break;
 	case IR_FINISH:
+		put_proof(e, out);
 		put_last(e, ev->stop, out);
 		break;
 	case IR_ERROR:
@@ -234,7 +280,44 @@ static void put_joined(struct jw *w, const char *key, const struct ir_response *
 	buf_putc(w->out, '"');
 }
 
-static void put_words(struct jw *w, enum ol_form form, const struct ir_response *r)
+/* The proof in block `i`, packed; absent when it holds none of another vendor's. */
+static struct str proof_in(struct arena *a, const struct ir_response *r, unsigned i)
+{
+	const struct ir_block *b = &r->blocks[i];
+	bool redacted = b->redacted.len > 0;
+
+	if (b->kind != IR_BLOCK_REASONING || !foreign(b->origin) ||
+	    (!redacted && !b->signature.len))
+		return STR_NONE;
+	return ol_proof_pack(a, b->origin, redacted ? b->redacted : b->signature, redacted);
+}
+
+static bool is_call(const struct ir_response *r, unsigned i)
+{
+	return i < r->n_blocks && r->blocks[i].kind == IR_BLOCK_TOOL_CALL;
+}
+
+/* As in a stream: without text of its own a proof is that of the call behind it. The last one counts. */
+static void put_message_proof(struct jw *w, struct arena *a, const struct ir_response *r)
+{
+	struct str last = STR_NONE;
+
+	for (unsigned i = 0; i < r->n_blocks; i++) {
+		struct str proof = proof_in(a, r, i);
+
+		if (str_present(proof) && (r->blocks[i].text.len || !is_call(r, i + 1)))
+			last = proof;
+	}
+	if (str_present(last))
+		jw_kstr(w, "signature", last);
+}
+
+static struct str call_proof(struct arena *a, const struct ir_response *r, unsigned call)
+{
+	return call > 0 && !r->blocks[call - 1].text.len ? proof_in(a, r, call - 1) : STR_NONE;
+}
+
+static void put_words(struct jw *w, enum ol_form form, struct arena *a, const struct ir_response *r)
 {
 	unsigned n = 0;
 	bool thoughts = false;
@@ -244,6 +327,7 @@ static void put_words(struct jw *w, enum ol_form form, const struct ir_response 
 	put_joined(w, form == OL_CHAT ? "content" : "response", r, false);
 	if (thoughts)
 		put_joined(w, "thinking", r, true);
+	put_message_proof(w, a, r);
 	for (unsigned i = 0; i < r->n_blocks; i++) {
 		const struct ir_block *b = &r->blocks[i];
 
@@ -253,7 +337,7 @@ static void put_words(struct jw *w, enum ol_form form, const struct ir_response 
 			jw_key(w, "tool_calls");
 			jw_arr(w);
 		}
-		put_call(w, n++, b->id, b->name, b->text);
+		put_call(w, n++, b->id, b->name, b->text, call_proof(a, r, i));
 	}
 	if (n)
 		jw_end_arr(w);
@@ -294,7 +378,7 @@ int ol_encode_response(enum ol_form form, const struct encoder_options *o,
 		jw_obj(&w);
 		jw_kcstr(&w, "role", "assistant");
 	}
-	put_words(&w, form, r);
+	put_words(&w, form, o->arena, r);
 	if (form == OL_CHAT)
 		jw_end_obj(&w);
 	put_logprobs(&w, r);

@@ -179,6 +179,60 @@ static void trap_021_lines_have_no_keep_alive(void **state)
 	buf_done(&out);
 }
 
+static struct ir_block proven[] = {
+	{ .kind = IR_BLOCK_REASONING,
+	  .text = STR_INIT("Hm"),
+	  .signature = STR_INIT("s1"),
+	  .origin = "anthropic-messages" },
+	{ .kind = IR_BLOCK_REASONING, .signature = STR_INIT("s2"), .origin = "anthropic-messages" },
+	{ .kind = IR_BLOCK_TOOL_CALL,
+	  .id = STR_INIT("c"),
+	  .name = STR_INIT("f"),
+	  .text = STR_INIT("{}") },
+};
+
+/* A client that sends back what it got: the proofs reach their vendor again. */
+static void trap_046_and_trap_051_proofs_travel_in_what_clients_send_back(void **state)
+{
+	struct ir_response r = answer(proven, 3, IR_STOP_TOOL_CALLS);
+	struct arena *a = arena_new(1 << 20);
+	struct encoder_options o = { .arena = a, .id = STR("i"), .model = STR("m") };
+	struct json_want message = { .key = "message" };
+	struct ir_request *q;
+	struct str body;
+	struct err e = { 0 };
+	struct buf out;
+
+	buf_init(&out, 1 << 20);
+	assert_int_equal(protocol_ollama_chat.encode_response(&o, &r, &out), RC_OK);
+	assert_int_equal(json_scan(buf_str(&out), &message, 1, NULL), RC_OK);
+	body = arena_printf(a, "{\"model\":\"m\",\"messages\":[%.*s]}", STR_ARG(message.value));
+	if (protocol_ollama_chat.decode_request(a, &request_line_plain, body, &q, &e))
+		fail_msg("%.*s: %s", STR_ARG(body), e.msg);
+	assert_int_equal(q->messages[0].n_parts, 3);
+	for (unsigned i = 0; i < 2; i++) {
+		const struct ir_part *p = &q->messages[0].parts[i];
+
+		assert_int_equal(p->kind, IR_PART_REASONING);
+		assert_string_equal(p->origin, "anthropic-messages");
+		assert_true(str_eq(p->text, i ? STR("") : STR("Hm")));
+		assert_true(str_eq(p->signature, i ? STR("s2") : STR("s1")));
+	}
+	assert_int_equal(q->messages[0].parts[2].kind, IR_PART_TOOL_CALL);
+	buf_done(&out);
+	arena_free(a);
+	expect_stream(&protocol_ollama_chat, &r,
+		      LINE(MESSAGE("\"content\":\"\",\"thinking\":\"Hm\"") ",\"done\":false")
+			      LINE(MESSAGE("\"content\":\"\",\"signature\":\"lgw1.anthropic-"
+					   "messages.s1\"") ",\"done\":false") LINE(
+				      MESSAGE("\"content\":\"\",\"tool_calls\":[{\"id\":\"c\","
+					      "\"signature\":\"lgw1.anthropic-messages.s2\","
+					      "\"function\":{\"index\":0,\"name\":\"f\","
+					      "\"arguments\":{}}}]") ",\"done\":false")
+				      LINE(MESSAGE("\"content\":\"\"") ",\"done\":true,\"done_"
+								       "reason\":\"stop\"" COUNTS));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -187,6 +241,7 @@ int main(void)
 		cmocka_unit_test(trap_056_a_refusal_is_what_was_said),
 		cmocka_unit_test(trap_119_counts_nobody_said_are_zero),
 		cmocka_unit_test(logprobs_stand_beside_the_message),
+		cmocka_unit_test(trap_046_and_trap_051_proofs_travel_in_what_clients_send_back),
 		cmocka_unit_test(trap_111_an_error_ends_the_stream),
 		cmocka_unit_test(trap_021_lines_have_no_keep_alive),
 	};
