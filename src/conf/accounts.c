@@ -360,15 +360,15 @@ static void check_origin(struct reading *r, const struct setting *v)
 	const char *fallback = acc->preset ? acc->preset->base_url : acc->kind->default_base_url;
 	struct err e;
 
-	if (is_ourselves(l, &acc->origin)) {
-		if (v->from != FROM_PLAIN_VARIABLE || !fallback) {
-			load_problem(l, v, "%s: base_url is this gateway's own address", r->where);
-			return;
-		}
+	if (is_ourselves(l, &acc->origin) && v->from == FROM_PLAIN_VARIABLE && fallback) {
 		load_warning(l, v, "is this gateway's own address; %s is used instead", fallback);
 		if (origin_parse(l->s->arena, str_from(fallback), acc->origin.ca_file,
 				 acc->origin.tls_verify, acc->api_key, &acc->origin, &e))
 			l->nomem = true;
+	}
+	if (is_ourselves(l, &acc->origin)) { /* also where it listens at the kind's usual one */
+		load_problem(l, v, "%s: base_url is this gateway's own address", r->where);
+		return;
 	}
 	if (!acc->origin.tls && !str_present(acc->origin.unix_path) && acc->api_key.len &&
 	    !conf_is_loopback(acc->origin.host))

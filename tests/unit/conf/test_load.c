@@ -203,6 +203,10 @@ static void ollama_is_on_where_its_host_is_said(void **state)
 	l = load_good("", key_alone);
 	assert_null(snapshot_account(l.s, STR("ollama")));
 	loaded_done(&l);
+	/* Somebody whose clients find the gateway by that variable. */
+	l = load_good("server: { port: 11500 }\n", environment);
+	assert_int_equal(snapshot_account(l.s, STR("ollama"))->origin.port, 11434);
+	loaded_done(&l);
 	l = load_good("providers: { ollama: {} }\n", NULL);
 	assert_int_equal(snapshot_account(l.s, STR("ollama"))->origin.port, 11434);
 	loaded_done(&l);

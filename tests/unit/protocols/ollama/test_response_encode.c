@@ -222,13 +222,13 @@ static void trap_046_and_trap_051_proofs_travel_in_what_clients_send_back(void *
 	buf_done(&out);
 	arena_free(a);
 	expect_stream(&protocol_ollama_chat, &r,
-		      LINE(MESSAGE("\"content\":\"\",\"thinking\":\"Hm\"") ",\"done\":false")
-			      LINE(MESSAGE("\"content\":\"\",\"signature\":\"lgw1.anthropic-"
-					   "messages.s1\"") ",\"done\":false") LINE(
-				      MESSAGE("\"content\":\"\",\"tool_calls\":[{\"id\":\"c\","
-					      "\"signature\":\"lgw1.anthropic-messages.s2\","
-					      "\"function\":{\"index\":0,\"name\":\"f\","
-					      "\"arguments\":{}}}]") ",\"done\":false")
+		      LINE(MESSAGE("\"content\":\"\",\"thinking\":\"Hm\"") ",\"done\":false") LINE(
+			      MESSAGE("\"content\":\"\",\"signature\":\"lgw1.anthropic-"
+				      "messages.s1\"") ",\"done\":false")
+			      LINE(MESSAGE("\"content\":\"\",\"tool_calls\":[{\"id\":\"c\","
+					   "\"signature\":\"lgw1.anthropic-messages.s2\","
+					   "\"function\":{\"index\":0,\"name\":\"f\","
+					   "\"arguments\":{}}}]") ",\"done\":false")
 				      LINE(MESSAGE("\"content\":\"\"") ",\"done\":true,\"done_"
 								       "reason\":\"stop\"" COUNTS));
 }
