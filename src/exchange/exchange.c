@@ -247,6 +247,7 @@ static const struct step steps[] = {
 	{ "route", route }, /* model -> ordered targets */
 	{ "load", load },
 	{ "recall", turns_recall }, /* what previous_response_id names */
+	{ "compact", compact_start },
 	{ "background", background_start },
 	{ "count", count },
 	{ "forward", forward }, /* attempts, pump, settle */

@@ -87,6 +87,7 @@ struct exchange {
 
 	struct request_peek peek;
 	struct turn turn;
+	bool compacts; /* the answer is a summary that becomes the answer to IR_OP_COMPACT */
 	struct str pin;
 	bool strict;
 	struct ir_request *ir;          /* decoded when the first foreign target needs it */
@@ -130,6 +131,8 @@ void exchange_cancel(struct exchange *x);
 enum step_result turns_kept(struct exchange *x);
 /* What the request continues is put into its body. */
 enum step_result turns_recall(struct exchange *x);
+int turns_peek_again(struct exchange *x, struct str body, struct request_peek *ret,
+		     struct err *reterr) MUST_CHECK;
 /* The body for a target that speaks the protocol. */
 const struct request_peek *turns_relay_peek(const struct exchange *x);
 /* The decoded request without what the gateway does itself; NULL when memory is out. */
@@ -146,6 +149,12 @@ struct str turns_rewrite(struct exchange *x, struct arena *a, const struct frame
 struct str turns_rewrite_body(struct exchange *x, struct arena *a, struct str body);
 /* Nothing is awaited of the store any more. */
 void turns_cancel(struct exchange *x);
+
+/* --- compact.c: conversations made shorter --- */
+
+enum step_result compact_start(struct exchange *x);
+/* The model has answered with this resource. */
+void compact_answer(struct exchange *x, struct str resource);
 
 /* --- background.c: answers made while nobody waits, and those who follow them --- */
 

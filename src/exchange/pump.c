@@ -464,6 +464,10 @@ void pump_whole_ok(struct exchange *x, struct str content_type, struct str body)
 	note_ok(x);
 	if (str_present(ours))
 		body = ours;
+	if (x->compacts) {
+		compact_answer(x, body);
+		return;
+	}
 	turns_keep_body(x, body);
 	answer_whole(x, 200, content_type, body, true, "ok");
 }
@@ -513,6 +517,8 @@ static void answer_folded(struct exchange *x)
 	if (x->match.protocol->encode_response(&o, &p->fold.response, &body) != RC_OK ||
 	    !buf_ok(&body)) {
 		pump_no_memory(x);
+	} else if (x->compacts) {
+		compact_answer(x, buf_str(&body));
 	} else {
 		turns_keep_body(x, buf_str(&body));
 		answer_whole(x, 200, STR("application/json"), buf_str(&body), true, "ok");

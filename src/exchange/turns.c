@@ -74,8 +74,8 @@ static bool may_be_theirs(const struct exchange *x)
 	       !x->turn.ask.background;
 }
 
-static int peek_again(struct exchange *x, struct str body, struct request_peek *ret,
-		      struct err *reterr)
+int turns_peek_again(struct exchange *x, struct str body, struct request_peek *ret,
+		     struct err *reterr)
 {
 	*ret = (struct request_peek){ .body = body };
 	return x->match.protocol->peek(x->arena, &x->match.line, body, ret, reterr);
@@ -97,7 +97,7 @@ static int expand(struct exchange *x, const struct store_answer *a, enum turn_re
 	buf_done(&out);
 	if (rc != RC_OK)
 		return rc;
-	return str_present(body) ? peek_again(x, body, ret, reterr) : RC_NOMEM;
+	return str_present(body) ? turns_peek_again(x, body, ret, reterr) : RC_NOMEM;
 }
 
 static int expand_all(struct exchange *x, const struct store_answer *a, struct err *reterr)
@@ -112,6 +112,24 @@ static int expand_all(struct exchange *x, const struct store_answer *a, struct e
 	if (rc == RC_OK && relays)
 		rc = expand(x, a, TURN_FOREIGN, &x->turn.relay, reterr);
 	return rc;
+}
+
+/* Items of ours that stand for a longer conversation are for no other's eyes. */
+static int open_one(struct exchange *x, struct request_peek *peek, struct err *reterr)
+{
+	struct str body = turn_open_summaries(x->arena, peek->body);
+
+	if (!str_present(body))
+		return RC_NOMEM;
+	return body.ptr == peek->body.ptr ? RC_OK : turns_peek_again(x, body, peek, reterr);
+}
+
+static int open_summaries(struct exchange *x, struct err *reterr)
+{
+	int rc = open_one(x, &x->peek, reterr);
+
+	return rc == RC_OK && str_present(x->turn.relay.body) ? open_one(x, &x->turn.relay, reterr)
+							      : rc;
 }
 
 static void recalled(void *user, const struct store_answer *a)
@@ -147,7 +165,13 @@ static void recalled(void *user, const struct store_answer *a)
 		return;
 	}
 	x->turn.recalled = true;
-	exchange_go_on(x);
+	rc = open_summaries(x, &e);
+	if (rc == RC_OK) {
+		exchange_go_on(x);
+		return;
+	}
+	error = forward_error_of(x, rc, &e);
+	answer_error(x, &error, "refused");
 }
 
 static enum step_result ask_store(struct exchange *x)
@@ -158,6 +182,20 @@ static enum step_result ask_store(struct exchange *x)
 			x->snapshot->responses.max_context, &w, &x->turn.call) == RC_OK)
 		return WAIT;
 	store_failed(x, RC_NOMEM, NULL);
+	return DONE;
+}
+
+/* It continues nothing that was kept; a summary may stand in it all the same. */
+static enum step_result alone(struct exchange *x)
+{
+	struct err e = { 0 };
+	struct ir_error error;
+	int rc = open_summaries(x, &e);
+
+	if (rc == RC_OK)
+		return NEXT;
+	error = forward_error_of(x, rc, &e);
+	answer_error(x, &error, "refused");
 	return DONE;
 }
 
@@ -180,7 +218,7 @@ enum step_result turns_recall(struct exchange *x)
 	x->turn.keep = x->match.line.op == IR_OP_GENERATE && x->turn.ask.store &&
 		       x->snapshot->responses.store && x->env->store;
 	if (!str_present(x->turn.ask.previous))
-		return NEXT;
+		return alone(x);
 	if (x->env->store)
 		return ask_store(x);
 	if (may_be_theirs(x))

@@ -55,6 +55,16 @@ int turn_page_read(struct arena *a, struct str query, struct turn_page *ret, str
 int turn_page_write(struct arena *a, const struct turn_page *p, const struct stored_turn *turns,
 		    unsigned n, struct buf *out, struct err *reterr) MUST_CHECK;
 
+/* --- a conversation made shorter --- */
+
+/* The body that asks a model for a summary of what `body` holds. Absent: reterr says what is wrong with it, or memory is out. */
+struct str turn_ask_summary(struct arena *a, struct str body, struct err *reterr) MUST_CHECK;
+/* The text of an answer to that, as the encrypted_content of an item. Absent when there is none. */
+struct str turn_read_summary(struct arena *a, struct str resource) MUST_CHECK;
+/* `body` with such items read again, as what the conversation began with. The same text where there are none; absent when
+ * memory is out. */
+struct str turn_open_summaries(struct arena *a, struct str body) MUST_CHECK;
+
 /* `object` with top-level members replaced or added; `with` are ready JSON texts. */
 struct turn_member {
 	const char *key;

@@ -202,6 +202,8 @@ const char *compose_openai_path(const struct prepare_options *o)
 	switch (o->op) {
 	case IR_OP_GENERATE:
 		return responses ? "/responses" : "/chat/completions";
+	case IR_OP_COMPACT:
+		return responses ? "/responses/compact" : NULL;
 	case IR_OP_EMBED:
 		return "/embeddings";
 	case IR_OP_LIST_MODELS:
@@ -210,7 +212,6 @@ const char *compose_openai_path(const struct prepare_options *o)
 	case IR_OP_COUNT_TOKENS:
 		return responses ? "/responses/input_tokens" : NULL;
 	case IR_OP_INFO:
-	case IR_OP_COMPACT:
 	case IR_OP_KEPT:
 		break;
 	}

@@ -13,6 +13,7 @@ const struct provider provider_openai = {
 	.key_env = "OPENAI_API_KEY",
 	.base_url_env = { "OPENAI_BASE_URL", "OPENAI_API_BASE" },
 	.base_path = "/v1",
+	.compacts = true,
 	.key_required = true,
 	.speaks = speaks,
 	.quirks = QUIRK_ALLOWED_TOOLS,

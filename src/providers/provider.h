@@ -96,6 +96,7 @@ struct provider {
 		stray_path; /* path that a base URL may end in though prepare() adds it itself; NULL: none */
 	const char *api_version_env[2];       /* variables that give `api_version`; NULL: none */
 	bool takes_api_version;               /* `api_version` means something */
+	bool compacts;                        /* its Responses have /compact */
 	bool key_required;                    /* configuration without a key is refused */
 	unsigned quirks;                      /* of every account of this kind */
 	const struct protocol *const *speaks; /* NULL-terminated, preferred first */

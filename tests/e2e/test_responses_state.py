@@ -58,7 +58,8 @@ def config(up, **more):
     def account(kind, model, base, **rest):
         return {"type": kind, "base_url": base, "api_key": "sk-up", "models": [model], **rest}
     return {"providers": {"chat": account("openai-compatible", CHAT, f"{up.origin}/v1"),
-                          "claude": account("anthropic", CLAUDE, up.origin)}, **more}
+                          "claude": account("anthropic", CLAUDE, up.origin),
+                          "native": account("openai", NATIVE, f"{up.origin}/v1")}, **more}
 
 
 def key(name, text):
@@ -229,6 +230,95 @@ def test_a_conversation_longer_than_allowed_is_refused(start_gateway, up, openai
     with pytest.raises(openai.APIStatusError) as e:
         client.responses.create(model=CHAT, input="Two?", previous_response_id=one.id)
     assert e.value.status_code == 413
+
+
+@pytest.mark.parametrize("model", [CHAT, CLAUDE])
+def test_a_conversation_is_compacted_and_goes_on(client, up, model):
+    one = client.responses.create(model=model, input="One?")
+    up.clear()
+    for path, body in says("They said hello.").items():
+        up.reply("POST", path, body=body)
+    short = client.responses.compact(model=model, input="And this.", previous_response_id=one.id)
+    assert short.object == "response.compaction" and [i.type for i in short.output] == ["compaction"]
+    assert short.usage.input_tokens and short.usage.output_tokens
+    sent = asked(up)
+    assert sent[:2] == [("user", "One?"), ("assistant", "Hello.")] and "And this." in sent[2][1] and "summary" in sent[-1][1]
+    assert "They said hello." not in short.output[0].encrypted_content
+    again = client.responses.create(model=CHAT, input=[i.model_dump() for i in short.output] + [{"role": "user", "content": "So?"}])
+    text = "".join(t for _, t in asked(up))
+    assert "They said hello." in text and text.endswith("So?") and "One?" not in text
+    client.responses.create(model=CHAT, input="More?", previous_response_id=again.id)
+    assert "They said hello." in asked(up)[0][1]
+    with pytest.raises(openai.BadRequestError) as e:
+        client.responses.compact(model=model)
+    assert e.value.param == "input"
+
+
+# ---- where the provider speaks Responses itself --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_trap_050_a_relayed_conversation_is_brought_back_without_ids_the_provider_cannot_know(client, up, stream):
+    def turn(text, **more):
+        if not stream:
+            return client.responses.create(model=NATIVE, input=text, **more)
+        with client.responses.stream(model=NATIVE, input=text, **more) as events:
+            return events.get_final_response()
+    one = turn("One?")
+    assert one.id == "resp_native1" and up.requests[-1].json()["input"] == "One?"
+    up.clear()
+    two_body = (lambda r: native_stream("Two.", response_id="resp_native2")) if stream else canned.dumps(native_answer("Two.", "resp_native2")).encode()
+    up.reply("POST", "/v1/responses", body=two_body)
+    two = turn("Two?", previous_response_id=one.id)
+    assert two.previous_response_id == one.id and two.id == "resp_native2"
+    sent = up.requests[-1].json()
+    assert "previous_response_id" not in sent
+    assert [(i["type"], i.get("id")) for i in sent["input"]] == [("message", None), ("reasoning", "rs_sealed"), ("message", None), ("message", None)]
+    assert client.responses.retrieve(two.id).previous_response_id == one.id
+    assert len(list(client.responses.input_items.list(two.id))) == 5       # all of it, what the provider cannot use included
+
+
+def test_a_native_conversation_goes_on_with_another_provider_and_back(client, up):
+    one = client.responses.create(model=NATIVE, input="One?")
+    two = client.responses.create(model=CLAUDE, input="Two?", previous_response_id=one.id)
+    assert asked(up) == [("user", "One?"), ("assistant", "Hello."), ("user", "Two?")]
+    client.responses.create(model=NATIVE, input="Three?", previous_response_id=two.id)
+    sent = up.requests[-1].json()["input"]
+    assert [i.get("role") for i in sent if i["type"] == "message"] == ["user", "assistant", "user", "assistant", "user"]
+
+
+def test_an_id_the_gateway_never_kept_may_be_the_providers(client, up):
+    client.responses.create(model=NATIVE, input="Go on.", previous_response_id="resp_of_theirs")
+    assert up.requests[-1].json() == {"model": NATIVE, "input": "Go on.", "previous_response_id": "resp_of_theirs"}
+    with pytest.raises(openai.NotFoundError) as e:
+        client.responses.create(model=CHAT, input="Go on.", previous_response_id="resp_of_theirs")
+    assert e.value.code == "previous_response_not_found"
+
+
+def test_with_several_keys_an_unknown_id_is_nobodys(start_gateway, up, openai_client):
+    gateway = start_gateway(config(up, auth={"keys": [key("ann", "gw-ann"), key("bob", "gw-bob")]}))
+    with pytest.raises(openai.NotFoundError):
+        openai_client(gateway, api_key="gw-ann").responses.create(model=NATIVE, input="Go on.", previous_response_id="resp_of_theirs")
+    assert up.requests == []
+
+
+def test_a_native_background_response_has_an_id_of_the_gateways(client, up):
+    made = client.responses.create(model=NATIVE, input="One?", background=True)
+    done = finished(client, made)
+    assert done.status == "completed" and done.id == made.id != "resp_native1" and done.output_text == "Hello." and done.background is True
+    sent = up.requests[-1].json()
+    assert sent["stream"] is True and "background" not in sent
+    events = list(client.responses.retrieve(made.id, stream=True))
+    assert {e.response.id for e in events if hasattr(e, "response")} == {made.id}
+
+
+def test_a_provider_that_compacts_does_it_itself(client, up):
+    answer = {"id": "resp_c", "object": "response.compaction", "created_at": 1754000000, "usage": native_answer("")["usage"],
+              "output": [{"id": "cmp_1", "type": "compaction", "encrypted_content": "THEIRS"}]}
+    up.reply("POST", "/v1/responses/compact", body=canned.dumps(answer).encode())
+    assert client.responses.compact(model=NATIVE, input="One?").output[0].encrypted_content == "THEIRS"
+    client.responses.create(model=NATIVE, input=answer["output"] + [{"role": "user", "content": "So?"}])
+    assert up.requests[-1].json()["input"][0]["encrypted_content"] == "THEIRS"
 
 
 # ---- in the background ----------------------------------------------------------------------------------------------------

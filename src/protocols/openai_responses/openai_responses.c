@@ -3,19 +3,21 @@
 #include "protocols/openai_responses/openai_responses.h"
 
 /* All of it twice: behind /openai, as Azure's SDKs have it, there is no version in the path. */
-#define ROUTES(root)                                                                      \
-	{ HTTP_POST, root "/responses", IR_OP_GENERATE, 0 },                              \
-		{ HTTP_POST, root "/responses/input_tokens", IR_OP_COUNT_TOKENS, 0 },     \
-		{ HTTP_POST, root "/responses/{id}/cancel", IR_OP_KEPT, KEPT_CANCEL },    \
-		{ HTTP_GET, root "/responses/{id}/input_items", IR_OP_KEPT, KEPT_INPUT }, \
-		{ HTTP_GET, root "/responses/{id}", IR_OP_KEPT, KEPT_GET },               \
-	{                                                                                 \
-		HTTP_DELETE, root "/responses/{id}", IR_OP_KEPT, KEPT_DELETE              \
-	}
-
 static const struct protocol_route routes[] = {
-	ROUTES("/v1"),
-	ROUTES(""),
+	{ HTTP_POST, "/v1/responses", IR_OP_GENERATE, 0 },
+	{ HTTP_POST, "/v1/responses/input_tokens", IR_OP_COUNT_TOKENS, 0 },
+	{ HTTP_POST, "/v1/responses/compact", IR_OP_COMPACT, 0 },
+	{ HTTP_POST, "/v1/responses/{id}/cancel", IR_OP_KEPT, KEPT_CANCEL },
+	{ HTTP_GET, "/v1/responses/{id}/input_items", IR_OP_KEPT, KEPT_INPUT },
+	{ HTTP_GET, "/v1/responses/{id}", IR_OP_KEPT, KEPT_GET },
+	{ HTTP_DELETE, "/v1/responses/{id}", IR_OP_KEPT, KEPT_DELETE },
+	{ HTTP_POST, "/responses", IR_OP_GENERATE, 0 },
+	{ HTTP_POST, "/responses/input_tokens", IR_OP_COUNT_TOKENS, 0 },
+	{ HTTP_POST, "/responses/compact", IR_OP_COMPACT, 0 },
+	{ HTTP_POST, "/responses/{id}/cancel", IR_OP_KEPT, KEPT_CANCEL },
+	{ HTTP_GET, "/responses/{id}/input_items", IR_OP_KEPT, KEPT_INPUT },
+	{ HTTP_GET, "/responses/{id}", IR_OP_KEPT, KEPT_GET },
+	{ HTTP_DELETE, "/responses/{id}", IR_OP_KEPT, KEPT_DELETE },
 	{ .path = NULL },
 };
 
