@@ -459,7 +459,7 @@ static void on_end(void *user)
 
 void pump_whole_ok(struct exchange *x, struct str content_type, struct str body)
 {
-	struct str ours = turns_rewrite_body(x, x->pump.scratch, body);
+	struct str ours = turns_rewrite_body(x, x->arena, body);
 
 	note_ok(x);
 	if (str_present(ours))
