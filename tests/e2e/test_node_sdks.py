@@ -5,11 +5,13 @@ The cases of one SDK run in one process of node's own test runner (tests/node); 
 the words of the request, which name the case.
 """
 
+import functools
 import json
 import re
 
 import pytest
 
+from conftest import Stage
 from lib import node, recordings
 from lib.vendors import VENDORS
 
@@ -248,9 +250,8 @@ def name_of(sdk, subject, kind, way):
     return f"{sdk}-{subject}-{kind}-{way}"
 
 
-@pytest.fixture(scope="module")
-def up(module_faultd):
-    upstream = module_faultd()
+def scripted(upstream):
+    """Puts the answers of all subjects on an upstream."""
     for kind in KINDS:
         for name, subject in SUBJECTS.items():
             if subject.script and (subject.kinds is None or kind in subject.kinds):
@@ -260,39 +261,38 @@ def up(module_faultd):
     return upstream
 
 
-@pytest.fixture(scope="module")
-def gateway(start_module_gateway, up):
-    return start_module_gateway({"providers": {
-        f"up-{kind}": {**VENDORS[kind].provider(up.origin), "models": [f"at-{kind}"], "discover": False} for kind in KINDS}})
-
-
 class Run:
     """One SDK's run: the verdicts, and what the providers were asked meanwhile."""
 
-    def __init__(self, sdk, gateway, up, folder):
+    def __init__(self, sdk, stage, folder):
         cases = [dict(name=name_of(sdk, *case), subject=case[0], kind=case[1], way=case[2]) for case in cases_of(sdk)]
+        up = scripted(stage.faultd())
+        gateway = stage.start_gateway({"providers": {
+            f"up-{kind}": {**VENDORS[kind].provider(up.origin), "models": [f"at-{kind}"], "discover": False} for kind in KINDS}})
         self.verdicts = node.run_suite(folder, 100, GATEWAY=gateway.url, SDK=sdk, CASES=cases)
         self.requests = up.requests
 
 
 @pytest.fixture(scope="module")
-def runs(gateway, up, tmp_path_factory):
-    """run(sdk), made once each."""
-    done = {}
-
+def runs(gateway_binary, tmp_path_factory):
+    """runs(sdk): its run, made once, with a stage of its own: the gateway is done when it is over."""
+    @functools.lru_cache(maxsize=None)
     def run(sdk):
-        if sdk not in done:
-            done[sdk] = Run(sdk, gateway, up, tmp_path_factory.mktemp(sdk))
-        return done[sdk]
+        stage = Stage(tmp_path_factory.mktemp("stage"))
+        try:
+            return Run(sdk, stage, tmp_path_factory.mktemp(sdk))
+        except node.Missing as e:
+            return e
+        finally:
+            stage.finish()
     return run
 
 
 @pytest.mark.parametrize("sdk, subject, kind, way", [(sdk, *case) for sdk in SDKS for case in cases_of(sdk)])
 def test_node(runs, sdk, subject, kind, way):
-    try:
-        run = runs(sdk)
-    except node.Missing as e:
-        pytest.skip(str(e))
+    run = runs(sdk)
+    if isinstance(run, node.Missing):
+        pytest.skip(str(run))
     name = name_of(sdk, subject, kind, way)
     assert run.verdicts[name] is None, run.verdicts[name]
     asked = [r for r in run.requests if f"case={name};".encode() in r.body]
