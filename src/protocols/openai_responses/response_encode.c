@@ -526,6 +526,7 @@ static void open_call(struct protocol_encoder *e, const struct ir_event *ev, str
 {
 	bool custom = e->o.request && rs_is_custom(e->o.request, ev->name);
 
+	close_item(e, out, "completed"); /* with its own names, while they are there */
 	e->call_id = escaped(e, ev->id);
 	e->name = escaped(e, ev->name);
 	e->text.len = 0;
