@@ -53,6 +53,12 @@ const call = async (c) => said(await ask(c, { tools: [weather, time] }), "Let me
 const emptyCall = async (c) => said(await ask(c, { tools: [weather, time] }), "", [["time", {}]]);
 const twoCalls = async (c) => said(await ask(c, { tools: [weather, time] }), "", [...CALL, ["time", {}]]);
 
+const cut = async (c) => {
+	const fault = await fails(c);
+	if (c.way === "stream")
+		assert.ok(fault.before && TEXT.startsWith(fault.before), `before it: ${fault.before}`);
+};
+
 const subjects = {
 	text,
 	call,
@@ -107,11 +113,7 @@ const subjects = {
 		assert.match(fault.message, /It broke\./);
 	},
 
-	async cut(c) {
-		const fault = await fails(c);
-		if (c.way === "stream")
-			assert.ok(fault.before && TEXT.startsWith(fault.before), `before it: ${fault.before}`);
-	},
+	cut,
 
 	async unknown_model(c) {
 		const fault = await fails(c, { model: "at-opneai" });
@@ -140,7 +142,7 @@ const subjects = {
 	two_starts: text,
 	no_usage_at_start: async (c) => said(await ask(c), TEXT),
 	done_at_the_end: text,
-	no_trailing_blank_line: text,
+	last_event_unended: cut,
 	event_lines: text,
 	blank_lines: text,
 	call_id_given: call,

@@ -8,6 +8,7 @@ common words, and the bytes of an answer. Answers are made of the same plain blo
 import dataclasses
 import json
 import re
+import uuid
 
 from . import canned, matrix, schemas
 
@@ -27,6 +28,7 @@ class Vendor:
     streams: object             # streams(request): whether the answer shall be streamed
     problem: object             # problem(body): what the vendor would refuse, or None
     end: bytes = b"\n\n"        # of an event
+    begun: int = 4              # after so many events of a streamed text, some of it has been said
 
     def reply(self, request, blocks, stop=None):
         """The answer to a Request of faultd's."""
@@ -144,17 +146,17 @@ def _responses_results(body):
 
 # ---- Gemini --------------------------------------------------------------------------------------------------------------
 
-def _gemini_chunk(parts, finish=None):
+def _gemini_chunk(parts, id, finish=None):
     candidate = {"content": {"parts": parts, "role": "model"}, "index": 0}
     if finish:
         candidate["finishReason"] = finish
-    return canned.dumps({"candidates": [candidate], "modelVersion": "gemini-2.5-flash", "responseId": "Ub-FarbpCtHmnsEP",
+    return canned.dumps({"candidates": [candidate], "modelVersion": "gemini-2.5-flash", "responseId": id,
                          "usageMetadata": {"promptTokenCount": TOKENS[0], "candidatesTokenCount": TOKENS[1],
                                            "totalTokenCount": sum(TOKENS)}})
 
 
 def _gemini_answer(blocks, stop, stream):
-    finish = "MAX_TOKENS" if stop == "length" else "STOP"
+    finish, id = "MAX_TOKENS" if stop == "length" else "STOP", f"Ub-Farbp{uuid.uuid4().hex[:12]}"
     parts, signed = [], False
     for block in blocks:
         if block[0] == "call":
@@ -164,9 +166,9 @@ def _gemini_answer(blocks, stop, stream):
         else:
             parts += [{"text": piece} for piece in (pieces(block[1]) if stream else [block[1]])]
     if not stream:
-        return _gemini_chunk(parts, finish).encode()
+        return _gemini_chunk(parts, id, finish).encode()
     groups = [[p] for p in parts]
-    return b"".join(canned.sse(_gemini_chunk(g, finish if g is groups[-1] else None), end="\r\n") for g in groups)
+    return b"".join(canned.sse(_gemini_chunk(g, id, finish if g is groups[-1] else None), end="\r\n") for g in groups)
 
 
 GEMINI_STATUS = {400: "INVALID_ARGUMENT", 404: "NOT_FOUND", 429: "RESOURCE_EXHAUSTED", 500: "INTERNAL", 503: "UNAVAILABLE"}
@@ -238,7 +240,7 @@ VENDORS = {
         lambda message, status: canned.openai_error(message, "invalid_request_error" if status < 500 else "server_error"),
         _responses_error,
         lambda body: [t["name"] for t in body.get("tools", ()) if "name" in t], _responses_results, _asked_to_stream,
-        lambda body: None),
+        lambda body: None, begun=6),
     "gemini": Vendor(
         "gemini", re.compile(r"^/v1beta/models/[^/:]+:(g|streamG)enerateContent$"),
         lambda origin: {"type": "google", "base_url": origin, "api_key": "sk-up-gemini"},
