@@ -292,6 +292,20 @@ void oc_read_url(struct str url, struct ir_media *m)
 
 /* --- calls and results --- */
 
+struct str oc_unwrap_input(struct arena *a, struct str arguments)
+{
+	const json *input = json_get(json_parse(a, arguments, NULL), STR("input"));
+
+	return json_is_str(input) ? json_str(input) : arguments;
+}
+
+bool oc_is_custom(const struct ir_request *r, struct str name)
+{
+	const struct ir_tool *t = r ? ir_request_tool(r, name) : NULL;
+
+	return t && t->custom;
+}
+
 /* {"input": text}, for arguments that a model or a client wrote as bare text. */
 struct str oc_wrap_input(struct arena *a, struct str text)
 {

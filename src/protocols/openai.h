@@ -99,6 +99,10 @@ struct ir_part *oc_add_part(struct oc_parts *l, enum ir_part_kind kind);
 void oc_read_url(struct str url, struct ir_media *m);
 /* {"input": text}: a custom tool's input, or arguments that are bare text. Absent when memory is out. */
 struct str oc_wrap_input(struct arena *a, struct str text);
+/* The way back: the input that {"input": text} holds; the whole text when it is not that. */
+struct str oc_unwrap_input(struct arena *a, struct str arguments);
+/* The tool of that name is a custom one. `r` may be NULL. */
+bool oc_is_custom(const struct ir_request *r, struct str name);
 /* Trap 59: "" is no arguments; JSON that is no object is the client's mistake; what is no JSON at all goes on as the only
  * argument. `at` is the call's place. */
 int oc_read_arguments(const struct oc_reader *r, const json *v, const struct oc_path *at,

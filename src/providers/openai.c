@@ -16,7 +16,7 @@ const struct provider provider_openai = {
 	.compacts = true,
 	.key_required = true,
 	.speaks = speaks,
-	.quirks = QUIRK_ALLOWED_TOOLS,
+	.quirks = QUIRK_ALLOWED_TOOLS | QUIRK_CUSTOM_TOOLS,
 	.prefixes = prefixes,
 	.prepare = compose_openai,
 };

@@ -87,6 +87,24 @@ static int put_system_part(struct am_writer *w, const struct ir_part *p, unsigne
 	return am_write_part(w, &copy, message);
 }
 
+/* The vendor has no mode of "any JSON object": it is told in words, and takes_schema() says that this is all. */
+static void put_json_hint(struct am_writer *w, bool *some)
+{
+	struct jw *j = &w->w;
+
+	if (w->r->format.kind != IR_FORMAT_JSON_OBJECT || w->system_as_user)
+		return;
+	if (!*some) {
+		jw_key(j, "system");
+		jw_arr(j);
+	}
+	*some = true;
+	jw_obj(j);
+	jw_kcstr(j, "type", "text");
+	jw_kcstr(j, "text", "Answer with one JSON object and nothing around it.");
+	jw_end_obj(j);
+}
+
 int am_write_system(struct am_writer *w)
 {
 	const struct ir_request *r = w->r;
@@ -117,6 +135,7 @@ int am_write_system(struct am_writer *w)
 				return rc;
 		}
 	}
+	put_json_hint(w, &some);
 	if (some)
 		jw_end_arr(&w->w);
 	return RC_OK;

@@ -4,7 +4,51 @@
  * there; one that no row knows becomes an extra, which survives towards this protocol and is disclosed towards others. */
 #include "protocols/openai_chat/openai_chat.h"
 
+enum { FORMAT_MAX = 16 << 20 };
+
 /* --- tools --- */
+
+/* {"type":"grammar","grammar":{"syntax","definition"}}: kept as the Responses API has it, without the inner object. */
+static int read_custom_format(const struct oc_reader *r, const json *format, struct ir_tool *ret)
+{
+	const json *grammar = JSON_GET(format, "grammar");
+	struct buf b;
+	struct jw w;
+
+	if (!json_is_obj(grammar)) {
+		ret->custom_format = json_text(r->arena, format);
+		return ret->custom_format.ptr ? RC_OK : oc_nomem(r);
+	}
+	buf_init(&b, FORMAT_MAX);
+	w = jw_on(&b);
+	jw_obj(&w);
+	jw_kcstr(&w, "type", "grammar");
+	jw_kstr(&w, "syntax", json_str(json_get(grammar, STR("syntax"))));
+	jw_kstr(&w, "definition", json_str(json_get(grammar, STR("definition"))));
+	jw_end_obj(&w);
+	ret->custom_format = buf_ok(&b) ? arena_dup(r->arena, buf_str(&b)) : STR_NONE;
+	buf_done(&b);
+	return ret->custom_format.ptr ? RC_OK : oc_nomem(r);
+}
+
+/* Its parameters are its schema where only functions are known: the input as one string. */
+static int read_custom(const struct oc_reader *r, const json *c, const struct oc_path *at,
+		       struct ir_tool *ret)
+{
+	const json *format = JSON_GET(c, "format");
+	struct oc_path p = oc_path_member(at, "custom");
+
+	p = oc_path_member(&p, "name");
+	ret->name = json_str(json_get(c, STR("name")));
+	if (!ret->name.len)
+		return oc_refuse_type(r, &p, "a name", json_get(c, STR("name")));
+	ret->description = json_str(json_get(c, STR("description")));
+	ret->parameters =
+		STR("{\"type\":\"object\",\"properties\":{\"input\":{\"type\":\"string\"}},"
+		    "\"required\":[\"input\"],\"additionalProperties\":false}");
+	ret->custom = true;
+	return format ? read_custom_format(r, format, ret) : RC_OK;
+}
 
 static int read_tool(const struct oc_reader *r, const json *v, const struct oc_path *at,
 		     struct ir_tool *ret)
@@ -17,7 +61,9 @@ static int read_tool(const struct oc_reader *r, const json *v, const struct oc_p
 		return oc_refuse_type(r, at, "an object", v);
 	if (!json_is_str(type) && !json_is_obj(f)) /* some clients leave it out */
 		return oc_refuse_type(r, &p, "a string", type);
-	/* custom, and whatever a vendor offers besides */
+	if (str_eq(json_str(type), STR("custom")))
+		return read_custom(r, json_get(v, STR("custom")), at, ret);
+	/* whatever a vendor offers besides */
 	if (json_is_str(type) && !str_eq(json_str(type), STR("function"))) {
 		ret->server_raw = json_text(r->arena, v);
 		ret->origin = OC_NAME;

@@ -31,6 +31,37 @@ static void lose_tool(struct oc_writer *w, const struct ir_tool *t)
 	ir_loss(w->losses, type.len ? type : STR("tools"));
 }
 
+static void write_custom_tool(struct oc_writer *w, const struct ir_tool *t)
+{
+	const json *format =
+		str_present(t->custom_format) ? json_parse(w->arena, t->custom_format, NULL) : NULL;
+	bool grammar = str_eq(json_str(json_get(format, STR("type"))), STR("grammar"));
+	struct jw *j = &w->w;
+
+	jw_obj(j);
+	jw_kcstr(j, "type", "custom");
+	jw_key(j, "custom");
+	jw_obj(j);
+	jw_kstr(j, "name", t->name);
+	if (str_present(t->description))
+		jw_kstr(j, "description", t->description);
+	if (format && !grammar)
+		jw_kraw(j, "format", t->custom_format);
+	if (grammar) {
+		jw_key(j, "format");
+		jw_obj(j);
+		jw_kcstr(j, "type", "grammar");
+		jw_key(j, "grammar");
+		jw_obj(j);
+		jw_kstr(j, "syntax", json_str(json_get(format, STR("syntax"))));
+		jw_kstr(j, "definition", json_str(json_get(format, STR("definition"))));
+		jw_end_obj(j);
+		jw_end_obj(j);
+	}
+	jw_end_obj(j);
+	jw_end_obj(j);
+}
+
 static void write_tool(struct oc_writer *w, const struct ir_tool *t)
 {
 	struct jw *j = &w->w;
@@ -54,6 +85,8 @@ static void write_tool(struct oc_writer *w, const struct ir_tool *t)
 		jw_kbool(j, "strict", t->strict == IR_TRUE);
 	jw_end_obj(j);
 	jw_end_obj(j);
+	if (str_present(t->custom_format))
+		ir_loss(w->losses, STR("tools.format"));
 	if (!strict_ok)
 		ir_loss(w->losses, STR("strict"));
 	if (t->cache != IR_CACHE_NONE)
@@ -77,7 +110,9 @@ static unsigned write_tools(struct oc_writer *w)
 			jw_key(&w->w, "tools");
 			jw_arr(&w->w);
 		}
-		if (str_present(t->name))
+		if (t->custom && (w->t->quirks & QUIRK_CUSTOM_TOOLS))
+			write_custom_tool(w, t);
+		else if (str_present(t->name))
 			write_tool(w, t);
 		else
 			jw_raw(&w->w, t->server_raw);
@@ -89,7 +124,8 @@ static unsigned write_tools(struct oc_writer *w)
 
 static void write_named(struct oc_writer *w, struct str name)
 {
-	bool function = ir_request_tool(w->r, name) != NULL;
+	bool custom = oc_is_custom(w->r, name) && (w->t->quirks & QUIRK_CUSTOM_TOOLS);
+	bool function = ir_request_tool(w->r, name) != NULL && !custom;
 	const char *kind = function ? "function" : "custom";
 	struct str out = function ? oc_tool_name(w->arena, name) : name;
 

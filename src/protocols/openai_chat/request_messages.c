@@ -250,6 +250,18 @@ static int read_call(const struct oc_reader *r, const json *v, const struct oc_p
 	if (!json_str(id).len)
 		return oc_refuse_type(r, &here, "a string", id);
 	read_call_proof(v, out);
+	if (str_eq(type, STR("custom"))) {
+		const json *custom = json_get(v, STR("custom"));
+		struct ir_part *p = oc_add_part(out, IR_PART_TOOL_CALL);
+
+		p->id = json_str(id);
+		p->name = json_str(json_get(custom, STR("name")));
+		p->arguments = oc_wrap_input(r->arena, json_str(json_get(custom, STR("input"))));
+		here = oc_path_member(at, "custom");
+		if (!p->name.len)
+			return oc_refuse(r, &here, "it needs a name.");
+		return p->arguments.ptr ? RC_OK : oc_nomem(r);
+	}
 	if (type.len && !str_eq(type, STR("function"))) {
 		struct ir_part *p = oc_add_part(out, IR_PART_OPAQUE);
 

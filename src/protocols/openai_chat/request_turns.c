@@ -523,6 +523,16 @@ static void write_call(struct oc_writer *w, const struct ir_part *p, const struc
 	w->failed = w->failed || !id.ptr || !name.ptr;
 	jw_obj(j);
 	jw_kstr(j, "id", id);
+	if ((w->t->quirks & QUIRK_CUSTOM_TOOLS) && oc_is_custom(w->r, p->name)) {
+		jw_kcstr(j, "type", "custom");
+		jw_key(j, "custom");
+		jw_obj(j);
+		jw_kstr(j, "name", p->name);
+		jw_kstr(j, "input", oc_unwrap_input(w->arena, p->arguments));
+		jw_end_obj(j);
+		jw_end_obj(j);
+		return;
+	}
 	jw_kcstr(j, "type", "function");
 	jw_key(j, "function");
 	jw_obj(j);
@@ -534,7 +544,7 @@ static void write_call(struct oc_writer *w, const struct ir_part *p, const struc
 	jw_end_obj(j);
 }
 
-/* A custom tool's call, kept raw: told from other opaque parts by its id. */
+/* A call of a kind nobody knows, kept raw: told from other opaque parts by its id. */
 static bool is_raw_call(const struct ir_part *p)
 {
 	return p->kind == IR_PART_OPAQUE && oc_minted(p->origin) && p->id.len;

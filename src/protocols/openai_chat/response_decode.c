@@ -16,6 +16,8 @@ struct protocol_decoder {
 	bool started, ended, done;
 	bool finish_seen;
 	bool usage_seen, usage_after_finish;
+	bool custom_open; /* the JSON around a custom call's input is not closed yet */
+	struct oc_call_delta custom;
 	bool annotated;     /* citations came with the text: those beside it say the same */
 	struct str sources; /* Perplexity's search_results or citations as JSON; absent */
 };
@@ -204,6 +206,46 @@ static int read_call_proof(struct protocol_decoder *d, const json *call)
 	return detail.signature.len ? oc_blocks_detail(&d->blocks, &detail) : RC_OK;
 }
 
+/* A custom call's input is free text; in here its arguments are {"input":"..."}. The end of that JSON is owed until
+ * something else comes, for Chat does not say when a call is over. */
+static int close_custom(struct protocol_decoder *d)
+{
+	struct oc_call_delta end = d->custom;
+
+	if (!d->custom_open)
+		return RC_OK;
+	d->custom_open = false;
+	end.arguments = STR("\"}");
+	end.name = STR_NONE;
+	return oc_blocks_call(&d->blocks, &end);
+}
+
+static int read_custom(struct protocol_decoder *d, const json *custom, struct oc_call_delta call)
+{
+	struct str input = json_str(json_get(custom, STR("input")));
+	struct buf b;
+	int rc = RC_OK;
+
+	call.name = json_str(json_get(custom, STR("name")));
+	if (call.name.len && d->custom_open &&
+	    (call.index != d->custom.index || !str_eq(call.id, d->custom.id)))
+		rc = close_custom(d);
+	if (rc)
+		return rc;
+	buf_init(&b, 6 * input.len + 32);
+	if (!d->custom_open) {
+		buf_puts(&b, "{\"input\":\"");
+		d->custom = call;
+		d->custom.id = arena_dup(d->o.arena, call.id);
+	}
+	d->custom_open = true;
+	json_escape(&b, input);
+	call.arguments = arena_dup(d->o.scratch, buf_str(&b));
+	rc = buf_ok(&b) && call.arguments.ptr ? RC_OK : RC_NOMEM;
+	buf_done(&b);
+	return rc ? rc : oc_blocks_call(&d->blocks, &call);
+}
+
 static int read_calls(struct protocol_decoder *d, const json *delta)
 {
 	const json *legacy = json_get(delta, STR("function_call"));
@@ -216,7 +258,13 @@ static int read_calls(struct protocol_decoder *d, const json *delta)
 
 		if (!json_i64(json_get(it.val, STR("index")), &call.index) || call.index < 0)
 			call.index = -1;
-		rc = read_call_proof(d, it.val);
+		if (json_is_obj(json_get(it.val, STR("custom")))) {
+			rc = read_custom(d, json_get(it.val, STR("custom")), call);
+			continue;
+		}
+		rc = close_custom(d);
+		if (!rc)
+			rc = read_call_proof(d, it.val);
 		if (!rc)
 			rc = read_function(d, json_get(it.val, STR("function")), call);
 	}
@@ -364,6 +412,8 @@ static int finish(struct protocol_decoder *d)
 	struct ir_event ev = { .kind = IR_FINISH, .usage = IR_USAGE_NONE, .stop = final_stop(d) };
 	int rc = start(d);
 
+	if (!rc)
+		rc = close_custom(d);
 	if (!rc)
 		rc = cite_sources(d);
 	if (!rc)

@@ -22,7 +22,11 @@ struct protocol_encoder {
 	bool format_said;   /* the block has an entry among the details */
 	bool has_text;      /* the open reasoning block */
 	struct str google;  /* a proof of Gemini's for the call that follows; absent */
-	bool failed;        /* memory ran out */
+	const struct ir_request *request; /* to know custom tools; may be NULL */
+	bool custom;                      /* the open call is one of a custom tool */
+	struct str input;                 /* its arguments so far */
+	size_t input_cap;
+	bool failed; /* memory ran out */
 };
 
 static void put_envelope(struct jw *w, const struct encoder_options *o, const char *object)
@@ -57,6 +61,7 @@ struct protocol_encoder *oc_encoder_new(const struct encoder_options *o)
 	if (!e)
 		return NULL;
 	e->arena = o->arena;
+	e->request = o->request;
 	e->include_usage = o->include_usage;
 	e->usage = IR_USAGE_NONE;
 	e->head = prefix(o, ",\"choices\":[{\"index\":0,\"delta\":");
@@ -249,9 +254,12 @@ static int put_open(struct protocol_encoder *e, const struct ir_event *ev, struc
 	buf_put_u64(out, e->n_calls++);
 	buf_puts(out, ",\"id\":\"");
 	json_escape(out, ev->id);
-	buf_puts(out, "\",\"type\":\"function\",\"function\":{\"name\":\"");
+	e->custom = oc_is_custom(e->request, ev->name);
+	e->input = (struct str){ e->input.ptr, 0 };
+	buf_puts(out, e->custom ? "\",\"type\":\"custom\",\"custom\":{\"name\":\""
+				: "\",\"type\":\"function\",\"function\":{\"name\":\"");
 	json_escape(out, ev->name);
-	buf_puts(out, "\",\"arguments\":\"\"}");
+	buf_puts(out, e->custom ? "\",\"input\":\"\"}" : "\",\"arguments\":\"\"}");
 	if (str_present(e->google)) {
 		buf_puts(out, ",\"extra_content\":{\"google\":{\"thought_signature\":\"");
 		json_escape(out, e->google);
@@ -261,6 +269,35 @@ static int put_open(struct protocol_encoder *e, const struct ir_event *ev, struc
 	buf_puts(out, "}]}");
 	buf_put(out, e->tail);
 	return RC_OK;
+}
+
+/* A custom call's input stands inside its arguments, which must be whole to be read. */
+static int collect_input(struct protocol_encoder *e, struct str text)
+{
+	size_t need = e->input.len + text.len;
+	char *to = (char *)e->input.ptr;
+
+	if (need > e->input_cap) {
+		to = arena_grow(e->arena, e->input_cap ? to : NULL, e->input_cap, 2 * need);
+		if (!to)
+			return RC_NOMEM;
+		e->input_cap = 2 * need;
+	}
+	if (text.len)
+		memcpy(to + e->input.len, text.ptr, text.len);
+	e->input = (struct str){ to, need };
+	return RC_OK;
+}
+
+static void put_input(struct protocol_encoder *e, struct buf *out)
+{
+	buf_put(out, e->head);
+	buf_put(out, STR("{\"tool_calls\":[{\"index\":"));
+	buf_put_u64(out, e->n_calls - 1);
+	buf_put(out, STR(",\"custom\":{\"input\":\""));
+	json_escape(out, oc_unwrap_input(e->arena, e->input));
+	buf_put(out, STR("\"}}]}"));
+	buf_put(out, e->tail);
 }
 
 static void put_arguments(struct protocol_encoder *e, struct buf *out, struct str text)
@@ -293,6 +330,8 @@ static int put_delta(struct protocol_encoder *e, const struct ir_event *ev, stru
 			put_text_chunk(e, out, STR("{\"content\":\""), ev->text, end);
 		return RC_OK;
 	case IR_DELTA_ARGUMENTS:
+		if (e->custom)
+			return collect_input(e, ev->text);
 		put_arguments(e, out, ev->text);
 		return RC_OK;
 	case IR_DELTA_SIGNATURE:
@@ -343,7 +382,9 @@ int oc_encode_event(struct protocol_encoder *e, const struct ir_event *ev, struc
 		break;
 	case IR_CLOSE:
 		/* Trap 16: clients parse the arguments, and "" is no JSON. */
-		if (ev->block == IR_BLOCK_TOOL_CALL && !e->has_arguments)
+		if (ev->block == IR_BLOCK_TOOL_CALL && e->custom)
+			put_input(e, out);
+		else if (ev->block == IR_BLOCK_TOOL_CALL && !e->has_arguments)
 			put_arguments(e, out, STR("{}"));
 		break;
 	case IR_USAGE:
@@ -464,33 +505,41 @@ static void put_annotations(struct jw *w, const struct ir_response *r)
 	jw_end_arr(w);
 }
 
-static void put_calls(struct jw *w, const struct ir_response *r)
+static void put_call(struct jw *w, const struct encoder_options *o, const struct ir_response *r,
+		     unsigned i)
+{
+	const struct ir_block *b = &r->blocks[i];
+	bool custom = oc_is_custom(o->request, b->name);
+
+	jw_obj(w);
+	jw_kstr(w, "id", b->id);
+	jw_kcstr(w, "type", custom ? "custom" : "function");
+	jw_key(w, custom ? "custom" : "function");
+	jw_obj(w);
+	jw_kstr(w, "name", b->name);
+	if (custom)
+		jw_kstr(w, "input", oc_unwrap_input(o->arena, b->text));
+	else
+		jw_kstr(w, "arguments", b->text.len ? b->text : STR("{}"));
+	jw_end_obj(w);
+	if (proof_of_call(r, i))
+		oc_write_google(w, proof_of_call(r, i)->signature);
+	jw_end_obj(w);
+}
+
+static void put_calls(struct jw *w, const struct encoder_options *o, const struct ir_response *r)
 {
 	if (!count_kind(r, IR_BLOCK_TOOL_CALL))
 		return;
 	jw_key(w, "tool_calls");
 	jw_arr(w);
-	for (unsigned i = 0; i < r->n_blocks; i++) {
-		const struct ir_block *b = &r->blocks[i];
-
-		if (b->kind != IR_BLOCK_TOOL_CALL)
-			continue;
-		jw_obj(w);
-		jw_kstr(w, "id", b->id);
-		jw_kcstr(w, "type", "function");
-		jw_key(w, "function");
-		jw_obj(w);
-		jw_kstr(w, "name", b->name);
-		jw_kstr(w, "arguments", b->text.len ? b->text : STR("{}"));
-		jw_end_obj(w);
-		if (proof_of_call(r, i))
-			oc_write_google(w, proof_of_call(r, i)->signature);
-		jw_end_obj(w);
-	}
+	for (unsigned i = 0; i < r->n_blocks; i++)
+		if (r->blocks[i].kind == IR_BLOCK_TOOL_CALL)
+			put_call(w, o, r, i);
 	jw_end_arr(w);
 }
 
-static void put_message(struct jw *w, const struct ir_response *r)
+static void put_message(struct jw *w, const struct encoder_options *o, const struct ir_response *r)
 {
 	jw_obj(w);
 	jw_kcstr(w, "role", "assistant");
@@ -505,7 +554,7 @@ static void put_message(struct jw *w, const struct ir_response *r)
 	jw_key(w, "refusal");
 	put_joined(w, r, IR_BLOCK_REFUSAL);
 	put_annotations(w, r);
-	put_calls(w, r);
+	put_calls(w, o, r);
 	jw_end_obj(w);
 }
 
@@ -521,7 +570,7 @@ int oc_encode_response(const struct encoder_options *o, const struct ir_response
 	jw_obj(&w);
 	jw_ki64(&w, "index", 0);
 	jw_key(&w, "message");
-	put_message(&w, r);
+	put_message(&w, o, r);
 	jw_knull(&w, "logprobs");
 	jw_kcstr(&w, "finish_reason", oc_stop_name(r->stop));
 	jw_end_obj(&w);

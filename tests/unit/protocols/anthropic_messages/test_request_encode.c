@@ -844,7 +844,10 @@ static void trap_081_schema_maps_and_any_json_is_disclosed(void **state)
 	t.quirks = QUIRK_NO_JSON_SCHEMA;
 	expect(r, &t, OUT(""), "response_format");
 	r->format = (struct ir_format){ .kind = IR_FORMAT_JSON_OBJECT };
-	expect(r, NULL, OUT(""), "response_format");
+	expect(r, NULL,
+	       "{\"model\":\"claude-x\",\"max_tokens\":100,\"system\":[{\"type\":\"text\",\"text\":"
+	       "\"Answer with one JSON object and nothing around it.\"}],\"messages\":[" U "]}",
+	       "response_format");
 	r->format = (struct ir_format){ .kind = IR_FORMAT_TEXT };
 	expect(r, NULL, OUT(""), NULL);
 }

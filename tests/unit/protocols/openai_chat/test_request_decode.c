@@ -134,9 +134,10 @@ static void tools_are_read_with_their_schemas_raw(void **state)
 		"{'type':'object','x':1.10,'a':9007199254740993},'strict':true},"
 		"'cache_control':{'type':'ephemeral','ttl':'1h'}},"
 		"{'type':'function','function':{'name':'g','description':null,'parameters':null}},"
-		"{'type':'custom','custom':{'name':'c'}}]");
+		"{'type':'custom','custom':{'name':'c','format':{'type':'grammar','grammar':"
+		"{'syntax':'lark','definition':'start: A'}}}},{'type':'web_search'}]");
 
-	assert_int_equal(r->n_tools, 3);
+	assert_int_equal(r->n_tools, 4);
 	CHECK_STR(r->tools[0].name, "f");
 	CHECK_STR_IS(r->tools[0].parameters,
 		     quotes(arena, "{'type':'object','x':1.10,'a':9007199254740993}"));
@@ -145,10 +146,14 @@ static void tools_are_read_with_their_schemas_raw(void **state)
 	/* trap 80 */
 	assert_null(r->tools[1].description.ptr);
 	assert_null(r->tools[1].parameters.ptr);
-	assert_null(r->tools[2].name.ptr);
-	CHECK_STR_IS(r->tools[2].server_raw,
-		     quotes(arena, "{'type':'custom','custom':{'name':'c'}}"));
-	CHECK_STR(str_from(r->tools[2].origin), "openai-chat");
+	assert_true(r->tools[2].custom);
+	CHECK_STR(r->tools[2].name, "c");
+	CHECK_STR_IS(r->tools[2].custom_format,
+		     quotes(arena, "{'type':'grammar','syntax':'lark','definition':'start: A'}"));
+	assert_true(str_find(r->tools[2].parameters, STR("\"input\"")) > 0);
+	assert_null(r->tools[3].name.ptr);
+	CHECK_STR_IS(r->tools[3].server_raw, quotes(arena, "{'type':'web_search'}"));
+	CHECK_STR(str_from(r->tools[3].origin), "openai-chat");
 
 	/* Of old. */
 	r = with("'functions':[{'name':'f','parameters':{}}],'function_call':{'name':'f'}");
@@ -304,8 +309,9 @@ static void an_assistant_says_calls_and_refuses(void **state)
 	assert_int_equal(m[0].n_parts, 2);
 	assert_int_equal(m[0].parts[0].kind, IR_PART_TOOL_CALL);
 	CHECK_STR_IS(m[0].parts[0].arguments, quotes(arena, "{'x': 1.10}")); /* trap_060 */
-	assert_int_equal(m[0].parts[1].kind, IR_PART_OPAQUE);
+	assert_int_equal(m[0].parts[1].kind, IR_PART_TOOL_CALL);
 	CHECK_STR(m[0].parts[1].id, "b");
+	CHECK_STR_IS(m[0].parts[1].arguments, quotes(arena, "{'input':'i'}"));
 	assert_int_equal(m[1].parts[1].kind, IR_PART_REFUSAL);
 	CHECK_STR(m[2].parts[0].text, "no");
 	CHECK_STR(m[3].parts[0].media.data, "au");

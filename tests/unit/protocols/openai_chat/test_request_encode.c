@@ -105,7 +105,8 @@ static void check_round(const char *body)
 
 static void what_chat_says_comes_back_the_same(void **state)
 {
-	target.quirks = QUIRK_TOP_K | QUIRK_SEND_REASONING | QUIRK_ALLOWED_TOOLS;
+	target.quirks =
+		QUIRK_TOP_K | QUIRK_SEND_REASONING | QUIRK_ALLOWED_TOOLS | QUIRK_CUSTOM_TOOLS;
 	check_round(
 		"{'model':'up','messages':[{'role':'system','content':'s'},{'role':'developer','"
 		"content':'d'},"
@@ -135,7 +136,8 @@ static void what_chat_says_comes_back_the_same(void **state)
 		"{'role':'assistant','content':'pre'}],"
 		"'tools':[{'type':'function','function':{'name':'f','description':'d','parameters':"
 		"{'type':'object'},"
-		"'strict':true}},{'type':'custom','custom':{'name':'c'}}],"
+		"'strict':true}},{'type':'custom','custom':{'name':'c','format':{'type':'grammar',"
+		"'grammar':{'syntax':'lark','definition':'start: A'}}}}],"
 		"'tool_choice':{'type':'allowed_tools','allowed_tools':{'mode':'auto','tools':[{'"
 		"type':'function',"
 		"'function':{'name':'f'}}]}},'parallel_tool_calls':false,"
@@ -560,6 +562,30 @@ static void trap_072_an_empty_stop_is_left_out(void **state)
 	lacks(encode(&r), "stop");
 }
 
+static void custom_tools_are_functions_where_nobody_knows_them(void **state)
+{
+	struct ir_request *r = decode(quotes(
+		arena,
+		"{'model':'m','messages':[{'role':'user','content':'x'},{'role':'assistant',"
+		"'tool_calls':[{'id':'b','type':'custom','custom':{'name':'c','input':'i'}}]},"
+		"{'role':'tool','tool_call_id':'b','content':'r'}],'tools':[{'type':'custom',"
+		"'custom':{'name':'c','description':'d','format':{'type':'grammar','grammar':"
+		"{'syntax':'lark','definition':'A'}}}}],'tool_choice':{'type':'custom','custom':"
+		"{'name':'c'}}}"));
+	struct str out = encode(r);
+
+	has(out, "{'type':'function','function':{'name':'c','description':'d','parameters':{'type':"
+		 "'object','properties':{'input':{'type':'string'}}");
+	has(out, "'tool_choice':{'type':'function','function':{'name':'c'}}");
+	has(out, "{'id':'b','type':'function','function':{'name':'c','arguments':");
+	lost("tools.format");
+	target.quirks = QUIRK_CUSTOM_TOOLS;
+	out = encode(r);
+	has(out, "'tool_choice':{'type':'custom','custom':{'name':'c'}}");
+	has(out, "{'id':'b','type':'custom','custom':{'name':'c','input':'i'}}");
+	lost(NULL);
+}
+
 static void vendors_have_names_of_their_own(void **state)
 {
 	struct ir_request *r = decode(quotes(
@@ -634,6 +660,7 @@ int main(void)
 		TEST(trap_090_top_k_goes_only_to_who_knows_it),
 		TEST(trap_010_a_stream_always_asks_for_usage),
 		TEST(trap_072_an_empty_stop_is_left_out),
+		TEST(custom_tools_are_functions_where_nobody_knows_them),
 		TEST(vendors_have_names_of_their_own),
 		TEST(trap_088_the_other_vendors_tier_is_translated),
 		TEST(memory_that_runs_out_is_told),
