@@ -486,7 +486,7 @@ static void read_quirks(struct reading *r)
 static void read_protocols(struct reading *r)
 {
 	const struct yaml_node *list = r->sec.nodes[M_PROVIDER_PROTOCOLS];
-	const char *names[8] = { NULL };
+	const char *names[32] = { NULL };
 	struct account *acc = r->acc;
 	unsigned n = 0, used = 0;
 	struct str *given;
@@ -501,7 +501,7 @@ static void read_protocols(struct reading *r)
 			"protocols is for providers of type openai-compatible or ollama only");
 		return;
 	}
-	for (unsigned i = 0; protocols[i] && i < 7; i++)
+	for (unsigned i = 0; protocols[i] && i < 31; i++)
 		names[i] = protocols[i]->name;
 	given = load_strings(r->l, list, "protocols", &n);
 	memset(acc->speaks, 0, sizeof(acc->speaks));
@@ -726,7 +726,8 @@ static void add_automatic_local(struct loader *l)
 	*acc = (struct account){ .name = STR("local"),
 				 .kind = &provider_local,
 				 .quirks = provider_local.quirks };
-	acc->speaks[0] = provider_local.speaks[0];
+	for (unsigned i = 0; provider_local.speaks[i]; i++)
+		acc->speaks[i] = provider_local.speaks[i];
 	acc->id = l->s->n_accounts;
 	if (local_default_models(l, acc))
 		l->s->n_accounts++;

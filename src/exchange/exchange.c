@@ -65,10 +65,11 @@ static void make_id(struct exchange *x)
 
 static bool protocol_enabled(const struct exchange *x)
 {
-	if (x->match.protocol == &protocol_openai_chat ||
-	    x->match.protocol == &protocol_openai_responses)
+	struct str name = str_from(x->match.protocol->name);
+
+	if (str_starts(name, STR("openai-")))
 		return x->snapshot->enable_openai;
-	if (x->match.protocol == &protocol_anthropic_messages)
+	if (str_starts(name, STR("anthropic-")))
 		return x->snapshot->enable_anthropic;
 	return true;
 }

@@ -201,6 +201,8 @@ const char *compose_openai_path(const struct prepare_options *o)
 
 	switch (o->op) {
 	case IR_OP_GENERATE:
+		if (o->protocol == &protocol_openai_completions)
+			return "/completions";
 		return responses ? "/responses" : "/chat/completions";
 	case IR_OP_COMPACT:
 		return responses ? "/responses/compact" : NULL;

@@ -6,7 +6,8 @@
 #include "json/json.h"
 #include "providers/compose.h"
 
-static const struct protocol *const speaks[] = { &protocol_openai_chat, NULL };
+static const struct protocol *const speaks[] = { &protocol_openai_chat,
+						 &protocol_openai_completions, NULL };
 static const char *const prefixes[] = { "deepseek-*", NULL };
 
 static bool continues(struct arena *a, struct str body)

@@ -4,7 +4,8 @@
  * socket's folder is ours alone. */
 #include "providers/compose.h"
 
-static const struct protocol *const speaks[] = { &protocol_openai_chat, NULL };
+static const struct protocol *const speaks[] = { &protocol_openai_chat,
+						 &protocol_openai_completions, NULL };
 
 static bool embeds(const struct account *acc, struct str model)
 {
@@ -27,8 +28,7 @@ static int prepare(struct arena *a, const struct prepare_options *o, struct upst
 			"the local model was not started for embeddings; its operator can say "
 			"embeddings: true");
 	compose_start(&c, a, o, HTTP_POST, ret, reterr);
-	compose_path(&c, "/v1", o->op == IR_OP_EMBED ? "/embeddings" : "/chat/completions",
-		     STR_NONE, "");
+	compose_path(&c, "/v1", compose_openai_path(o), STR_NONE, "");
 	return compose_end(&c);
 }
 

@@ -2,10 +2,25 @@
 #include "providers/compose.h"
 
 static const struct protocol *const speaks[] = { &protocol_openai_chat, &protocol_openai_responses,
-						 NULL };
+						 &protocol_openai_completions, NULL };
 static const char *const prefixes[] = {
-	"gpt-*", "o1*", "o3*", "o4*", "text-embedding-*", "chatgpt-*", NULL,
+	"gpt-*",     "o1*",       "o3*",       "o4*", "text-embedding-*",
+	"chatgpt-*", "davinci-*", "babbage-*", NULL,
 };
+
+/* Models from before conversations, and what was tuned from them: they know the Completions API alone, the others all but it. */
+static const char *const goes_on[] = {
+	"gpt-3.5-turbo-instruct*", "davinci-*", "babbage-*", "ft:davinci-*", "ft:babbage-*", NULL
+};
+
+static bool model_speaks(struct str model, const struct protocol *p)
+{
+	bool completes = false;
+
+	for (unsigned i = 0; goes_on[i]; i++)
+		completes = completes || str_glob(str_from(goes_on[i]), model);
+	return completes == (p == &protocol_openai_completions);
+}
 
 const struct provider provider_openai = {
 	.name = "openai",
@@ -19,4 +34,5 @@ const struct provider provider_openai = {
 	.quirks = QUIRK_ALLOWED_TOOLS | QUIRK_CUSTOM_TOOLS,
 	.prefixes = prefixes,
 	.prepare = compose_openai,
+	.model_speaks = model_speaks,
 };

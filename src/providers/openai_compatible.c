@@ -4,7 +4,8 @@
  * so). Which of the two headers such a server takes its key from differs, so it gets both. */
 #include "providers/compose.h"
 
-static const struct protocol *const speaks[] = { &protocol_openai_chat, NULL };
+static const struct protocol *const speaks[] = { &protocol_openai_chat,
+						 &protocol_openai_completions, NULL };
 
 static int prepare(struct arena *a, const struct prepare_options *o, struct upstream_request *ret,
 		   struct err *reterr)

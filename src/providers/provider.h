@@ -114,6 +114,8 @@ struct provider {
 	struct str (*base_url)(struct arena *a, struct str text);
 	/* MAY: the model takes effort instead of a thinking budget (trap 85); NULL: none does. */
 	bool (*adaptive_thinking)(struct str model);
+	/* MAY: that model answers in that protocol, one of `speaks`; NULL: all do in each. */
+	bool (*model_speaks)(struct str model, const struct protocol *p);
 	/* MAY: the most output tokens of that model, for protocols that demand max_tokens (trap 67); NULL or 0: 4096. */
 	int64_t (*default_max_tokens)(struct str model);
 };

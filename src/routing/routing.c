@@ -110,21 +110,30 @@ static bool lists(const struct work *w, const struct account *acc, struct str mo
 	return false;
 }
 
-static bool does(const struct protocol *p, enum ir_op op)
+/* Whether that model of the account's can be asked for that in this protocol. */
+static bool does(const struct account *acc, struct str model, const struct protocol *p,
+		 enum ir_op op)
 {
-	return op != IR_OP_EMBED || p->embed;
+	const struct provider *kind = acc->kind;
+
+	if (p == &protocol_openai_completions && (acc->quirks & QUIRK_NO_COMPLETIONS))
+		return false;
+	if (op == IR_OP_EMBED)
+		return p->embed;
+	return op != IR_OP_GENERATE || !kind->model_speaks || kind->model_speaks(model, p);
 }
 
 /* Which of its protocols an account is asked in: the client's own, so that bytes can be passed on, else the first that knows
  * the operation; NULL when none does. */
-static const struct protocol *protocol_for(const struct account *acc, const struct route_facts *f)
+static const struct protocol *protocol_for(const struct account *acc, struct str model,
+					   const struct route_facts *f)
 {
 	const struct protocol *first = NULL;
 
 	for (unsigned i = 0; i < PROVIDER_MAX_PROTOCOLS && acc->speaks[i]; i++) {
 		const struct protocol *p = acc->speaks[i];
 
-		if (!does(p, f->op))
+		if (!does(acc, model, p, f->op))
 			continue;
 		if (p == f->protocol)
 			return p;
@@ -148,7 +157,7 @@ static void add(struct work *w, const struct account *acc, struct str model)
 	struct target *t = r->targets;
 	bool local = acc->kind == &provider_local;
 	const struct local_model *m = local ? local_by_name(acc, model) : NULL;
-	const struct protocol *protocol = protocol_for(acc, w->f);
+	const struct protocol *protocol = protocol_for(acc, model, w->f);
 
 	if (local && !m)
 		return;

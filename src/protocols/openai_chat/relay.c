@@ -44,7 +44,8 @@ static bool is_meaningful(const json *choice)
 		if (says_something(json_get(delta, keys[i])))
 			return true;
 	}
-	return json_str(json_get(choice, STR("finish_reason"))).len > 0;
+	return json_str(json_get(choice, STR("text"))).len > 0 || /* Completions */
+	       json_str(json_get(choice, STR("finish_reason"))).len > 0;
 }
 
 static unsigned read_choices(struct relay_tap *t, const json *choices)

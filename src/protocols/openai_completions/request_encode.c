@@ -1,0 +1,258 @@
+/* protocols/openai_completions/request_encode.c - a conversation as one text for a model to go on with.
+ *
+ * The hard thing is that such a model knows no turns. One question, with what the operator says before it, is its own text.
+ * More turns become a transcript, each under its speaker's name, that ends where the assistant is to speak; what
+ * cannot be written as text is refused. */
+#include "protocols/openai_completions/openai_completions.h"
+
+struct writer {
+	const struct ir_request *r;
+	const struct request_target *t;
+	struct ir_losses *losses;
+	struct err *reterr;
+	struct jw w;
+};
+
+/* --- the prompt --- */
+
+static bool is_operator(const struct ir_message *m)
+{
+	return m->role == IR_ROLE_SYSTEM || m->role == IR_ROLE_DEVELOPER;
+}
+
+/* One question and nothing before it but the operator's word? */
+static bool is_question(const struct ir_request *r)
+{
+	unsigned turns = 0;
+
+	for (unsigned i = 0; i < r->n_messages; i++)
+		turns += is_operator(&r->messages[i]) ? 0 : 1;
+	return turns == 1 && r->messages[r->n_messages - 1].role == IR_ROLE_USER;
+}
+
+static int refuse_part(const struct writer *w, const char *what)
+{
+	return err_param(w->reterr, RC_UNSUPPORTED, "messages",
+			 "this model goes on with a text, and cannot be given %s", what);
+}
+
+static int put_part(struct writer *w, const struct ir_part *p)
+{
+	if (p->cache != IR_CACHE_NONE)
+		ir_loss(w->losses, STR("cache_control"));
+	switch (p->kind) {
+	case IR_PART_TEXT:
+	case IR_PART_REFUSAL:
+		if (str_present(p->citations))
+			ir_loss(w->losses, STR("citations"));
+		json_escape(w->w.out, p->text);
+		return RC_OK;
+	case IR_PART_REASONING:
+		ir_loss(w->losses, STR("reasoning_content"));
+		return RC_OK;
+	case IR_PART_IMAGE:
+		return refuse_part(w, "an image");
+	case IR_PART_FILE:
+		return refuse_part(w, "a file");
+	case IR_PART_AUDIO:
+		return refuse_part(w, "a recording");
+	case IR_PART_TOOL_CALL:
+	case IR_PART_TOOL_RESULT:
+		return refuse_part(w, "calls of tools");
+	case IR_PART_OPAQUE:
+		return refuse_part(w, "a vendor's own block");
+	}
+	return RC_INVALID;
+}
+
+static const char *speaker(enum ir_role role)
+{
+	switch (role) {
+	case IR_ROLE_SYSTEM:
+	case IR_ROLE_DEVELOPER:
+		return "";
+	case IR_ROLE_USER:
+		return "User: ";
+	case IR_ROLE_ASSISTANT:
+		return "Assistant: ";
+	}
+	return "";
+}
+
+static int put_prompt(struct writer *w)
+{
+	const struct ir_request *r = w->r;
+	bool question = is_question(r);
+	int rc = RC_OK;
+
+	jw_key(&w->w, "prompt");
+	jw_raw(&w->w, STR("\""));
+	for (unsigned i = 0; !rc && i < r->n_messages; i++) {
+		const struct ir_message *m = &r->messages[i];
+
+		if (i)
+			buf_puts(w->w.out, "\\n\\n");
+		if (!question)
+			buf_puts(w->w.out, speaker(m->role));
+		if (m->name.len)
+			ir_loss(w->losses, STR("name"));
+		for (unsigned k = 0; !rc && k < m->n_parts; k++)
+			rc = put_part(w, &m->parts[k]);
+	}
+	if (!question && r->n_messages && r->messages[r->n_messages - 1].role != IR_ROLE_ASSISTANT)
+		buf_puts(w->w.out, "\\n\\nAssistant:");
+	buf_putc(w->w.out, '"');
+	return rc;
+}
+
+/* --- the parameters --- */
+
+/* A call, or a form, that the answer must have: without it the caller would get something else. */
+static int refuse_what_it_cannot(const struct writer *w)
+{
+	const struct ir_request *r = w->r;
+
+	if (r->choice.mode == IR_CHOICE_REQUIRED || r->choice.mode == IR_CHOICE_NAMED)
+		return err_param(w->reterr, RC_UNSUPPORTED, "tool_choice",
+				 "this model goes on with a text, and calls no tools");
+	if (r->format.kind == IR_FORMAT_JSON_OBJECT || r->format.kind == IR_FORMAT_JSON_SCHEMA)
+		return err_param(w->reterr, RC_UNSUPPORTED, "response_format",
+				 "this model's provider cannot hold a completion to a form");
+	if (r->n != IR_UNSET && r->n > 1)
+		return err_param(w->reterr, RC_UNSUPPORTED, "n",
+				 "several answers at once are not translated; ask for one");
+	return RC_OK;
+}
+
+static void put_number(struct writer *w, const char *key, struct str text)
+{
+	if (str_present(text))
+		jw_kraw(&w->w, key, text);
+}
+
+static void put_integer(struct writer *w, const char *key, int64_t n)
+{
+	if (n != IR_UNSET)
+		jw_ki64(&w->w, key, n);
+}
+
+static void put_stop(struct writer *w)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < w->r->n_stop; i++) {
+		if (w->r->stop[i].len == 0) /* trap 72 */
+			continue;
+		if (n++ == 0) {
+			jw_key(&w->w, "stop");
+			jw_arr(&w->w);
+		}
+		jw_str(&w->w, w->r->stop[i]);
+	}
+	if (n)
+		jw_end_arr(&w->w);
+}
+
+static void put_logprobs(struct writer *w)
+{
+	if (w->r->logprobs == IR_TRUE)
+		jw_ki64(&w->w, "logprobs", w->r->top_logprobs == IR_UNSET ? 0 : w->r->top_logprobs);
+}
+
+static void put_parameters(struct writer *w)
+{
+	const struct ir_request *r = w->r;
+
+	/* Unsaid, the format's own 16 would cut every answer. */
+	jw_ki64(&w->w, "max_tokens",
+		r->max_tokens != IR_UNSET ? r->max_tokens : w->t->default_max_tokens);
+	put_number(w, "temperature", r->temperature);
+	put_number(w, "top_p", r->top_p);
+	put_number(w, "frequency_penalty", r->frequency_penalty);
+	put_number(w, "presence_penalty", r->presence_penalty);
+	if (w->t->quirks & QUIRK_TOP_K)
+		put_integer(w, "top_k", r->top_k);
+	put_integer(w, "seed", r->seed);
+	put_logprobs(w);
+	put_stop(w);
+	put_number(w, "logit_bias", r->logit_bias);
+	if (str_present(r->suffix))
+		jw_kstr(&w->w, "suffix", r->suffix);
+	if (str_present(r->user))
+		jw_kstr(&w->w, "user", r->user);
+	if (!r->stream)
+		return;
+	jw_kbool(&w->w, "stream", true);
+	if (!(w->t->quirks & QUIRK_NO_STREAM_OPTIONS)) /* trap 10 */
+		jw_kraw(&w->w, "stream_options", STR("{\"include_usage\":true}"));
+}
+
+/* --- what has no place here --- */
+
+static void lose_if(struct writer *w, bool said, const char *name)
+{
+	if (said)
+		ir_loss(w->losses, str_from(name));
+}
+
+static void put_extras(struct writer *w)
+{
+	for (unsigned i = 0; i < w->r->n_extras; i++) {
+		if (ot_minted(w->r->origin)) {
+			jw_key_str(&w->w, w->r->extras[i].name);
+			jw_raw(&w->w, w->r->extras[i].raw);
+		} else {
+			ir_loss(w->losses, w->r->extras[i].name);
+		}
+	}
+}
+
+static void lose_the_rest(struct writer *w)
+{
+	const struct ir_request *r = w->r;
+
+	lose_if(w, r->n_tools > 0, "tools");
+	lose_if(w, r->choice.parallel == IR_FALSE, "parallel_tool_calls");
+	lose_if(w,
+		(r->reasoning.effort != IR_EFFORT_UNSET && r->reasoning.effort != IR_EFFORT_NONE) ||
+			r->reasoning.thinking > IR_THINKING_DISABLED ||
+			r->reasoning.budget != IR_UNSET,
+		"reasoning_effort");
+	lose_if(w, r->top_k != IR_UNSET && !(w->t->quirks & QUIRK_TOP_K), "top_k");
+	lose_if(w, r->store == IR_TRUE, "store");
+	lose_if(w, str_present(r->service_tier) && !str_eq(r->service_tier, STR("auto")),
+		"service_tier");
+	lose_if(w, str_present(r->verbosity), "verbosity");
+	lose_if(w, str_present(r->prompt_cache_key), "prompt_cache_key");
+	lose_if(w, str_present(r->safety_identifier), "safety_identifier");
+	lose_if(w, str_present(r->metadata), "metadata");
+	lose_if(w, str_present(r->prediction), "prediction");
+	lose_if(w, str_present(r->modalities) && !str_eq(r->modalities, STR("[\"text\"]")),
+		"modalities");
+	lose_if(w, str_present(r->audio), "audio");
+	lose_if(w, r->cache != IR_CACHE_NONE, "cache_control");
+	ir_lose_stateful(w->losses, r);
+}
+
+int ot_encode_request(struct arena *a, const struct ir_request *r, const struct request_target *t,
+		      struct buf *out, struct ir_losses *losses, struct err *reterr)
+{
+	struct writer w = { .r = r, .t = t, .losses = losses, .reterr = reterr, .w = jw_on(out) };
+	int rc = refuse_what_it_cannot(&w);
+
+	(void)a;
+	if (rc)
+		return rc;
+	jw_obj(&w.w);
+	jw_kstr(&w.w, "model", t->model);
+	rc = put_prompt(&w);
+	if (rc)
+		return rc;
+	put_parameters(&w);
+	put_extras(&w);
+	lose_the_rest(&w);
+	jw_end_obj(&w.w);
+	return buf_ok(out) && !losses->failed
+		       ? RC_OK
+		       : err_set(reterr, RC_NOMEM, "the request needs more memory than it may use");
+}
