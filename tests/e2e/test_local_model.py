@@ -361,3 +361,14 @@ def test_what_runs_with_the_ollama_sdk(ollama_sdk):
     assert [m.model for m in ollama_sdk.ps().models] == ["small"]
     assert ollama_sdk.show("small").modelinfo["gateway.context_length"] == CONTEXT
     assert ollama_sdk.chat(model="small", messages=[]).done_reason == "load"
+
+
+# ---- completions ---------------------------------------------------------------------------------------------------------------
+
+def test_a_text_is_gone_on_with(gateway, openai_client):
+    client = openai_client(gateway, timeout=SLOW)
+    whole = client.completions.create(model="small", prompt="1 2 3 4", max_tokens=6, temperature=0)
+    choice = whole.choices[0]
+    assert choice.text and choice.finish_reason == "length" and whole.usage.completion_tokens == 6 and whole.model == "small"
+    parts = list(client.completions.create(model="small", prompt="1 2 3 4", max_tokens=6, temperature=0, stream=True))
+    assert "".join(c.text for p in parts for c in p.choices) == choice.text

@@ -114,7 +114,8 @@ def test_variables_of_the_readme_are_enough_for_a_client_of_anthropics(gateway, 
 
 EMBEDDINGS = b'{"object":"list","data":[{"object":"embedding","index":0,"embedding":[1]}],"model":"m","usage":{"prompt_tokens":1,"total_tokens":1}}'
 # what is asked where a message is no request
-OTHER_BODIES = {"/v1/embeddings": json.dumps({"model": MODEL, "input": "Hi"}).encode()}
+OTHER_BODIES = {"/v1/embeddings": json.dumps({"model": MODEL, "input": "Hi"}).encode(),
+                "/v1/completions": json.dumps({"model": MODEL, "prompt": "Hi"}).encode()}
 
 
 def test_every_endpoint_of_the_readme_is_there_and_no_promised_absence_is(gateway, upstream):
@@ -123,12 +124,13 @@ def test_every_endpoint_of_the_readme_is_there_and_no_promised_absence_is(gatewa
     assert ["POST", "/v1/messages/count_tokens"] in endpoints and len(endpoints) >= 7
     body = json.dumps(canned.request("anthropic-messages", MODEL)).encode()
     upstream.reply("POST", "/v1/embeddings", body=EMBEDDINGS)
+    upstream.reply("POST", "/v1/completions", body=b'{"choices":[{"text":"Hi","index":0,"logprobs":null,"finish_reason":"stop"}]}')
     for method, path in endpoints:
         kw = {"body": OTHER_BODIES.get(path, body)} if method == "POST" else {}
         assert gateway.request(method, path.replace("{id}", MODEL), **kw).status == 200, (method, path)
     for path in ("/openai/v1/chat/completions", "/api/v1/chat/completions", "/anthropic/v1/messages"):
         assert gateway.request("POST", path, body=body).status == 200, path
-    for path in ("/v1/responses", "/v1/completions", "/api/chat", "/v1/inference"):
+    for path in ("/v1/responses", "/api/chat", "/v1/inference"):
         assert gateway.request("POST", path, body=body).status == 404, f"{path} is there: say so in the README"
 
 

@@ -146,7 +146,7 @@ static void what_chat_says_comes_back_the_same(void **state)
 		"'strict':false}},'reasoning_effort':'minimal','max_completion_tokens':5,'"
 		"temperature':1.10,'top_p':0.5,"
 		"'frequency_penalty':1,'presence_penalty':-1,'top_k':4,'seed':9007199254740993,'n':"
-		"2,'logprobs':true,"
+		"1,'logprobs':true,"
 		"'top_logprobs':2,'stop':['a','\\n'],'stream':true,'stream_options':{'include_"
 		"usage':true},'store':true,"
 		"'user':'u','service_tier':'flex','verbosity':'low','prompt_cache_key':'k','safety_"
