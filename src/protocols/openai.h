@@ -3,6 +3,7 @@
  *	openai.c         reading requests: where we are, parts, calls; which schemas may be strict
  *	openai_errors.c  errors in OpenAI's words, and out of everybody's
  *	openai_relay.c   requests that pass as they are
+ *	openai_tap.c     answers of Chat and Completions that do
  *	openai_names.c   ids and names within OpenAI's limits
  *	openai_usage.c   token counts and finish reasons
  */
@@ -138,6 +139,11 @@ int oc_peek(struct arena *a, const struct request_line *line, struct str body,
 	    struct request_peek *ret, struct err *reterr);
 int oc_patch(struct arena *a, const struct request_peek *peek, const struct patch_options *o,
 	     struct buf *out);
+
+/* --- openai_tap.c --- */
+
+unsigned oc_tap_event(struct relay_tap *t, struct arena *scratch, const struct frame *ev);
+unsigned oc_tap_body(struct relay_tap *t, struct arena *scratch, struct str body);
 
 /* --- openai_names.c --- */
 

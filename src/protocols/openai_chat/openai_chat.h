@@ -2,7 +2,6 @@
  *
  * Nothing outside this folder includes it: the gateway sees only `protocol_openai_chat`.
  *
- *	relay.c            taps: answers that pass as they are
  *	request_decode.c   client body -> ir_request      (messages in request_messages.c)
  *	request_encode.c   ir_request -> upstream body    (turns in request_turns.c)
  *	response_decode.c  upstream answer -> events      (blocks in blocks.c)
@@ -10,7 +9,7 @@
  *	embeddings.c       the Embeddings API, both ways
  *	names.c, models.c
  *
- * What it shares with OpenAI's other formats (errors, names, paths, usage) is in protocols/openai.h.
+ * What it shares with OpenAI's other formats (errors, names, paths, usage, what passes as it is) is in protocols/openai.h.
  */
 #ifndef GW_PROTOCOLS_OPENAI_CHAT_H
 #define GW_PROTOCOLS_OPENAI_CHAT_H
@@ -33,11 +32,6 @@ const char *oc_origin_format(const char *origin);
 
 /* `extra_content` with a proof of Gemini's, in a call. */
 void oc_write_google(struct jw *w, struct str signature);
-
-/* --- relay.c --- */
-
-unsigned oc_tap_event(struct relay_tap *t, struct arena *scratch, const struct frame *ev);
-unsigned oc_tap_body(struct relay_tap *t, struct arena *scratch, struct str body);
 
 /* --- models.c --- */
 

@@ -1,6 +1,5 @@
 /* protocols/openai_completions/openai_completions.c - OpenAI's Completions API of old as one table: who does what is in the header. */
 #include "protocols/openai_completions/openai_completions.h"
-#include "protocols/openai_chat/openai_chat.h"
 
 static const struct protocol_route routes[] = {
 	{ HTTP_POST, "/v1/completions", IR_OP_GENERATE, 0 },

@@ -1,12 +1,11 @@
-/* protocols/openai_chat/relay.c - answers that pass as they are: what is read off them on their way. (Requests:
- * protocols/openai_relay.c.)
+/* protocols/openai_tap.c - answers of Chat and Completions that pass as they are: what is read off them on their way.
  *
  * The hard thing is the cost: a stream is hundreds of events of which two matter. So once the first event
  * with content has passed, an event is only searched for the three strings that could make it matter, and parsed
  * when one of them is there. Inside JSON strings quotes are escaped, so `"usage"` in the bytes is the key. */
 #include "wire/sse.h"
 #include "protocols/glance.h"
-#include "protocols/openai_chat/openai_chat.h"
+#include "protocols/openai.h"
 
 enum { SCRATCH_MAX = 256 << 20 };
 
