@@ -74,7 +74,8 @@ struct route_match {
 enum route_result { ROUTE_OK, ROUTE_NOT_FOUND, ROUTE_METHOD };
 
 /* Which protocol and operation a request head asks for. Vendor prefixes (/openai, /anthropic, /api) and the query
- * (`?beta=true`) are taken off; /v1/models goes to Anthropic when the head has anthropic-version. */
+ * (`?beta=true`) are taken off; /v1/models goes to Anthropic when the head has anthropic-version, to Gemini when it has Google's key or
+ * x-goog-api-client. */
 enum route_result route_find(struct arena *a, const struct http_head *head,
 			     struct route_match *ret);
 

@@ -1,7 +1,7 @@
 /* protocols/route.c - which protocol and operation a request head asks for.
  *
  * The one hard thing is that two protocols share paths (/v1/models) and that a refusal must be worded in the protocol
- * the caller most likely speaks: a vendor's prefix decides, then the anthropic-version header, then the path. */
+ * the caller most likely speaks: a vendor's prefix decides, then the fields of an SDK, then the path. */
 #include "protocols/protocol.h"
 
 /* What stands before the path proper, as the vendors' SDKs may be configured. With `family`
@@ -34,7 +34,7 @@ struct asked {
 	struct str path;   /* without a prefix */
 	struct str full;   /* with it: some routes name it (Azure's deployments) */
 	struct str family; /* of the prefix; empty: any */
-	bool anthropic;    /* anthropic-version was sent */
+	struct str sdk;    /* the family whose SDK's fields were sent; empty: none */
 	enum http_method method;
 };
 
@@ -54,7 +54,12 @@ static struct asked read_head(const struct http_head *head)
 			break;
 		}
 	}
-	q.anthropic = str_present(http_field_get(head, STR("anthropic-version")));
+	q.sdk = STR("");
+	if (str_present(http_field_get(head, STR("anthropic-version"))))
+		q.sdk = STR("anthropic");
+	else if (str_present(http_field_get(head, STR("x-goog-api-key"))) ||
+		 str_present(http_field_get(head, STR("x-goog-api-client"))))
+		q.sdk = STR("gemini");
 	if (q.method == HTTP_HEAD)
 		q.method = HTTP_GET;
 	return q;
@@ -79,8 +84,8 @@ static const struct protocol *speaker(const struct asked *q)
 {
 	if (q->family.len)
 		return first_of(q->family);
-	if (q->anthropic)
-		return first_of(STR("anthropic"));
+	if (q->sdk.len)
+		return first_of(q->sdk);
 	for (size_t i = 0; i < sizeof(hints) / sizeof(*hints); i++) {
 		struct str rest = str_from_offset(q->path, hints[i].path.len);
 
@@ -184,7 +189,7 @@ enum route_result route_find(struct arena *a, const struct http_head *head, stru
 	*ret = (struct route_match){ .protocol = speaker(&q) };
 	for (unsigned i = 0; protocols[i]; i++) {
 		const struct protocol *p = protocols[i];
-		bool preferred = q.anthropic && in_family(p, STR("anthropic"));
+		bool preferred = q.sdk.len && in_family(p, q.sdk);
 
 		if (!in_family(p, q.family))
 			continue;

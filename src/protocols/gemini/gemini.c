@@ -27,6 +27,9 @@ static const struct protocol_route routes[] = {
 	VERBS("/v1beta1/publishers/google/models/"),
 	{ HTTP_GET, "/v1beta/models", IR_OP_LIST_MODELS, GM_WHOLE },
 	{ HTTP_GET, "/v1beta/models/{id}", IR_OP_GET_MODEL, GM_WHOLE },
+	/* Newer SDKs ask here, where everybody does: route.c knows them by their fields. */
+	{ HTTP_GET, "/v1/models", IR_OP_LIST_MODELS, GM_WHOLE },
+	{ HTTP_GET, "/v1/models/{id}", IR_OP_GET_MODEL, GM_WHOLE },
 	{ .path = NULL },
 };
 
