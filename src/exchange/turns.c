@@ -153,7 +153,7 @@ static void recalled(void *user, const struct store_answer *a)
 		store_failed(x, a->rc, &a->err);
 		return;
 	}
-	if (a->turns[a->n - 1].alive_until_s) {
+	if (a->turns[a->n - 1].alive_until_s >= clock_wall_s()) {
 		refuse(x, IR_ERR_INVALID_REQUEST,
 		       STR("The response that previous_response_id names is still being made."));
 		return;
@@ -309,7 +309,7 @@ struct stored_turn turns_turn(struct exchange *x, struct str id, struct str reso
 		.created_s = now,
 		.expires_s = now + (int64_t)(x->snapshot->responses.retention_ms / 1000),
 		.answer = resource,
-		.input = turn_items(x->arena, x->turn.ask.input),
+		.input = str_present(x->turn.ask.input) ? x->turn.ask.input : STR("[]"),
 	};
 }
 
@@ -318,7 +318,7 @@ static void put(struct exchange *x, struct str resource)
 	struct str id = json_unquote(x->arena, turn_get(resource, "id"));
 	struct stored_turn t = turns_turn(x, id, resource);
 
-	if (!t.id.len || !str_present(t.input) || store_put(x->env->store, &t, NULL, NULL) != RC_OK)
+	if (!t.id.len || store_put(x->env->store, &t, NULL, NULL) != RC_OK)
 		log_event(LOG_WARN, "response.not_kept", NULL, LF_STR("id", x->id));
 }
 

@@ -6,7 +6,7 @@
 #include "policy/conversation.h"
 
 #include "base/base64.h"
-#include "base/id.h"
+#include "base/hash.h"
 #include "ir/carrier.h"
 #include "json/scan.h"
 #include "json/write.h"
@@ -117,13 +117,24 @@ static const char *prefix_of(struct str type)
 	return "item_";
 }
 
-static void put_id(struct jw *w, struct str type)
+/* Whose item it is, and which. */
+struct place {
+	struct str turn_id;
+	unsigned n;
+};
+
+static void put_id(struct jw *w, struct str type, const struct place *at)
 {
 	struct str prefix = str_from(prefix_of(type));
-	char id[8 + ID_LEN + 1];
+	uint8_t digest[SHA256_LEN];
+	char seed[128], id[8 + 2 * SHA256_LEN + 1];
+	int n = snprintf(seed, sizeof(seed), "%u.%.*s", at->n,
+			 (int)(at->turn_id.len < 100 ? at->turn_id.len : 100),
+			 at->turn_id.ptr ? at->turn_id.ptr : "");
 
+	sha256((struct str){ seed, (size_t)n }, digest);
 	memcpy(id, prefix.ptr, prefix.len);
-	id_make(id + prefix.len, ID_LEN);
+	hex_encode(digest, SHA256_LEN, id + prefix.len);
 	jw_kstr(w, "id", (struct str){ id, prefix.len + ID_LEN });
 }
 
@@ -151,7 +162,7 @@ static void put_value(struct jw *w, struct buf *out, struct str key, const json 
 }
 
 /* One item in its full form. A bare {role, content} is a message (trap 64). */
-static void put_item(struct jw *w, struct buf *out, const json *item)
+static void put_item(struct jw *w, struct buf *out, const json *item, const struct place *at)
 {
 	struct str type = json_str(json_get(item, STR("type")));
 	struct str role = json_str(json_get(item, STR("role")));
@@ -162,7 +173,7 @@ static void put_item(struct jw *w, struct buf *out, const json *item)
 	if (message)
 		type = STR("message");
 	if (!json_is_str(json_get(item, STR("id"))))
-		put_id(w, type);
+		put_id(w, type, at);
 	if (message)
 		jw_kcstr(w, "type", "message");
 	if (message && !JSON_GET(item, "status"))
@@ -183,10 +194,10 @@ static void put_item(struct jw *w, struct buf *out, const json *item)
 	jw_end_obj(w);
 }
 
-static void put_string_input(struct jw *w, struct str text)
+static void put_string_input(struct jw *w, struct str text, const struct place *at)
 {
 	jw_obj(w);
-	put_id(w, STR("message"));
+	put_id(w, STR("message"), at);
 	jw_kcstr(w, "type", "message");
 	jw_kcstr(w, "status", "completed");
 	jw_kcstr(w, "role", "user");
@@ -194,20 +205,21 @@ static void put_string_input(struct jw *w, struct str text)
 	jw_end_obj(w);
 }
 
-static void put_items(struct jw *w, struct buf *out, const json *input)
+static void put_items(struct jw *w, struct buf *out, const json *input, struct str turn_id)
 {
+	struct place at = { .turn_id = turn_id };
 	struct json_iter it = json_iter(input);
 
 	if (json_is_str(input)) {
-		put_string_input(w, json_str(input));
+		put_string_input(w, json_str(input), &at);
 		return;
 	}
-	while (json_next(&it))
+	for (; json_next(&it); at.n++)
 		if (json_is_obj(it.val))
-			put_item(w, out, it.val);
+			put_item(w, out, it.val, &at);
 }
 
-struct str turn_items(struct arena *a, struct str input)
+struct str turn_items(struct arena *a, struct str input, struct str turn_id)
 {
 	const json *v = str_present(input) ? json_parse(a, input, NULL) : NULL;
 	struct str items;
@@ -219,7 +231,7 @@ struct str turn_items(struct arena *a, struct str input)
 	buf_init(&out, ITEMS_MAX);
 	w = jw_on(&out);
 	jw_arr(&w);
-	put_items(&w, &out, v);
+	put_items(&w, &out, v, turn_id);
 	jw_end_arr(&w);
 	items = buf_ok(&out) ? arena_dup(a, buf_str(&out)) : STR_NONE;
 	buf_done(&out);
@@ -302,7 +314,9 @@ static int put_turns(struct arena *a, struct buf *out, bool *comma, const struct
 		     unsigned n, bool last_output, enum turn_reader reader)
 {
 	for (unsigned i = 0; i < n; i++) {
-		int rc = put_kept_list(a, out, comma, turns[i].input, reader);
+		struct str input = turn_items(a, turns[i].input, turns[i].id);
+		int rc =
+			str_present(input) ? put_kept_list(a, out, comma, input, reader) : RC_NOMEM;
 
 		if (rc == RC_OK && (last_output || i + 1 < n))
 			rc = put_kept_list(a, out, comma, turn_get(turns[i].answer, "output"),
@@ -319,7 +333,7 @@ int turn_expand(struct arena *a, struct str body, const struct turn_ask *ask,
 {
 	struct json_want w[2] = { { .key = "previous_response_id" }, { .key = "input" } };
 	struct json_edit edits[2];
-	struct str own = turn_items(a, ask->input), all;
+	struct str own = turn_items(a, ask->input, STR("")), all;
 	bool comma = false;
 	struct buf list;
 	int rc;
@@ -487,7 +501,7 @@ struct str turn_ask_summary(struct arena *a, struct str body, struct err *reterr
 
 	if (json_scan(body, w, 3, reterr) != RC_OK)
 		return STR_NONE;
-	items = turn_items(a, w[1].first && w[1].first != 'n' ? w[1].value : STR_NONE);
+	items = turn_items(a, w[1].first && w[1].first != 'n' ? w[1].value : STR_NONE, STR(""));
 	if (!str_present(items) || str_eq(items, STR("[]"))) {
 		(void)err_param(reterr, RC_INVALID, "input",
 				"'input' or 'previous_response_id' must say what to compact.");

@@ -1,7 +1,8 @@
 /* policy/conversation.h - a conversation as the Responses API keeps it: texts in, texts out.
  *
- * What a turn adds is kept as its input items, in one form whatever the client wrote, and the answer's resource. The
- * next turn's input is, in order: input and output of every turn before it, then its own. No I/O and no clock; ids are random.
+ * What a turn adds is kept as the client wrote it, its `input`, and the answer's resource: most turns are never asked for
+ * again, so it is only when they are that items are put into one form. The next turn's input is, in order: input and output of
+ * every turn before it, then its own. No I/O, no clock.
  */
 #ifndef GW_POLICY_CONVERSATION_H
 #define GW_POLICY_CONVERSATION_H
@@ -27,9 +28,10 @@ struct turn_ask {
 int turn_ask_read(struct arena *a, struct str body, struct turn_ask *ret, struct err *reterr)
 	MUST_CHECK;
 
-/* The items of `input` (a string or a list) as a JSON list: each with an id and a type, contents as lists of parts. Absent when
- * memory is out or `input` is neither. */
-struct str turn_items(struct arena *a, struct str input) MUST_CHECK;
+/* The items of `input` (a string or a list) as a JSON list: each with an id and a type, contents as lists of parts. An item
+ * without an id gets one that follows from the turn's and its place, so that it is the same each time. Absent when memory is out
+ * or `input` is neither. */
+struct str turn_items(struct arena *a, struct str input, struct str turn_id) MUST_CHECK;
 
 /* For whom a body is made. */
 enum turn_reader {

@@ -28,7 +28,7 @@ struct stored_turn {
 	int64_t expires_s;   /* not shown from then on */
 	int64_t alive_until_s; /* of an unfinished one: it is lost when nobody moved this on; 0: finished */
 	struct str answer; /* JSON: the resource */
-	struct str input;  /* JSON: the list of items that this turn added */
+	struct str input;  /* JSON: what this turn added: a text or a list of items */
 	struct str events; /* the stream's text, to be resumed; absent: not kept */
 };
 

@@ -456,10 +456,27 @@ def test_workers_share_what_is_under_way(start_gateway, up):
     for _ in range(12):
         status, seen = call(gateway, "GET", f"/v1/responses/{made['id']}")
         assert status == 200 and seen["status"] in ("queued", "in_progress")
-    status, seen = call(gateway, "POST", f"/v1/responses/{made['id']}/cancel")
-    assert status == 200 and seen["status"] == "cancelled"
-    script.hits[0].wait_disconnect(2)
+    followers = []
+    for _ in range(8):
+        c = http.client.HTTPConnection(*gateway.address, timeout=20)
+        c.request("GET", f"/v1/responses/{made['id']}?stream=true&starting_after=1")
+        followers.append((c, c.getresponse()))      # the head is there at once, whatever the upstream does
     script.release()
+    streams = [(r.read(), c.close())[0] for c, r in followers]
+    assert len(set(streams)) == 1 and b"response.completed" in streams[0] and streams[0].endswith(b"data: [DONE]\n\n")
+    assert b'"sequence_number":1,' not in streams[0] and b'"sequence_number":2' in streams[0]
+
+
+def test_any_worker_cancels_what_another_makes(start_gateway, up):
+    gateway = start_gateway(config(up, server={"workers": 4}))
+    for _ in range(4):
+        script = held(up)
+        _, made = call(gateway, "POST", "/v1/responses", {"model": CHAT, "input": "One?", "background": True})
+        script.wait_for_request().wait_held()
+        status, seen = call(gateway, "POST", f"/v1/responses/{made['id']}/cancel")
+        assert status == 200 and seen["status"] == "cancelled"
+        script.hits[0].wait_disconnect(2)
+        script.release()
 
 
 def call(gateway, method, path, body=None):

@@ -84,10 +84,11 @@ static void trap_064_short_items_take_their_full_form(void **state)
 {
 	(void)state;
 	CHECK_STR(
-		plain(turn_items(arena, STR("\"a\\\"b\""))),
+		plain(turn_items(arena, STR("\"a\\\"b\""), STR("r"))),
 		"[{\"id\":\"msg_\",\"type\":\"message\",\"status\":\"completed\",\"role\":\"user\","
 		"\"content\":[{\"type\":\"input_text\",\"text\":\"a\\\"b\"}]}]");
-	CHECK_STR(plain(turn_items(arena, STR("[{\"role\":\"assistant\",\"content\":\"hi\"}]"))),
+	CHECK_STR(plain(turn_items(arena, STR("[{\"role\":\"assistant\",\"content\":\"hi\"}]"),
+				   STR("r"))),
 		  "[{\"id\":\"msg_\",\"type\":\"message\",\"status\":\"completed\",\"role\":"
 		  "\"assistant\","
 		  "\"content\":[{\"type\":\"output_text\",\"text\":\"hi\",\"annotations\":[],"
@@ -96,12 +97,18 @@ static void trap_064_short_items_take_their_full_form(void **state)
 			  arena,
 			  STR("[{\"type\":\"function_call_output\",\"id\":null,\"call_id\":\"c\","
 			      "\"output\":\"1.10\"},{\"type\":\"reasoning\",\"id\":\"rs_1\",\"n\":"
-			      "1.10}]"))),
+			      "1.10}]"),
+			  STR("r"))),
 		  "[{\"id\":\"fco_\",\"type\":\"function_call_output\",\"call_id\":\"c\","
 		  "\"output\":\"1.10\"},"
 		  "{\"type\":\"reasoning\",\"id\":\"rs_1\",\"n\":1.10}]");
-	CHECK_STR(turn_items(arena, STR_NONE), "[]");
-	assert_false(str_present(turn_items(arena, STR("7"))));
+	CHECK_STR(turn_items(arena, STR_NONE, STR("r")), "[]");
+	/* an id that was made up is made up the same each time, and for no other turn or place */
+	CHECK_STR_IS(turn_items(arena, STR("\"a\""), STR("r")),
+		     turn_items(arena, STR("\"a\""), STR("r")));
+	assert_false(str_eq(turn_items(arena, STR("\"a\""), STR("r")),
+			    turn_items(arena, STR("\"a\""), STR("s"))));
+	assert_false(str_present(turn_items(arena, STR("7"), STR("r"))));
 }
 
 static const struct stored_turn turns[] = {
@@ -138,30 +145,28 @@ static struct str expand(const char *body, enum turn_reader reader)
 static void trap_096_all_turns_stand_before_the_new_input_in_order(void **state)
 {
 	(void)state;
-	CHECK_STR(
-		plain(expand("{\"model\":\"m\",\"previous_response_id\":\"r2\",\"input\":\"go "
-			     "on\",\"x\":1.50}",
-			     TURN_OURS)),
-		"{\"model\":\"m\",\"input\":[{\"id\":\"msg_1\",\"type\":\"message\",\"role\":"
-		"\"user\",\"content\":[]},"
-		"{\"type\":\"reasoning\",\"id\":\"rs_1\",\"summary\":[]},"
-		"{\"type\":\"reasoning\",\"id\":\"rs_2\",\"encrypted_content\":\"E\"},"
-		"{\"id\":\"fc_1\",\"type\":\"function_call\",\"call_id\":\"c1\"},"
-		"{\"type\":\"function_call_output\",\"id\":\"fco_1\",\"call_id\":\"c1\"},"
-		"{\"type\":\"message\",\"id\":\"msg_2\",\"role\":\"assistant\"},"
-		"{\"id\":\"msg_\",\"type\":\"message\",\"status\":\"completed\",\"role\":\"user\","
-		"\"content\":[{\"type\":\"input_text\",\"text\":\"go on\"}]}],\"x\":1.50}");
+	CHECK_STR(plain(expand("{\"model\":\"m\",\"previous_response_id\":\"r2\",\"input\":\"go "
+			       "on\",\"x\":1.50}",
+			       TURN_OURS)),
+		  "{\"model\":\"m\",\"input\":[{\"type\":\"message\",\"status\":\"completed\","
+		  "\"id\":\"msg_1\",\"role\":\"user\",\"content\":[]},{\"type\":\"reasoning\","
+		  "\"id\":\"rs_1\",\"summary\":[]},{\"type\":\"reasoning\",\"id\":\"rs_2\","
+		  "\"encrypted_content\":\"E\"},{\"id\":\"fc_1\",\"type\":\"function_call\",\"call_"
+		  "id\":\"c1\"},{\"type\":\"function_call_output\",\"id\":\"fco_1\",\"call_id\":"
+		  "\"c1\"},{\"type\":\"message\",\"id\":\"msg_2\",\"role\":\"assistant\"},{\"id\":"
+		  "\"msg_\",\"type\":\"message\",\"status\":\"completed\",\"role\":\"user\","
+		  "\"content\":[{\"type\":\"input_text\",\"text\":\"go on\"}]}],\"x\":1.50}");
 }
 
 static void trap_050_another_server_gets_no_ids_it_cannot_know(void **state)
 {
 	(void)state;
 	CHECK_STR(expand("{\"previous_response_id\":\"r2\",\"model\":\"m\"}", TURN_FOREIGN),
-		  "{\"input\":[{\"type\":\"message\",\"role\":\"user\",\"content\":[]},"
-		  "{\"type\":\"reasoning\",\"id\":\"rs_2\",\"encrypted_content\":\"E\"},"
-		  "{\"type\":\"function_call\",\"call_id\":\"c1\"},"
-		  "{\"type\":\"function_call_output\",\"call_id\":\"c1\"},"
-		  "{\"type\":\"message\",\"role\":\"assistant\"}],\"model\":\"m\"}");
+		  "{\"input\":[{\"type\":\"message\",\"status\":\"completed\",\"role\":\"user\","
+		  "\"content\":[]},{\"type\":\"reasoning\",\"id\":\"rs_2\",\"encrypted_content\":"
+		  "\"E\"},{\"type\":\"function_call\",\"call_id\":\"c1\"},{\"type\":\"function_"
+		  "call_output\",\"call_id\":\"c1\"},{\"type\":\"message\",\"role\":\"assistant\"}]"
+		  ",\"model\":\"m\"}");
 }
 
 static struct str page(const char *query)

@@ -66,25 +66,27 @@ static void trap_019_020_plain_events_without_an_end_mark(void **state)
 	(void)state;
 	CHECK_STR(
 		client(a, &protocol_openai_chat, calls, FRAMING_SSE),
-		"data: " CHUNK("{\"text\":\"a\"}") "\n\n"
-						   /* whole, when it closes; broken arguments are an object all the same (trap 59) */
-						   "data: " CHUNK("{\"functionCall\":{\"id\":"
-								  "\"c1\",\"name\":\"f\",\"args\":{"
-								  "\"n\":1}}}") "\n\n"
-										"data: " CHUNK(
-											"{\"functio"
-											"nCall\":{"
-											"\"id\":"
-											"\"c2\","
-											"\"name\":"
-											"\"g\","
-											"\"args\":{"
-											"}}}") "\n"
-											       "\n"
-											       "dat"
-											       "a:"
-											       " " LAST(
-												       "STOP") "\n\n");
+		"data: " CHUNK(
+			"{\"text\":\"a\"}") "\n\n"
+					    /* whole, when it closes; broken arguments are an object all the same (trap 59) */
+					    "data: " CHUNK(
+						    "{\"functionCall\":{\"id\":"
+						    "\"c1\",\"name\":\"f\",\"args\":{"
+						    "\"n\":1}}}") "\n\n"
+								  "data: " CHUNK(
+									  "{\"functio"
+									  "nCall\":{"
+									  "\"id\":"
+									  "\"c2\","
+									  "\"name\":"
+									  "\"g\","
+									  "\"args\":{"
+									  "}}}") "\n"
+										 "\n"
+										 "dat"
+										 "a:"
+										 " " LAST(
+											 "STOP") "\n\n");
 	arena_free(a);
 }
 
@@ -131,48 +133,60 @@ static void trap_046_foreign_proofs_are_carried(void **state)
 		FRAMING_SSE);
 	struct str proof = ir_carrier_pack_base64(a, "anthropic-messages", STR("s+/="));
 	struct str data = ir_carrier_pack_base64(a, "anthropic-messages", STR("redacted:dd=="));
-	struct str
-		want =
-			arena_printf(
-				a,
-				"data: " CHUNK("{\"text\":\"hm\",\"thought\":true}") "\n\ndata:"
-										     " " CHUNK("{\""
-											       "tex"
-											       "t\""
-											       ":\""
-											       "\","
-											       "\"t"
-											       "hou"
-											       "ght"
-											       "\":"
-											       "tru"
-											       "e,"
-											       "\"t"
-											       "hou"
-											       "ght"
-											       "Sig"
-											       "nat"
-											       "ure"
-											       "\":"
-											       "\"%"
-											       ".*"
-											       "s\""
-											       "}") "\n\ndata: " CHUNK(
-											     "{\"te"
-											     "xt\":"
-											     "\"\","
-											     "\"tho"
-											     "ught"
-											     "\":"
-											     "true,"
-											     "\"tho"
-											     "ughtS"
-											     "ignat"
-											     "ure\""
-											     ":\"%."
-											     "*s\""
-											     "}") "\n\ndata: " CHUNK("{\"text\":\"b\"}") "\n\n",
-				STR_ARG(proof), STR_ARG(data));
+	struct str want = arena_printf(
+		a,
+		"data: " CHUNK(
+			"{\"text\":\"hm\",\"thought\":true}") "\n\ndata:"
+							      " " CHUNK(
+								      "{\""
+								      "tex"
+								      "t\""
+								      ":\""
+								      "\","
+								      "\"t"
+								      "hou"
+								      "ght"
+								      "\":"
+								      "tru"
+								      "e,"
+								      "\"t"
+								      "hou"
+								      "ght"
+								      "Sig"
+								      "nat"
+								      "ure"
+								      "\":"
+								      "\"%"
+								      ".*"
+								      "s\""
+								      "}") "\n\ndata:"
+									   " " CHUNK(
+										   "{\"te"
+										   "xt\":"
+										   "\"\","
+										   "\"tho"
+										   "ught"
+										   "\":"
+										   "true,"
+										   "\"tho"
+										   "ughtS"
+										   "ignat"
+										   "ure\""
+										   ":\"%."
+										   "*s\""
+										   "}") "\n\ndata:"
+											" " CHUNK(
+												"{"
+												"\""
+												"te"
+												"xt"
+												"\""
+												":"
+												"\""
+												"b"
+												"\""
+												"}") "\n\n",
+		STR_ARG(proof), STR_ARG(data));
 
 	(void)state;
 	assert_true(str_starts(got, want));
