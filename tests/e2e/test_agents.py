@@ -23,11 +23,15 @@ DOCUMENT = (CHECKOUT / "docs" / "agents.md").read_text(encoding="utf-8")
 ADDRESS = "http://127.0.0.1:8080"       # as the document writes it
 
 
+def section(heading, gateway):
+    """What the document says under a heading, with the gateway's real address."""
+    text = re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", DOCUMENT, re.M | re.S).group(1)
+    return text.replace(ADDRESS, gateway.url)
+
+
 def variables_of(heading, gateway):
-    """The variables that the document sets under a heading, with the gateway's real address."""
-    section = re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", DOCUMENT, re.M | re.S).group(1)
-    found = dict(re.findall(r"^export (\w+)=(\S+)", section, re.M))
-    return {name: value.replace(ADDRESS, gateway.url) for name, value in found.items()}
+    """The variables that the document sets under a heading."""
+    return dict(re.findall(r"^export (\w+)=(\S+)", section(heading, gateway), re.M))
 
 
 def png():
@@ -67,6 +71,10 @@ def check_requests(model, dialect, n):
     if model.vendor.dialect != dialect and recordings.shared_dir():
         for request in model.asked:
             assert model.vendor.problem(request.json()) is None
+    proof = model.vendor.proof.encode()
+    if proof:       # traps 46, 50, 51: each turn goes back with the proof that its vendor gave
+        given = [proof in answer for answer in model.answers]
+        assert [r.body.count(proof) for r in model.asked] == [sum(given[:i]) for i in range(n)]
 
 
 def dropped(gateway):
@@ -98,7 +106,7 @@ def claude_variables(gateway):
 
 
 @each_kind
-def test_claude_code_does_a_task(desk, scene, kind):
+def test_trap_037_and_trap_051_claude_code_does_a_task(desk, scene, kind):
     """It searches for a tool, reads a text and a picture at once, and answers."""
     picture = desk.work / "picture.png"
     picture.write_bytes(png())
@@ -157,3 +165,62 @@ def test_claude_codes_probe_of_the_address_is_answered(start_gateway):
     gateway = start_gateway({"providers": {"up": {"type": "anthropic", "base_url": "http://127.0.0.1:9", "api_key": "sk-up", "discover": False}}})
     answer = gateway.request("HEAD", "/")
     assert answer.status in (200, 404) and answer.body == b""
+
+
+# ---- Codex -------------------------------------------------------------------------------------------------------------------
+
+CODEX_TOOLS = {"exec_command", "view_image"}
+# What only OpenAI runs, and words about the client; Chat has a place for prompt_cache_key.
+CODEX_LOSSES = {"web_search", "tool_search", "namespace", "client_metadata", "prompt_cache_key", "image_url.detail", "verbosity",
+                "tools.format"}
+
+
+def run_codex(desk, gateway, *options):
+    """Codex's events, once it has ended well."""
+    config = re.search(r"^```toml\n(.*?)^```$", section("Codex", gateway), re.M | re.S).group(1)
+    done, events = desk.codex(config, variables_of("Codex", gateway), *options)
+    assert done.returncode == 0, (done.stdout[-2000:], done.stderr[-2000:])
+    assert events[-1]["type"] == "turn.completed", events[-1]
+    return events
+
+
+def items(events, kind):
+    return [e["item"] for e in events if e["type"] == "item.completed" and e["item"]["type"] == kind]
+
+
+@pytest.mark.parametrize("kind", ["responses", *KINDS])
+def test_trap_050_and_trap_051_codex_does_a_task(desk, scene, kind):
+    """It runs two commands at once, then looks at a picture, and answers."""
+    (desk.work / "picture.png").write_bytes(png())
+    gateway, model = scene(kind, "gpt-4o", [
+        [("call_01", "view_image", {"path": str(desk.work / "picture.png")})],
+        [("call_02", "exec_command", {"cmd": "cat note.txt"}), ("call_03", "exec_command", {"cmd": "echo over"})]])
+    events = run_codex(desk, gateway)
+    commands = items(events, "command_execution")
+    assert [c["exit_code"] for c in commands] == [0, 0], commands
+    assert any("The word is" in c["aggregated_output"] for c in commands)
+    assert items(events, "agent_message")[-1]["text"] == desk.answer
+    usage = events[-1]["usage"]
+    assert (usage["input_tokens"], usage["output_tokens"]) == (3 * 21, 3 * 9)
+    check_requests(model, "openai-responses", 3)
+    assert CODEX_TOOLS <= set(model.vendor.tools(model.asked[0].json()))
+    for request in model.asked:
+        assert b"You are a coding agent" in request.body and b"<environment_context>" in request.body
+    assert b"iVBORw0KGgo" in model.asked[1].body, "the picture"
+    assert dropped(gateway) <= (set() if kind == "responses" else CODEX_LOSSES)
+
+
+@each_kind
+def test_codex_edits_a_file(desk, scene, kind):
+    """Its tool for edits takes text and no JSON: to models of others it is a function with one member, and a tool of its own kind
+    on the way back."""
+    patch = "*** Begin Patch\n*** Add File: new.txt\n+A \"new\" line\n*** End Patch\n"
+    gateway, model = scene(kind, "gpt-5.5", [
+        [("call_01", "apply_patch", {"input": patch})], [("call_02", "exec_command", {"cmd": "cat new.txt note.txt"})]])
+    events = run_codex(desk, gateway, "-m", "gpt-5.5")
+    assert (desk.work / "new.txt").read_text() == 'A "new" line\n'
+    assert items(events, "agent_message")[-1]["text"] == desk.answer
+    check_requests(model, "openai-responses", 3)
+    assert {"apply_patch", *CODEX_TOOLS} <= set(model.vendor.tools(model.asked[0].json()))
+    assert "new.txt" in model.vendor.results(model.asked[1].json())[0]
+    assert dropped(gateway) <= CODEX_LOSSES

@@ -17,17 +17,23 @@ class Model:
     """What the model does, on a vendor's upstream: `steps` are lists of calls (id, tool, arguments), made one list an answer."""
 
     def __init__(self, vendor, steps):
-        self.vendor, self.steps, self.asked = vendor, steps, []
+        self.vendor, self.steps = vendor, steps
+        self.asked, self.answers = [], []
 
     def body(self, request):
         """The answer to a Request, as a Script's body takes it."""
         if PROMPT.encode() not in request.body:
             return self.vendor.reply(request, [("text", side_answer(request.json()))])
         self.asked.append(request)
+        self.answers.append(self._turn(request, request.json()))
+        return self.answers[-1]
+
+    def _turn(self, request, body):
         if len(self.asked) <= len(self.steps):
+            thoughts = [("think", "Let me think.", self.vendor.proof)] if self.vendor.thinks(body) else []
             calls = [("call", *call) for call in self.steps[len(self.asked) - 1]]
-            return self.vendor.reply(request, [("text", "I will look."), *calls])
-        return self.vendor.reply(request, [("text", final_answer(self.vendor.results(request.json())))])
+            return self.vendor.reply(request, [*thoughts, ("text", "I will look."), *calls])
+        return self.vendor.reply(request, [("text", final_answer(self.vendor.results(body)))])
 
 
 def final_answer(results):
@@ -83,3 +89,13 @@ class Desk:
         command = [program("@anthropic-ai/claude-code", "claude"), "-p", PROMPT, "--output-format", "stream-json", "--verbose"]
         return self.run([*command, *options], CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="1", DISABLE_AUTOUPDATER="1",
                         **variables, **more)
+
+    def codex(self, config, variables, *options, **more):
+        """Codex CLI, not interactive, with the configuration that its users write."""
+        home = self.home / ".codex"
+        home.mkdir()
+        (home / "config.toml").write_text(config)
+        # The sandbox it has for commands needs rights that a container does not give; the folder here is made for the test.
+        command = [program("@openai/codex", "vendor/*/bin/codex"), "exec", "--skip-git-repo-check", "--json",
+                   "--sandbox", "danger-full-access"]
+        return self.run([*command, *options, PROMPT], **variables, **more)

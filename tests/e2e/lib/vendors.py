@@ -2,7 +2,7 @@
 
 A `Vendor` is one kind of provider as a test needs it: how the gateway is told of it, where its requests arrive, what they say in
 common words, and the bytes of an answer. Answers are made of the same plain blocks for all: ("text", words),
-("call", id, name, arguments). Vendors that give no ids to calls leave them out, as the real ones do.
+("call", id, name, arguments), and ("think", words, signature) for a model that thinks aloud. Vendors that give no ids to calls leave them out, as the real ones do.
 """
 
 import dataclasses
@@ -29,6 +29,8 @@ class Vendor:
     problem: object             # problem(body): what the vendor would refuse, or None
     end: bytes = b"\n\n"        # of an event
     begun: int = 4              # after so many events of a streamed text, some of it has been said
+    proof: str = ""             # what its calls come with and must come back with
+    thinks: object = lambda body: False     # thinks(body): whether the request has the model think aloud
 
     def reply(self, request, blocks, stop=None):
         """The answer to a Request of faultd's."""
@@ -146,6 +148,9 @@ def _responses_results(body):
 
 # ---- Gemini --------------------------------------------------------------------------------------------------------------
 
+SIGNATURE = "c2lnbmVkIGJ5IEdlbWluaQ=="
+
+
 def _gemini_chunk(parts, id, finish=None):
     candidate = {"content": {"parts": parts, "role": "model"}, "index": 0}
     if finish:
@@ -161,7 +166,7 @@ def _gemini_answer(blocks, stop, stream):
     for block in blocks:
         if block[0] == "call":
             part = {"functionCall": {"name": block[2], "args": block[3]}}
-            parts.append(part if signed else {**part, "thoughtSignature": "c2lnbmVk"})
+            parts.append(part if signed else {**part, "thoughtSignature": SIGNATURE})
             signed = True
         else:
             parts += [{"text": piece} for piece in (pieces(block[1]) if stream else [block[1]])]
@@ -232,7 +237,8 @@ VENDORS = {
         lambda blocks, stop, stream: matrix.answer("anthropic-messages", blocks, stop, stream),
         lambda message, status: canned.anthropic_error(message, CLAUDE_ERRORS.get(status, "api_error")),
         lambda message: canned.sse({"type": "error", "error": {"type": "overloaded_error", "message": message}}, event="error"),
-        lambda body: [t["name"] for t in body.get("tools", ())], _claude_results, _asked_to_stream, schemas.anthropic_problem),
+        lambda body: [t["name"] for t in body.get("tools", ())], _claude_results, _asked_to_stream, schemas.anthropic_problem,
+        proof="sig+AAA=", thinks=lambda body: body.get("thinking", {}).get("type") in ("enabled", "adaptive")),
     "responses": Vendor(
         "openai-responses", "/v1/responses",
         lambda origin: {"type": "openai", "base_url": f"{origin}/v1", "api_key": "sk-up-responses"},
@@ -246,7 +252,7 @@ VENDORS = {
         lambda origin: {"type": "google", "base_url": origin, "api_key": "sk-up-gemini"},
         _gemini_answer, _gemini_error, lambda message: b"data: " + _gemini_error(message) + b"\r\n\r\n",
         lambda body: [f["name"] for t in body.get("tools", ()) for f in t.get("functionDeclarations", ())], _gemini_results,
-        lambda request: "streamGenerateContent" in request.target, lambda body: None, end=b"\r\n\r\n"),
+        lambda request: "streamGenerateContent" in request.target, lambda body: None, end=b"\r\n\r\n", proof=SIGNATURE),
     "ollama": Vendor(
         "ollama-chat", "/api/chat",
         lambda origin: {"type": "ollama", "base_url": origin},
