@@ -25,7 +25,7 @@ ADDRESS = "http://127.0.0.1:8080"       # as the document writes it
 
 def section(heading, gateway):
     """What the document says under a heading, with the gateway's real address."""
-    text = re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", DOCUMENT, re.M | re.S).group(1)
+    text = re.search(rf"^(##+) {heading}\n(.*?)(?=^##+ |\Z)", DOCUMENT, re.M | re.S).group(2)
     return text.replace(ADDRESS, gateway.url)
 
 
@@ -224,3 +224,42 @@ def test_codex_edits_a_file(desk, scene, kind):
     assert {"apply_patch", *CODEX_TOOLS} <= set(model.vendor.tools(model.asked[0].json()))
     assert "new.txt" in model.vendor.results(model.asked[1].json())[0]
     assert dropped(gateway) <= CODEX_LOSSES
+
+
+# ---- SDKs --------------------------------------------------------------------------------------------------------------------
+
+WORDS = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}
+
+
+def ask_openai():
+    openai = pytest.importorskip("openai")
+    with openai.OpenAI(max_retries=0) as client:
+        return client.responses.create(model="gpt-4o", input="Hi").output_text + client.chat.completions.create(
+            **WORDS).choices[0].message.content
+
+
+def ask_anthropic():
+    anthropic = pytest.importorskip("anthropic")
+    with anthropic.Anthropic(max_retries=0) as client:
+        return client.messages.create(max_tokens=9, **WORDS).content[0].text
+
+
+def ask_google():
+    genai = pytest.importorskip("google.genai")
+    with genai.Client() as client:
+        return client.models.generate_content(model="gpt-4o", contents="Hi").text
+
+
+def ask_ollama():
+    ollama = pytest.importorskip("ollama")
+    with ollama.Client() as client:
+        return client.chat(**WORDS).message.content
+
+
+@pytest.mark.parametrize("heading, ask, answers", [("OpenAI", ask_openai, 2), ("Anthropic", ask_anthropic, 1),
+                                                   ("Google", ask_google, 1), ("Ollama", ask_ollama, 1)])
+def test_variables_of_the_document_are_enough_for_an_sdk(scene, monkeypatch, heading, ask, answers):
+    gateway, _ = scene("openai", "gpt-4o", [])
+    for name, value in variables_of(heading, gateway).items():
+        monkeypatch.setenv(name, value)
+    assert ask() == "Fine." * answers
