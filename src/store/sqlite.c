@@ -282,7 +282,7 @@ static int set_up(struct sqlite *q, struct err *reterr)
 {
 	static const char settings[] =
 		"PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;"
-		"PRAGMA synchronous = NORMAL; PRAGMA secure_delete = FAST;";
+		"PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON;";
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
 
 	if (make_file(q, reterr) != RC_OK)
