@@ -1,0 +1,268 @@
+/* tests/unit/protocols/openai_responses/test_request.c - mirrors request_decode.c, request_items.c, request_encode.c and
+ * request_turns.c. Rule: what a client sends is understood as it means it, and what cannot be kept is said. */
+#include "check.h"
+
+#include "protocols/protocol.h"
+
+static const struct protocol *const p = &protocol_openai_responses;
+
+struct made {
+	struct arena *a;
+	struct ir_request *r;
+	struct err err;
+	int rc;
+};
+
+static struct made decode(const char *body)
+{
+	struct made m = { .a = arena_new(16 << 20) };
+
+	m.rc = p->decode_request(m.a, &request_line_plain, str_from(body), &m.r, &m.err);
+	return m;
+}
+
+/* What an upstream of `to` gets; into the arena. */
+static struct str send_to(struct made *m, const struct protocol *to, struct ir_losses *losses)
+{
+	struct request_target t = { .model = STR("up"), .default_max_tokens = 100 };
+	struct buf out;
+	struct str copy;
+
+	ir_losses_init(losses, m->a);
+	buf_init(&out, 1 << 20);
+	m->rc = to->encode_request(m->a, m->r, &t, &out, losses, &m->err);
+	copy = m->rc ? STR("") : arena_dup(m->a, buf_str(&out));
+	buf_done(&out);
+	return copy;
+}
+
+static void assert_has(struct str text, const char *piece)
+{
+	if (str_find(text, str_from(piece)) < 0)
+		fail_msg("\"%s\" is not in %.*s", piece, STR_ARG(text));
+}
+
+static void assert_lacks(struct str text, const char *piece)
+{
+	if (str_find(text, str_from(piece)) >= 0)
+		fail_msg("\"%s\" is in %.*s", piece, STR_ARG(text));
+}
+
+static void trap_064_text_bare_items_and_assistants_in_text(void **state)
+{
+	struct made m =
+		decode("{\"model\":\"m\",\"instructions\":\"I\",\"input\":[{\"role\":\"user\","
+		       "\"content\":\"a\"},{\"role\":\"assistant\",\"content\":\"b\"},"
+		       "{\"type\":\"message\",\"role\":\"user\",\"content\":[{\"type\":"
+		       "\"input_text\",\"text\":\"c\"}]}]}");
+
+	(void)state;
+	assert_int_equal(m.rc, RC_OK);
+	assert_int_equal(m.r->n_messages, 4);
+	assert_int_equal(m.r->messages[0].role, IR_ROLE_SYSTEM);
+	assert_int_equal(m.r->messages[2].role, IR_ROLE_ASSISTANT);
+	assert_true(str_eq(m.r->messages[3].parts[0].text, STR("c")));
+	arena_free(m.a);
+	m = decode("{\"model\":\"m\",\"input\":\"Hi\"}");
+	assert_int_equal(m.r->n_messages, 1);
+	arena_free(m.a);
+}
+
+static void trap_063_results_refer_to_call_id_not_to_the_items_id(void **state)
+{
+	struct made m =
+		decode("{\"model\":\"m\",\"input\":[{\"role\":\"user\",\"content\":\"a\"},"
+		       "{\"type\":\"function_call\",\"id\":\"fc_1\",\"call_id\":\"call_1\","
+		       "\"name\":\"f\",\"arguments\":\"{\\\"n\\\":9007199254740993}\"},"
+		       "{\"type\":\"function_call_output\",\"call_id\":\"call_1\",\"output\":"
+		       "\"r\"}]}");
+	struct ir_losses losses;
+	struct str chat;
+
+	(void)state;
+	assert_int_equal(m.rc, RC_OK);
+	chat = send_to(&m, &protocol_openai_chat, &losses);
+	assert_has(chat, "\"tool_call_id\":\"call_1\"");
+	assert_has(chat, "9007199254740993"); /* trap 60 */
+	assert_lacks(chat, "fc_1");
+	arena_free(m.a);
+}
+
+static void trap_050_reasoning_goes_back_with_its_own_id_and_proof_and_what_follows(void **state)
+{
+	const char *body =
+		"{\"model\":\"m\",\"input\":[{\"role\":\"user\",\"content\":\"a\"},"
+		"{\"type\":\"reasoning\",\"id\":\"rs_7\",\"summary\":[{\"type\":\"summary_text\","
+		"\"text\":\"hm\"}],\"encrypted_content\":\"gAAA\"},"
+		"{\"type\":\"message\",\"role\":\"assistant\",\"content\":[{\"type\":\"output_"
+		"text\","
+		"\"text\":\"b\"}]},{\"role\":\"user\",\"content\":\"c\"},"
+		"{\"type\":\"reasoning\",\"id\":\"rs_8\",\"summary\":[],\"encrypted_content\":"
+		"\"gBBB\"}]}";
+	struct made m = decode(body);
+	struct ir_losses losses;
+	struct str out;
+
+	(void)state;
+	assert_int_equal(m.rc, RC_OK);
+	out = send_to(&m, p, &losses);
+	assert_has(out, "\"id\":\"rs_7\"");
+	assert_has(out, "\"encrypted_content\":\"gAAA\"");
+	assert_lacks(out, "rs_8"); /* nothing follows it: the provider would refuse all of it */
+	assert_true(str_eq(ir_losses_text(&losses), STR("reasoning_content")));
+	arena_free(m.a);
+}
+
+static void trap_047_another_vendors_proof_reaches_that_vendor_alone(void **state)
+{
+	const char *body =
+		"{\"model\":\"m\",\"input\":[{\"role\":\"user\",\"content\":\"a\"},"
+		"{\"type\":\"reasoning\",\"id\":\"rs_1\",\"summary\":[],\"content\":[{\"type\":"
+		"\"reasoning_text\",\"text\":\"hm\"}],\"encrypted_content\":"
+		"\"lgw1.anthropic-messages.c2ln\"},{\"role\":\"assistant\",\"content\":\"b\"},"
+		"{\"role\":\"user\",\"content\":\"c\"}]}";
+	struct made m = decode(body);
+	struct patch_options o = { .model = STR("up") };
+	struct request_peek peek;
+	struct ir_losses losses;
+	struct buf patched;
+
+	(void)state;
+	assert_has(send_to(&m, &protocol_anthropic_messages, &losses),
+		   "{\"type\":\"thinking\",\"thinking\":\"hm\",\"signature\":\"c2ln\"}");
+	assert_lacks(send_to(&m, p, &losses), "c2ln");
+	assert_int_equal(p->peek(m.a, &request_line_plain, str_from(body), &peek, &m.err), RC_OK);
+	buf_init(&patched, 1 << 20);
+	assert_int_equal(p->patch(m.a, &peek, &o, &patched), RC_OK);
+	assert_lacks(buf_str(&patched), "lgw1");
+	assert_has(buf_str(&patched), "{\"role\":\"assistant\",\"content\":\"b\"}");
+	buf_done(&patched);
+	arena_free(m.a);
+}
+
+static void trap_076_allowed_tools_stay_a_constraint(void **state)
+{
+	struct made m = decode(
+		"{\"model\":\"m\",\"input\":\"a\",\"tools\":[{\"type\":\"function\",\"name\":\"f\","
+		"\"parameters\":{\"type\":\"object\"}},{\"type\":\"function\",\"name\":\"g\","
+		"\"parameters\":{\"type\":\"object\"}}],\"tool_choice\":{\"type\":\"allowed_"
+		"tools\","
+		"\"mode\":\"required\",\"tools\":[{\"type\":\"function\",\"name\":\"g\"}]}}");
+	struct ir_losses losses;
+	struct str out;
+
+	(void)state;
+	assert_int_equal(m.rc, RC_OK);
+	assert_lacks(send_to(&m, &protocol_anthropic_messages, &losses), "\"name\":\"f\"");
+	out = send_to(&m, p, &losses);
+	assert_has(out, "\"name\":\"f\"");
+	assert_has(out, "\"mode\":\"required\"");
+	arena_free(m.a);
+}
+
+static void custom_calls_and_their_results_keep_their_kind(void **state)
+{
+	struct made m = decode(
+		"{\"model\":\"m\",\"input\":[{\"role\":\"user\",\"content\":\"a\"},{\"type\":"
+		"\"custom_tool_call\",\"call_id\":\"c1\",\"name\":\"patch\",\"input\":"
+		"\"x\\n\\\"y\\\"\"},"
+		"{\"type\":\"custom_tool_call_output\",\"call_id\":\"c1\",\"output\":\"ok\"}],"
+		"\"tools\":[{\"type\":\"custom\",\"name\":\"patch\"}]}");
+	struct ir_losses losses;
+	struct str out;
+
+	(void)state;
+	assert_int_equal(m.rc, RC_OK);
+	assert_true(
+		str_eq(m.r->messages[1].parts[0].arguments, STR("{\"input\":\"x\\n\\\"y\\\"\"}")));
+	out = send_to(&m, p, &losses);
+	assert_has(out, "\"type\":\"custom_tool_call\",\"call_id\":\"c1\",\"name\":\"patch\","
+			"\"input\":\"x\\n\\\"y\\\"\"");
+	assert_has(out, "\"type\":\"custom_tool_call_output\"");
+	arena_free(m.a);
+}
+
+static void trap_096_what_is_kept_elsewhere_is_refused(void **state)
+{
+	static const char *const bodies[] = {
+		"{\"model\":\"m\",\"input\":\"a\",\"previous_response_id\":\"resp_1\"}",
+		"{\"model\":\"m\",\"input\":\"a\",\"conversation\":\"conv_1\"}",
+		"{\"model\":\"m\",\"prompt\":{\"id\":\"pmpt_1\"}}",
+		"{\"model\":\"m\",\"input\":[{\"type\":\"item_reference\",\"id\":\"msg_1\"}]}",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+		struct made m = decode(bodies[i]);
+
+		assert_int_equal(m.rc, RC_OK);
+		assert_int_equal(p->check_generate(m.r, &m.err), RC_INVALID);
+		assert_true(m.err.param[0] != '\0');
+		arena_free(m.a);
+	}
+}
+
+static void trap_073_097_what_the_api_lacks_is_named(void **state)
+{
+	struct str stops[] = { STR("END") };
+	struct made m = decode("{\"model\":\"m\",\"input\":\"a\",\"max_output_tokens\":5}");
+	struct ir_losses losses;
+	struct str out;
+
+	(void)state;
+	m.r->origin = "elsewhere";
+	m.r->stop = stops;
+	m.r->n_stop = 1;
+	out = send_to(&m, p, &losses);
+	assert_has(out, "\"max_output_tokens\":16");
+	assert_has(out, "\"store\":false");
+	assert_true(str_eq(ir_losses_text(&losses), STR("max_tokens, stop")));
+	m.r->n = 2;
+	(void)send_to(&m, p, &losses);
+	assert_int_equal(m.rc, RC_UNSUPPORTED);
+	arena_free(m.a);
+}
+
+static void wrong_types_are_refused_by_their_place(void **state)
+{
+	static const struct {
+		const char *body, *param;
+	} cases[] = {
+		{ "{\"model\":\"m\"}", "input" },
+		{ "{\"model\":\"m\",\"input\":[]}", "input" },
+		{ "{\"model\":\"m\",\"input\":[{\"role\":\"king\",\"content\":\"a\"}]}",
+		  "input[0].role" },
+		{ "{\"model\":\"m\",\"input\":[{\"type\":\"function_call\",\"name\":\"f\"}]}",
+		  "input[0].call_id" },
+		{ "{\"model\":\"m\",\"input\":\"a\",\"reasoning\":{\"effort\":\"huge\"}}",
+		  "reasoning.effort" },
+		{ "{\"input\":\"a\"}", "model" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct made m = decode(cases[i].body);
+
+		assert_int_equal(m.rc, RC_INVALID);
+		assert_string_equal(m.err.param, cases[i].param);
+		arena_free(m.a);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(trap_064_text_bare_items_and_assistants_in_text),
+		cmocka_unit_test(trap_063_results_refer_to_call_id_not_to_the_items_id),
+		cmocka_unit_test(
+			trap_050_reasoning_goes_back_with_its_own_id_and_proof_and_what_follows),
+		cmocka_unit_test(trap_047_another_vendors_proof_reaches_that_vendor_alone),
+		cmocka_unit_test(trap_076_allowed_tools_stay_a_constraint),
+		cmocka_unit_test(custom_calls_and_their_results_keep_their_kind),
+		cmocka_unit_test(trap_096_what_is_kept_elsewhere_is_refused),
+		cmocka_unit_test(trap_073_097_what_the_api_lacks_is_named),
+		cmocka_unit_test(wrong_types_are_refused_by_their_place),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
