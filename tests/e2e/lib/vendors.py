@@ -2,7 +2,7 @@
 
 A `Vendor` is one kind of provider as a test needs it: how the gateway is told of it, where its requests arrive, what they say in
 common words, and the bytes of an answer. Answers are made of the same plain blocks for all: ("text", words),
-("call", id, name, arguments), and ("think", words, signature) for a model that thinks aloud. Vendors that give no ids to calls leave them out, as the real ones do.
+("call", id, name, arguments), ("think", words, signature), ("refuse", words). Vendors that give no ids to calls leave them out, as the real ones do.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ class Vendor:
     dialect: str
     path: object                # of requests, as a Script takes it
     provider: object            # provider(origin): its configuration
-    answer: object              # answer(blocks, stop, stream): bytes; stop is end, tools or length
+    answer: object              # answer(blocks, stop, stream): bytes; stop is end, tools, length or refusal
     error: object               # error(message, status): the body of an error answer
     stream_error: object        # stream_error(message): what stands for an error in a stream that has begun
     tools: object               # tools(body): the names of the tools a request offers
@@ -82,6 +82,12 @@ def _responses_item(block, number, done):
     if block[0] == "call":
         return {"id": f"fc_{number:02}", "type": "function_call", "status": status, "call_id": block[1], "name": block[2],
                 "arguments": json.dumps(block[3]) if done else ""}
+    if block[0] == "think":
+        return {"id": f"rs_{number:02}", "type": "reasoning", "summary": [{"type": "summary_text", "text": block[1]}] if done else [],
+                "encrypted_content": block[2] if done else ""}
+    if block[0] == "refuse":
+        content = [{"type": "refusal", "refusal": block[1]}] if done else []
+        return {"id": f"msg_{number:02}", "type": "message", "status": status, "role": "assistant", "content": content}
     content = [{"type": "output_text", "annotations": [], "logprobs": [], "text": block[1]}] if done else []
     return {"id": f"msg_{number:02}", "type": "message", "status": status, "role": "assistant", "content": content}
 
@@ -111,6 +117,22 @@ def _responses_block(block, i):
         for piece in pieces(arguments):
             yield "response.function_call_arguments.delta", {**at, "delta": piece}
         yield "response.function_call_arguments.done", {**at, "name": block[2], "arguments": arguments}
+    elif block[0] == "think":
+        at["summary_index"] = 0
+        part = {"type": "summary_text", "text": block[1]}
+        yield "response.reasoning_summary_part.added", {**at, "part": {**part, "text": ""}}
+        for piece in pieces(block[1]):
+            yield "response.reasoning_summary_text.delta", {**at, "delta": piece}
+        yield "response.reasoning_summary_text.done", {**at, "text": block[1]}
+        yield "response.reasoning_summary_part.done", {**at, "part": part}
+    elif block[0] == "refuse":
+        at["content_index"] = 0
+        whole = _responses_item(block, i, True)["content"][0]
+        yield "response.content_part.added", {**at, "part": {**whole, "refusal": ""}}
+        for piece in pieces(block[1]):
+            yield "response.refusal.delta", {**at, "delta": piece}
+        yield "response.refusal.done", {**at, "refusal": block[1]}
+        yield "response.content_part.done", {**at, "part": whole}
     else:
         at["content_index"] = 0
         whole = _responses_item(block, i, True)["content"][0]
@@ -161,18 +183,22 @@ def _gemini_chunk(parts, id, finish=None):
 
 
 def _gemini_answer(blocks, stop, stream):
-    finish, id = "MAX_TOKENS" if stop == "length" else "STOP", f"Ub-Farbp{uuid.uuid4().hex[:12]}"
+    finish = {"length": "MAX_TOKENS", "refusal": "SAFETY"}.get(stop, "STOP")
+    id = f"Ub-Farbp{uuid.uuid4().hex[:12]}"
     parts, signed = [], False
     for block in blocks:
         if block[0] == "call":
             part = {"functionCall": {"name": block[2], "args": block[3]}}
             parts.append(part if signed else {**part, "thoughtSignature": SIGNATURE})
             signed = True
+        elif block[0] == "refuse":
+            continue        # a filtered answer holds nothing
         else:
-            parts += [{"text": piece} for piece in (pieces(block[1]) if stream else [block[1]])]
+            thought = {"thought": True} if block[0] == "think" else {}
+            parts += [{"text": piece, **thought} for piece in (pieces(block[1]) if stream else [block[1]])]
     if not stream:
         return _gemini_chunk(parts, id, finish).encode()
-    groups = [[p] for p in parts]
+    groups = [[p] for p in parts] or [[]]
     return b"".join(canned.sse(_gemini_chunk(g, id, finish if g is groups[-1] else None), end="\r\n") for g in groups)
 
 
@@ -200,11 +226,13 @@ def _ollama_answer(blocks, stop, stream):
            "load_duration": 3494667, "prompt_eval_count": TOKENS[0], "prompt_eval_duration": 149512000,
            "eval_count": TOKENS[1], "eval_duration": 2530305000}
     calls = [{"function": {"name": b[2], "arguments": b[3]}} for b in blocks if b[0] == "call"]
-    text = "".join(b[1] for b in blocks if b[0] == "text")
+    text = "".join(b[1] for b in blocks if b[0] in ("text", "refuse"))
+    thinking = "".join(b[1] for b in blocks if b[0] == "think")
     if not stream:
-        message = {"content": text, **({"tool_calls": calls} if calls else {})}
+        message = {"content": text, **({"thinking": thinking} if thinking else {}), **({"tool_calls": calls} if calls else {})}
         return canned.dumps(_ollama_line(message, **end)).encode()
-    lines = [_ollama_line({"content": piece}) for piece in pieces(text) if piece]
+    lines = [_ollama_line({"thinking": piece}) for piece in pieces(thinking) if piece]
+    lines += [_ollama_line({"content": piece}) for piece in pieces(text) if piece]
     lines += [_ollama_line({"tool_calls": calls})] if calls else []
     return b"".join(canned.dumps(line).encode() + b"\n" for line in [*lines, _ollama_line({}, **end)])
 
