@@ -3,6 +3,7 @@ providers answer, and what the SDK makes of it is what the provider said. The ta
 """
 
 import base64
+import functools
 import json
 import os
 import pathlib
@@ -31,10 +32,15 @@ class Case:
     def answer(self, *blocks, stop=None):
         self.script = self.up.reply("POST", self.vendor.path, body=lambda request: self.vendor.reply(request, list(blocks), stop))
 
+    def begun(self):
+        """The first half of a stream: some words have been said."""
+        events = self.vendor.events([("text", TEXT)])
+        return b"".join(events[:len(events) // 2])
+
     def ask(self, **wish):
         return self.front.ask(self.model, Wish(**wish), self.stream)
 
-    @property
+    @functools.cached_property
     def sent(self):
         """What the provider got."""
         request = self.script.wait_for_request().request
@@ -99,16 +105,13 @@ def error_during(case):
             case.ask()
         assert e.value.status == 503 and "It broke." in e.value.message
         return
-    begun = b"".join(case.vendor.events([("text", TEXT)])[:4])
-    case.up.reply("POST", case.vendor.path, body=begun + case.vendor.stream_error("It broke."))
+    case.up.reply("POST", case.vendor.path, body=case.begun() + case.vendor.stream_error("It broke."))
     with pytest.raises(Broken, match="It broke."):
         case.ask()
 
 
 def cut(case):
-    body = b"".join(case.vendor.events([("text", TEXT)])[:4])
-    if not case.stream:
-        body = case.vendor.answer([("text", TEXT)], "end", False)[:80]
+    body = case.begun() if case.stream else case.vendor.answer([("text", TEXT)], "end", False)[:80]
     case.up.reply("POST", case.vendor.path, body=body, fault="fin", at=len(body), framing="chunked")
     with pytest.raises(Broken if case.stream else Refused) as e:
         case.ask()
