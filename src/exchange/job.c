@@ -282,6 +282,22 @@ void job_beat(struct job *j)
 		log_event(LOG_WARN, "response.not_kept", NULL, LF_STR("response", j->turn.id));
 }
 
+/* An error answer may have any code, a resource has one of a list. */
+static struct str resource_code(struct str code)
+{
+	static const struct str known[] = {
+		STR_INIT("\"rate_limit_exceeded\""),
+		STR_INIT("\"invalid_prompt\""),
+		STR_INIT("\"context_length_exceeded\""),
+		STR_INIT("\"insufficient_quota\""),
+	};
+
+	for (unsigned i = 0; i < sizeof(known) / sizeof(*known); i++)
+		if (str_eq(code, known[i]))
+			return code;
+	return STR("\"server_error\"");
+}
+
 /* The resource of one that has no end of its own. */
 static void set_failed(struct job *j, struct str error)
 {
@@ -299,11 +315,9 @@ static void set_failed(struct job *j, struct str error)
 	message = str_present(detail) ? turn_get(detail, "message") : STR_NONE;
 	if (str_present(message)) {
 		struct str code = turn_get(detail, "code");
-		bool named = str_present(code) && code.len > 2 && code.ptr[0] == '"';
 
 		m[1].with = arena_printf(a, "{\"code\":%.*s,\"message\":%.*s}",
-					 STR_ARG(named ? code : STR("\"server_error\"")),
-					 STR_ARG(message));
+					 STR_ARG(resource_code(code)), STR_ARG(message));
 	}
 	resource = str_present(m[1].with) ? turn_set(a, buf_str(&j->resource), m, 2) : STR_NONE;
 	if (str_present(resource))

@@ -11,7 +11,7 @@ import time
 import openai
 import pytest
 
-from lib import canned
+from lib import canned, responses_spec
 
 CHAT, CLAUDE, NATIVE = "gpt-mini", "claude-mini", "native-mini"
 
@@ -479,11 +479,77 @@ def test_any_worker_cancels_what_another_makes(start_gateway, up):
         script.release()
 
 
-def call(gateway, method, path, body=None):
+def text_of(gateway, method, path, body=None):
     """On a connection of its own."""
     c = http.client.HTTPConnection(*gateway.address, timeout=20)
     c.request(method, path, json.dumps(body) if body is not None else None, {"content-type": "application/json"})
     r = c.getresponse()
     text = r.read()
     c.close()
-    return r.status, json.loads(text)
+    return r.status, text.decode()
+
+
+def call(gateway, method, path, body=None):
+    status, text = text_of(gateway, method, path, body)
+    return status, json.loads(text)
+
+
+# ---- by the specifications ------------------------------------------------------------------------------------------------
+
+
+def events_of(text):
+    return [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
+
+
+@pytest.mark.usefixtures("need_recordings")
+@pytest.mark.parametrize("model", [CHAT, CLAUDE])
+def test_whatever_is_kept_or_made_in_the_background_is_valid(gateway, up, model):
+    def post(path="/v1/responses", **body):
+        status, answer = call(gateway, "POST", path, {"model": model, **body})
+        assert status == 200
+        return answer
+
+    def get(rest):
+        status, answer = call(gateway, "GET", f"/v1/responses/{rest}")
+        assert status == 200
+        return answer
+    one = post(input="One?", tools=[{"type": "function", "name": "f"}], metadata={"a": "b"})
+    two = post(input=[{"role": "user", "content": "Two?"}], previous_response_id=one["id"])
+    queued = post(input="Three?", background=True, previous_response_id=two["id"], truncation="auto")
+    while (done := get(queued["id"]))["status"] in ("queued", "in_progress"):
+        pass
+    for answer in (one, two, queued, done, get(one["id"]), get(two["id"])):
+        assert responses_spec.resource_problem(answer) is None
+    assert queued["previous_response_id"] == done["previous_response_id"] == two["id"] and queued["truncation"] == "auto"
+    page = get(f"{done['id']}/input_items?order=asc")
+    assert page["object"] == "list" and len(page["data"]) == 5 and page["first_id"] == page["data"][0]["id"]
+    assert len({i["id"] for i in page["data"]}) == 5 and page == get(f"{done['id']}/input_items?order=asc")
+    for item in page["data"]:
+        assert responses_spec._worst("openai", "ItemResource", item) is None
+    short = post("/v1/responses/compact", previous_response_id=done["id"])
+    assert responses_spec._worst("openai", "CompactResource", short) is None
+    assert responses_spec._worst("openresponses", "CompactResource", short) is None
+
+
+@pytest.mark.usefixtures("need_recordings")
+def test_events_made_in_the_background_are_valid(gateway, up):
+    status, text = text_of(gateway, "POST", "/v1/responses", {"model": CLAUDE, "input": "One?", "background": True, "stream": True})
+    events = events_of(text)
+    assert status == 200 and [responses_spec.event_problem(e) for e in events] == [None] * len(events)
+    assert [e["sequence_number"] for e in events] == list(range(len(events))) and text.endswith("data: [DONE]\n\n")
+    assert text_of(gateway, "GET", f"/v1/responses/{events[0]['response']['id']}?stream=true") == (200, text)
+
+
+@pytest.mark.usefixtures("need_recordings")
+def test_what_did_not_end_well_is_valid_too(gateway, up):
+    up.clear()
+    up.reply("POST", "/v1/chat/completions", status=500, body=b"oops")
+    _, made = call(gateway, "POST", "/v1/responses", {"model": CHAT, "input": "One?", "background": True})
+    while (failed := call(gateway, "GET", f"/v1/responses/{made['id']}")[1])["status"] in ("queued", "in_progress"):
+        pass
+    assert failed["status"] == "failed" and responses_spec.resource_problem(failed) is None
+    script = held(up)
+    _, made = call(gateway, "POST", "/v1/responses", {"model": CHAT, "input": "One?", "background": True})
+    _, cancelled = call(gateway, "POST", f"/v1/responses/{made['id']}/cancel")
+    assert cancelled["status"] == "cancelled" and responses_spec.resource_problem(cancelled) is None
+    script.release()
