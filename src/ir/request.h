@@ -89,7 +89,8 @@ struct ir_part {
 	struct str redacted; /* REASONING: opaque data instead of text (trap 48) */
 	const char
 		*origin; /* REASONING, OPAQUE: name of the protocol that minted it; NULL unknown */
-	struct str raw;  /* OPAQUE: the block as JSON. TEXT: unused */
+	/* OPAQUE: the block as JSON. TEXT: present when origin has a block of its own for what the text tells others. */
+	struct str raw;
 	struct str citations; /* TEXT, FILE: raw JSON (FILE: the request's citations setting) */
 	enum ir_cache cache;  /* a cache breakpoint after this part */
 };

@@ -294,7 +294,7 @@ static int read_redacted(const struct am_reader *r, const json *b, const struct 
 }
 
 /* What a client's search for tools found: they are among the request's tools from now on. Where the
- * vendor puts their definitions, other models read that they are there. */
+ * vendor puts their definitions, other models read that they are there. The vendor gets the block. */
 static int read_tool_reference(const struct am_reader *r, const json *b, const struct am_path *at,
 			       struct ir_part *p)
 {
@@ -304,7 +304,9 @@ static int read_tool_reference(const struct am_reader *r, const json *b, const s
 	if (rc)
 		return rc;
 	p->text = arena_printf(r->arena, "The tool %.*s can be called now.", STR_ARG(name));
-	return str_present(p->text) ? RC_OK : no_memory(r);
+	p->raw = json_text(r->arena, b);
+	p->origin = AM_NAME;
+	return str_present(p->text) && str_present(p->raw) ? RC_OK : no_memory(r);
 }
 
 static const struct {

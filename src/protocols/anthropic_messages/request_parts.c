@@ -342,7 +342,10 @@ int am_write_part(struct am_writer *w, const struct ir_part *p, unsigned message
 	switch (p->kind) {
 	case IR_PART_TEXT:
 	case IR_PART_REFUSAL:
-		put_text(w, p);
+		if (str_present(p->raw) && am_minted(p->origin))
+			jw_raw(&w->w, p->raw);
+		else
+			put_text(w, p);
 		return RC_OK;
 	case IR_PART_IMAGE:
 		jw_obj(&w->w);
