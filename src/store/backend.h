@@ -26,6 +26,10 @@ struct store_backend {
 	const char *name;
 	int (*open)(const struct store_options *o, void **ret, struct err *reterr);
 	void (*close)(void *b);
+	/* MAY be NULL, both: what stands between them is made to last at once, or not at all; a call of its own that fails
+	 * undoes only itself. Cheaper than each for itself. */
+	int (*begin)(void *b, struct err *reterr);
+	int (*end)(void *b, struct err *reterr);
 	/* Adds or replaces; makes room by dropping what expires first. RC_TOOBIG: it alone is too much. RC_INVALID: the id
 	 * is another owner's. */
 	int (*put)(void *b, const struct stored_turn *t, struct err *reterr);

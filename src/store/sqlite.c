@@ -38,6 +38,9 @@ enum query {
 	Q_BEGIN,
 	Q_COMMIT,
 	Q_ROLLBACK,
+	Q_SAVE,
+	Q_RELEASE,
+	Q_UNDO,
 	Q_OWNER,
 	Q_PUT,
 	Q_KEEP,
@@ -56,6 +59,9 @@ static const char *const queries[N_QUERIES] = {
 	[Q_BEGIN] = "BEGIN IMMEDIATE",
 	[Q_COMMIT] = "COMMIT",
 	[Q_ROLLBACK] = "ROLLBACK",
+	[Q_SAVE] = "SAVEPOINT one",
+	[Q_RELEASE] = "RELEASE one",
+	[Q_UNDO] = "ROLLBACK TO one",
 	[Q_OWNER] = "SELECT owner = ?2, bytes FROM turns WHERE id = ?1",
 	[Q_PUT] = "INSERT INTO turns (id, owner, previous, created_s, expires_s, alive_until_s, "
 		  "bytes,"
@@ -93,6 +99,7 @@ struct sqlite {
 	sqlite3 *db;
 	sqlite3_stmt *statements[N_QUERIES];
 	int64_t bytes, max_bytes;
+	bool batch; /* between begin and end: what else is a transaction is a part of that one */
 	char path[PATH_BYTES];
 };
 
@@ -182,9 +189,21 @@ static int plain(struct sqlite *q, enum query which, struct err *reterr)
 	return run(q, q->statements[which], reterr);
 }
 
-/* Ends what Q_BEGIN began, either way. */
+static int start(struct sqlite *q, struct err *reterr)
+{
+	return plain(q, q->batch ? Q_SAVE : Q_BEGIN, reterr);
+}
+
+/* Ends what start() began, either way. SQLite may have rolled all back by itself, a batch around it too. */
 static int end(struct sqlite *q, int rc, struct err *reterr)
 {
+	if (q->batch && sqlite3_get_autocommit(q->db))
+		return rc;
+	if (q->batch) {
+		if (rc != RC_OK)
+			(void)plain(q, Q_UNDO, NULL);
+		return plain(q, Q_RELEASE, rc == RC_OK ? reterr : NULL) == RC_OK ? rc : RC_IO;
+	}
 	if (rc == RC_OK)
 		rc = plain(q, Q_COMMIT, reterr);
 	if (rc != RC_OK && !sqlite3_get_autocommit(q->db))
@@ -389,6 +408,30 @@ static int insert(struct sqlite *q, const struct stored_turn *t, int64_t bytes, 
 	return run(q, s, reterr);
 }
 
+static int begin_batch(void *b, struct err *reterr)
+{
+	struct sqlite *q = b;
+	int rc = plain(q, Q_BEGIN, reterr);
+
+	q->batch = rc == RC_OK;
+	return rc;
+}
+
+static int end_batch(void *b, struct err *reterr)
+{
+	struct sqlite *q = b;
+	int rc;
+
+	q->batch = false;
+	if (sqlite3_get_autocommit(q->db))
+		rc = err_set(reterr, RC_IO, "%.150s: a transaction was rolled back", q->path);
+	else
+		rc = end(q, RC_OK, reterr);
+	if (rc != RC_OK)
+		(void)read_total(q, NULL); /* what was counted on the way is not there */
+	return rc;
+}
+
 static int put(void *b, const struct stored_turn *t, struct err *reterr)
 {
 	struct sqlite *q = b;
@@ -399,7 +442,7 @@ static int put(void *b, const struct stored_turn *t, struct err *reterr)
 
 	if (bytes > q->max_bytes)
 		return err_set(reterr, RC_TOOBIG, "one turn is longer than all that may be kept");
-	rc = plain(q, Q_BEGIN, reterr);
+	rc = start(q, reterr);
 	if (rc != RC_OK)
 		return rc;
 	rc = look_for_old(q, &k, &old, reterr);
@@ -516,7 +559,7 @@ static int drop_alone(struct sqlite *q, const struct store_key *key, struct err 
 static int remove_turn(void *b, const struct store_key *k, struct err *reterr)
 {
 	struct sqlite *q = b;
-	int rc = plain(q, Q_BEGIN, reterr);
+	int rc = start(q, reterr);
 
 	if (rc != RC_OK)
 		return rc;
@@ -546,6 +589,8 @@ const struct store_backend store_sqlite = {
 	.name = "sqlite",
 	.open = open_sqlite,
 	.close = close_sqlite,
+	.begin = begin_batch,
+	.end = end_batch,
 	.put = put,
 	.beat = beat,
 	.get = get,

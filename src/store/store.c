@@ -14,7 +14,13 @@
 #include "base/log.h"
 #include "store/backend.h"
 
-enum { SWEEP_MS = 30000, RETRY_MS = 100, CALL_OVERHEAD = 256, ANSWER_MAX = 1 << 30 };
+enum {
+	SWEEP_MS = 30000,
+	RETRY_MS = 100,
+	CALL_OVERHEAD = 256,
+	BATCH_MAX = 64,
+	ANSWER_MAX = 1 << 30
+};
 
 enum call_kind { CALL_PUT, CALL_BEAT, CALL_GET, CALL_CHAIN, CALL_REMOVE };
 
@@ -153,17 +159,17 @@ static int carry_out(struct store *s, struct store_call *c)
 }
 
 /* A store that fails fails for everybody: said when it begins and when it is over. */
-static void note(struct store *s, int rc, const struct err *e)
+static void note(struct store *s, int rc, const struct err *e, bool awaited)
 {
 	bool failed = rc == RC_IO || rc == RC_NOMEM;
 
 	if (failed && !s->failing)
 		log_event(LOG_ERROR, "store.failed", "Answers cannot be kept or found.",
 			  LF_CSTR("store", s->backend->name), LF_CSTR("reason", e->msg));
-	else if (rc == RC_TOOBIG || rc == RC_INVALID)
+	else if ((rc == RC_TOOBIG || rc == RC_INVALID) && !awaited)
 		log_event(LOG_WARN, "store.refused", NULL, LF_CSTR("store", s->backend->name),
 			  LF_CSTR("reason", e->msg));
-	else if (!failed && s->failing)
+	if (!failed && s->failing)
 		log_event(LOG_INFO, "store.recovered", NULL, LF_CSTR("store", s->backend->name));
 	s->failing = failed;
 }
@@ -176,13 +182,53 @@ static void hand_over(struct store *s, struct store_call *c)
 		list_append(&s->undelivered, &c->node);
 }
 
-static void run_call(struct store *s, struct store_call *c)
+static void carry_out_noting(struct store *s, struct store_call *c)
 {
 	c->answer.rc = carry_out(s, c);
 	if (c->answer.rc == RC_NOMEM && !c->answer.err.msg[0])
 		(void)err_set(&c->answer.err, RC_NOMEM, "out of memory");
-	note(s, c->answer.rc, &c->answer.err);
-	hand_over(s, c);
+}
+
+static struct store_call *take_call(struct store *s)
+{
+	struct store_call *c = NULL;
+
+	uv_mutex_lock(&s->lock);
+	if (!list_empty(&s->queue)) {
+		c = LIST_ENTRY(s->queue.next, struct store_call, node);
+		list_remove(&c->node);
+		s->queued -= c->weight;
+	}
+	uv_mutex_unlock(&s->lock);
+	return c;
+}
+
+/* This call and those that wait behind it. Nobody hears of any before all have been made to last. */
+static void run_calls(struct store *s, struct store_call *c)
+{
+	struct err e = { 0 };
+	struct list done;
+	bool batch =
+		c->kind == CALL_PUT && s->backend->begin && s->backend->begin(s->b, NULL) == RC_OK;
+	int rc = RC_OK;
+
+	list_init(&done);
+	for (unsigned n = 0; c; c = batch && ++n < BATCH_MAX ? take_call(s) : NULL) {
+		carry_out_noting(s, c);
+		list_append(&done, &c->node);
+	}
+	if (batch)
+		rc = s->backend->end(s->b, &e);
+	while (!list_empty(&done)) {
+		c = LIST_ENTRY(done.next, struct store_call, node);
+		list_remove(&c->node);
+		if (rc != RC_OK) {
+			c->answer.rc = rc;
+			c->answer.err = e;
+		}
+		note(s, c->answer.rc, &c->answer.err, c->wish.loop);
+		hand_over(s, c);
+	}
 }
 
 static void sweep(struct store *s)
@@ -193,7 +239,7 @@ static void sweep(struct store *s)
 	if (now < s->sweep_at_ms)
 		return;
 	s->sweep_at_ms = now + s->sweep_ms;
-	note(s, s->backend->sweep(s->b, clock_wall_s(), &e), &e);
+	note(s, s->backend->sweep(s->b, clock_wall_s(), &e), &e, false);
 }
 
 static void deliver_again(struct store *s)
@@ -218,7 +264,6 @@ static void deliver_again(struct store *s)
 /* The next call, or NULL when it is time for other things. */
 static struct store_call *next_call(struct store *s, bool *ret_over)
 {
-	struct store_call *c = NULL;
 	uint64_t now = clock_mono_ms();
 	uint64_t wait = s->sweep_at_ms > now ? s->sweep_at_ms - now : 0;
 
@@ -227,14 +272,9 @@ static struct store_call *next_call(struct store *s, bool *ret_over)
 	uv_mutex_lock(&s->lock);
 	if (list_empty(&s->queue) && !s->closing && wait > 0)
 		(void)uv_cond_timedwait(&s->wake, &s->lock, wait * 1000000);
-	if (!list_empty(&s->queue)) {
-		c = LIST_ENTRY(s->queue.next, struct store_call, node);
-		list_remove(&c->node);
-		s->queued -= c->weight;
-	}
-	*ret_over = !c && s->closing;
+	*ret_over = list_empty(&s->queue) && s->closing;
 	uv_mutex_unlock(&s->lock);
-	return c;
+	return take_call(s);
 }
 
 static void run(void *arg)
@@ -247,7 +287,7 @@ static void run(void *arg)
 
 		deliver_again(s);
 		if (c)
-			run_call(s, c);
+			run_calls(s, c);
 		if (!over)
 			sweep(s);
 	}

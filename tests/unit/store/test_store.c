@@ -351,6 +351,32 @@ static void too_much_that_waits_is_refused(void **state)
 	tear_down(&f);
 }
 
+/* Calls that wait together are made to last together: what fails among them takes none along. */
+static void one_that_fails_fails_alone(void **state)
+{
+	struct fixture f;
+	struct stored_turn bad = turn("a", "bob", NULL), good = turn("", "ann", NULL);
+	char id[16];
+
+	(void)state;
+	set_up(&f, true);
+	assert_int_equal(put(&f, turn("a", "ann", NULL)), RC_OK);
+	for (int i = 0; i < 200; i++) {
+		(void)snprintf(id, sizeof(id), "g%d", i);
+		good.id = good.answer = str_from(id);
+		assert_int_equal(store_put(f.store, &good, NULL, NULL), RC_OK);
+		if (i % 50 == 25)
+			assert_int_equal(store_put(f.store, &bad, NULL, NULL), RC_OK);
+	}
+	for (int i = 0; i < 200; i++) {
+		(void)snprintf(id, sizeof(id), "g%d", i);
+		assert_int_equal(get(&f, "ann", id), RC_OK);
+	}
+	assert_int_equal(get(&f, "bob", "a"), RC_NOTFOUND);
+	assert_int_equal(get(&f, "ann", "a"), RC_OK);
+	tear_down(&f);
+}
+
 enum { THREADS = 3, PUTS = 40 };
 
 struct writer {
@@ -529,6 +555,7 @@ int main(void)
 		cmocka_unit_test(the_oldest_makes_room),
 		cmocka_unit_test(a_cancelled_call_does_not_come_back),
 		cmocka_unit_test(too_much_that_waits_is_refused),
+		cmocka_unit_test(one_that_fails_fails_alone),
 		cmocka_unit_test(threads_share_a_store_and_its_close_finishes_the_queue),
 		cmocka_unit_test(the_file_is_its_users_alone),
 		cmocka_unit_test(a_file_that_is_no_store_is_left_alone),
