@@ -114,9 +114,12 @@ def test_variables_of_the_readme_are_enough_for_a_client_of_anthropics(gateway, 
 
 EMBEDDINGS = b'{"object":"list","data":[{"object":"embedding","index":0,"embedding":[1]}],"model":"m","usage":{"prompt_tokens":1,"total_tokens":1}}'
 # what is asked where a message is no request
-OTHER_BODIES = {"/v1/embeddings": json.dumps({"model": MODEL, "input": "Hi"}).encode(),
-                "/v1/responses": json.dumps({"model": MODEL, "input": "Hi"}).encode(),
-                "/v1/completions": json.dumps({"model": MODEL, "prompt": "Hi"}).encode()}
+OTHER_BODIES = {path: json.dumps({"model": MODEL, **members}).encode() for path, members in {
+    "/v1/embeddings": {"input": "Hi"}, "/v1/completions": {"prompt": "Hi"}, "/v1/responses": {"input": "Hi"},
+    "/api/chat": {"messages": [{"role": "user", "content": "Hi"}]}, "/api/generate": {"prompt": "Hi"},
+    "/api/embed": {"input": "Hi"}, "/api/show": {}}.items()}
+OTHER_BODIES |= {f"/v1beta/models/{{id}}:{verb}": json.dumps({"contents": [{"parts": [{"text": "Hi"}]}]}).encode()
+                 for verb in ("generateContent", "countTokens")}
 
 
 def test_every_endpoint_of_the_readme_is_there_and_no_promised_absence_is(gateway, upstream):
@@ -169,13 +172,14 @@ def test_yaml_of_the_documents_is_accepted(block, gateway_binary, tmp_path, cert
 def test_options_the_documents_name_exist():
     groups = {o.partition(".")[0] for o in options() if "." in o}
     sections = {"auth.keys", "server.tls", "reasoning.budgets"}
+    fields = {"reasoning.effort", "reasoning.summary"}      # of requests, called like a group of options
     events = set(re.findall(r"`([a-z]+\.[a-z]+)`", text_of(CHECKOUT / "docs" / "logs.md").partition("## Other events")[2]))
     wrong = []
     for path in DOCUMENTS:
         for span in code_spans(path):
             if not re.fullmatch(r"[a-z_]+(\.[a-z_]+)+(\.\*)?", span) or span.partition(".")[0] not in groups:
                 continue
-            if span.removesuffix(".*") not in options() | sections | events:
+            if span.removesuffix(".*") not in options() | sections | events | fields:
                 wrong.append((path.name, span))
     assert not wrong
 
