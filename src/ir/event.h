@@ -127,7 +127,7 @@ struct ir_event {
 	const char *origin; /* OPEN of REASONING or OPAQUE: the minting protocol */
 	struct str text;    /* DELTA */
 	struct str
-		logprobs; /* DELTA of TEXT: the tokens' log probabilities as OpenAI Chat's `content` list, raw JSON; absent */
+		logprobs; /* DELTA of a TEXT or REFUSAL block's text: the tokens' log probabilities as OpenAI Chat's `content` list, raw JSON; absent */
 	const struct ir_citation *citation; /* DELTA of CITATION */
 	struct ir_usage usage;              /* START and USAGE (START: all -1 when unknown) */
 	enum ir_stop stop;                  /* FINISH */
@@ -154,7 +154,7 @@ struct ir_block {
 		text; /* TEXT, REASONING, REFUSAL; TOOL_CALL: the arguments' JSON ("{}" when none came); OPAQUE: raw */
 	struct str signature, redacted; /* REASONING */
 	const char *origin;
-	struct str logprobs;           /* TEXT: one JSON list, as in ir_event; absent */
+	struct str logprobs;           /* TEXT, REFUSAL: one JSON list, as in ir_event; absent */
 	struct ir_citation *citations; /* TEXT */
 	unsigned n_citations;
 };

@@ -238,6 +238,7 @@ static int unfold_content(const struct ir_block *b, struct ir_event at, struct i
 			rc = emit_delta(sink, at, IR_DELTA_SIGNATURE, b->signature);
 		return rc;
 	case IR_BLOCK_REFUSAL:
+		at.logprobs = b->logprobs;
 		return b->text.len ? emit_delta(sink, at, IR_DELTA_TEXT, b->text) : RC_OK;
 	case IR_BLOCK_TOOL_CALL:
 		return b->text.len ? emit_delta(sink, at, IR_DELTA_ARGUMENTS, b->text) : RC_OK;

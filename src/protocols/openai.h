@@ -6,6 +6,7 @@
  *	openai_tap.c     answers of Chat and Completions that do
  *	openai_names.c   ids and names within OpenAI's limits
  *	openai_usage.c   token counts and finish reasons
+ *	openai_logprobs.c  lists of log probabilities
  */
 #ifndef GW_PROTOCOLS_OPENAI_H
 #define GW_PROTOCOLS_OPENAI_H
@@ -132,6 +133,14 @@ void oc_usage_write(struct jw *w, const struct ir_usage *u);
 /* IR_STOP_END for one nobody knows (trap 105). *ret_failed: the vendor says "error" this way. */
 enum ir_stop oc_stop_parse(struct str reason, bool *ret_failed);
 const char *oc_stop_name(enum ir_stop s);
+
+/* --- openai_logprobs.c --- */
+
+/* "[a]" and "[b,c]" make "[a,b,c]"; either may be absent or empty. Absent when there is nothing or memory is out. */
+struct str oc_logprobs_join(struct arena *a, struct str list, struct str more);
+/* The lists of all blocks of one kind; absent when there are none. RC_NOMEM. */
+int oc_logprobs_all(struct arena *a, const struct ir_response *r, enum ir_block_kind kind,
+		    struct str *ret) MUST_CHECK;
 
 /* --- openai_relay.c --- */
 

@@ -216,3 +216,43 @@ def test_an_old_model_converses_through_its_own_interface(gateway, up, openai_cl
             {"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Well,"}]) as stream:
         assert stream.get_final_text() == "Hello"
     assert sent(up)["prompt"] == "User: Hi\n\nAssistant: Well,"
+
+
+# ---- log probabilities ---------------------------------------------------------------------------------------------------------
+
+TOKENS = [{"token": t, "logprob": p, "bytes": list(t.encode()), "top_logprobs": [{"token": t, "logprob": p, "bytes": list(t.encode())}]}
+          for t, p in (("Hel", -0.25), ("lo", -1.5))]
+
+
+def probable_chunk(token):
+    return canned.openai_chunk(choices=[{"index": 0, "delta": {"content": token["token"]}, "finish_reason": None,
+                                         "logprobs": {"content": [token], "refusal": None}}])
+
+
+def test_trap_089_log_probabilities_reach_clients_of_the_other_dialects(gateway, up, openai_client):
+    """A provider that converses says how likely each token was: in the old form, and in that of Responses."""
+    up.clear()
+    up.reply("POST", "/groq/v1/chat/completions", body=b"".join(probable_chunk(t) for t in TOKENS)
+             + canned.openai_chunk({}, "stop") + b"data: [DONE]\n\n")
+    client = openai_client(gateway)
+    parts = list(client.completions.create(model="only-chat", prompt="Say", logprobs=1, stream=True))
+    assert (sent(up)["logprobs"], sent(up)["top_logprobs"]) == (True, 1)
+    lists = [c.logprobs for p in parts for c in p.choices if c.logprobs]
+    assert [(x.tokens, x.token_logprobs, x.top_logprobs, x.text_offset) for x in lists] == [
+        (["Hel"], [-0.25], [{"Hel": -0.25}], [0]), (["lo"], [-1.5], [{"lo": -1.5}], [3])]
+    with client.responses.stream(model="only-chat", input="Say", top_logprobs=1, include=["message.output_text.logprobs"]) as stream:
+        events = list(stream)
+        final = stream.get_final_response()
+    assert [x.logprob for e in events if e.type == "response.output_text.delta" for x in e.logprobs] == [-0.25, -1.5]
+    assert [(x.token, x.bytes) for x in final.output[0].content[0].logprobs] == [(t["token"], t["bytes"]) for t in TOKENS]
+
+
+def test_log_probabilities_of_an_old_model_reach_a_chat(gateway, up, openai_client):
+    up.clear()
+    up.reply("POST", "/v1/completions", body=json.dumps({**json.loads(WHOLE), "choices": [
+        {"text": "Hello", "index": 0, "finish_reason": "stop", "logprobs": {
+            "tokens": ["Hel", "lo"], "token_logprobs": [-0.25, -1.5], "text_offset": [0, 3],
+            "top_logprobs": [{"Hel": -0.25}, {"lo": -1.5}]}}]}).encode())
+    made = openai_client(gateway).chat.completions.create(model=FIRST, messages=[{"role": "user", "content": "Hi"}], logprobs=True,
+                                                          top_logprobs=1)
+    assert [x.model_dump() for x in made.choices[0].logprobs.content] == TOKENS

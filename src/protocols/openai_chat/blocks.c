@@ -22,10 +22,19 @@ static int emit(struct oc_blocks *b, const struct oc_block *k, enum ir_event_kin
 	return ir_emit(b->sink, &ev);
 }
 
-static int emit_content(struct oc_blocks *b, const struct oc_block *k, struct str text)
+static int emit_content(struct oc_blocks *b, const struct oc_block *k, struct str text,
+			struct str logprobs)
 {
-	return emit(b, k, IR_DELTA,
-		    k->kind == IR_BLOCK_TOOL_CALL ? IR_DELTA_ARGUMENTS : IR_DELTA_TEXT, text);
+	struct ir_event ev = { .kind = IR_DELTA,
+			       .index = b->next_index - 1,
+			       .block = k->kind,
+			       .delta = k->kind == IR_BLOCK_TOOL_CALL ? IR_DELTA_ARGUMENTS
+								      : IR_DELTA_TEXT,
+			       .text = text,
+			       .logprobs = logprobs,
+			       .usage = IR_USAGE_NONE };
+
+	return ir_emit(b->sink, &ev);
 }
 
 /* The call's id for the client: the vendor's, unless there is none or another call has it already. */
@@ -60,7 +69,7 @@ static int open_block(struct oc_blocks *b, struct oc_block *k)
 	k->open = true;
 	rc = ir_emit(b->sink, &ev);
 	if (!rc && k->held.len)
-		rc = emit_content(b, k, k->held);
+		rc = emit_content(b, k, k->held, k->held_logprobs);
 	if (!rc && str_present(k->redacted))
 		rc = emit(b, k, IR_DELTA, IR_DELTA_REDACTED, k->redacted);
 	if (!rc && str_present(k->signature))
@@ -140,16 +149,45 @@ static int add_content(struct oc_blocks *b, struct oc_block *k, struct str text)
 {
 	if (text.len == 0)
 		return RC_OK;
-	return k->open ? emit_content(b, k, text) : hold(b, k, text);
+	return k->open ? emit_content(b, k, text, STR_NONE) : hold(b, k, text);
 }
 
-int oc_blocks_text(struct oc_blocks *b, enum ir_block_kind kind, struct str text)
+/* Puts a list behind one that is kept. */
+static int keep_logprobs(struct oc_blocks *b, struct str *kept, struct str more)
+{
+	if (more.len <= 2)
+		return RC_OK;
+	*kept = str_present(*kept) ? oc_logprobs_join(b->arena, *kept, more)
+				   : arena_dup(b->arena, more);
+	return str_present(*kept) ? RC_OK : RC_NOMEM;
+}
+
+static int add_text(struct oc_blocks *b, struct oc_block *k, struct str text, struct str logprobs)
+{
+	int rc = RC_OK;
+
+	if (str_present(b->logprobs)) {
+		rc = keep_logprobs(b, &b->logprobs, logprobs);
+		logprobs = b->logprobs;
+		b->logprobs = STR_NONE;
+	}
+	if (!rc && k->open)
+		return emit_content(b, k, text, logprobs);
+	if (!rc)
+		rc = keep_logprobs(b, &k->held_logprobs, logprobs);
+	return rc ? rc : hold(b, k, text);
+}
+
+int oc_blocks_text(struct oc_blocks *b, enum ir_block_kind kind, struct str text,
+		   struct str logprobs)
 {
 	struct oc_block *k = b->head ? b->tail : NULL;
 	int rc;
 
+	if (text.len == 0)
+		return keep_logprobs(b, &b->logprobs, logprobs);
 	/* Blanks amid or behind calls are padding, no text (trap 3). */
-	if (text.len == 0 || (k && k->kind == IR_BLOCK_TOOL_CALL && str_trim(text).len == 0))
+	if (k && k->kind == IR_BLOCK_TOOL_CALL && str_trim(text).len == 0)
 		return RC_OK;
 	if (!k || k->kind != kind || k->sealed || k->vendor_index >= 0) {
 		k = add_block(b, kind);
@@ -161,7 +199,7 @@ int oc_blocks_text(struct oc_blocks *b, enum ir_block_kind kind, struct str text
 		if (rc)
 			return rc;
 	}
-	return add_content(b, k, text);
+	return add_text(b, k, text, logprobs);
 }
 
 int oc_blocks_citation(struct oc_blocks *b, const struct ir_citation *c)

@@ -78,6 +78,7 @@ struct oc_block {
 	struct str name;      /* tool call; empty until it is known */
 	struct str held;      /* content that waits for its turn */
 	size_t held_cap;
+	struct str held_logprobs; /* of what is held */
 	struct str signature, redacted;
 	struct oc_nesting {
 		int depth;
@@ -103,10 +104,12 @@ struct oc_blocks {
 	unsigned next_index;
 	int64_t next_detail; /* reasoning details with a lower index were there */
 	bool refused;        /* a refusal block was there */
+	struct str logprobs; /* of tokens that made no text by themselves: the next text's */
 };
 
-/* TEXT, REASONING (plain, vendor_index -1) or REFUSAL. Empty text does nothing (traps 13, 14). */
-int oc_blocks_text(struct oc_blocks *b, enum ir_block_kind kind, struct str text) MUST_CHECK;
+/* TEXT, REASONING (plain, vendor_index -1) or REFUSAL. Empty text does nothing (traps 13, 14). `logprobs`: as in ir_event. */
+int oc_blocks_text(struct oc_blocks *b, enum ir_block_kind kind, struct str text,
+		   struct str logprobs) MUST_CHECK;
 int oc_blocks_citation(struct oc_blocks *b, const struct ir_citation *c) MUST_CHECK;
 
 struct oc_detail {

@@ -18,8 +18,9 @@ struct protocol_decoder {
 	bool usage_seen, usage_after_finish;
 	bool custom_open; /* the JSON around a custom call's input is not closed yet */
 	struct oc_call_delta custom;
-	bool annotated;     /* citations came with the text: those beside it say the same */
-	struct str sources; /* Perplexity's search_results or citations as JSON; absent */
+	struct str logprobs; /* of this chunk's text, until it is said; absent */
+	bool annotated;      /* citations came with the text: those beside it say the same */
+	struct str sources;  /* Perplexity's search_results or citations as JSON; absent */
 };
 
 struct protocol_decoder *oc_decoder_new(const struct decoder_options *o)
@@ -124,9 +125,45 @@ static int read_reasoning(struct protocol_decoder *d, const json *delta)
 		if (!text.len)
 			continue;
 		any = true;
-		rc = oc_blocks_text(&d->blocks, IR_BLOCK_REASONING, text);
+		rc = oc_blocks_text(&d->blocks, IR_BLOCK_REASONING, text, STR_NONE);
 	}
 	return rc;
+}
+
+/* One piece of what is said. The log probabilities that came with the chunk go with its first. */
+static int say(struct protocol_decoder *d, enum ir_block_kind kind, struct str text)
+{
+	struct str logprobs = STR_NONE;
+
+	if (kind != IR_BLOCK_REASONING && text.len) {
+		logprobs = d->logprobs;
+		d->logprobs = STR_NONE;
+	}
+	return oc_blocks_text(&d->blocks, kind, text, logprobs);
+}
+
+/* A choice's lists: one of the text's tokens, one of a refusal's. Absent, where there is neither. */
+static int read_logprobs(struct protocol_decoder *d, const json *choice)
+{
+	const json *logprobs = json_get(choice, STR("logprobs"));
+	const json *list = json_get(logprobs, STR("content"));
+
+	d->logprobs = STR_NONE;
+	if (json_len(list) == 0)
+		list = json_get(logprobs, STR("refusal"));
+	if (!json_is_arr(list) || json_len(list) == 0)
+		return RC_OK;
+	d->logprobs = json_text(d->o.scratch, list);
+	return str_present(d->logprobs) ? RC_OK : RC_NOMEM;
+}
+
+/* What no text took: a token may be part of a character only. */
+static int keep_logprobs(struct protocol_decoder *d)
+{
+	struct str logprobs = d->logprobs;
+
+	d->logprobs = STR_NONE;
+	return oc_blocks_text(&d->blocks, IR_BLOCK_TEXT, STR(""), logprobs);
 }
 
 /* A string, or Mistral's list of parts: text, and thinking with a list of its own. */
@@ -137,7 +174,7 @@ static int read_content(struct protocol_decoder *d, const json *content, enum ir
 	int rc = RC_OK;
 
 	if (json_is_str(content))
-		return oc_blocks_text(&d->blocks, kind, json_str(content));
+		return say(d, kind, json_str(content));
 	if (!json_is_arr(content) || depth == 0)
 		return RC_OK;
 	while (!rc && json_next(&it)) {
@@ -284,8 +321,9 @@ static int read_delta(struct protocol_decoder *d, const json *delta)
 	if (!rc)
 		rc = read_content(d, content, IR_BLOCK_TEXT, 3);
 	if (!rc)
-		rc = oc_blocks_text(&d->blocks, IR_BLOCK_REFUSAL,
-				    json_str(json_get(delta, STR("refusal"))));
+		rc = say(d, IR_BLOCK_REFUSAL, json_str(json_get(delta, STR("refusal"))));
+	if (!rc)
+		rc = keep_logprobs(d);
 	if (!rc)
 		rc = read_annotations(d, json_get(delta, STR("annotations")));
 	return rc ? rc : read_calls(d, delta);
@@ -468,6 +506,8 @@ static int read_chunk(struct protocol_decoder *d, const json *root)
 
 		rc = start(d);
 		if (!rc)
+			rc = read_logprobs(d, choice);
+		if (!rc)
 			rc = read_delta(d, json_is_obj(delta) ? delta
 							      : json_get(choice, STR("message")));
 		if (!rc)
@@ -551,6 +591,8 @@ int oc_decode_body(const struct decoder_options *o, struct str body, struct err 
 		rc = start(d);
 	if (!rc)
 		rc = read_sources(d, root);
+	if (!rc)
+		rc = read_logprobs(d, choice);
 	if (!rc)
 		rc = read_delta(d, message);
 	if (!rc)

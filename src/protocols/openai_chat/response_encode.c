@@ -8,6 +8,8 @@
 
 enum { HEAD_MAX = 1 << 20 };
 
+#define NO_LOGPROBS ",\"logprobs\":null"
+
 struct protocol_encoder {
 	struct arena *arena;
 	struct str head;       /* `data: {"id":...,"choices":[{"index":0,"delta":` */
@@ -67,8 +69,8 @@ struct protocol_encoder *oc_encoder_new(const struct encoder_options *o)
 	e->head = prefix(o, ",\"choices\":[{\"index\":0,\"delta\":");
 	e->usage_head = prefix(o, ",\"choices\":[],\"usage\":");
 	e->tail = o->include_usage
-			  ? STR(",\"logprobs\":null,\"finish_reason\":null}],\"usage\":null}\n\n")
-			  : STR(",\"logprobs\":null,\"finish_reason\":null}]}\n\n");
+			  ? STR(NO_LOGPROBS ",\"finish_reason\":null}],\"usage\":null}\n\n")
+			  : STR(NO_LOGPROBS ",\"finish_reason\":null}]}\n\n");
 	return e->head.ptr && e->usage_head.ptr ? e : NULL;
 }
 
@@ -81,6 +83,22 @@ static void put_text_chunk(struct protocol_encoder *e, struct buf *out, struct s
 	json_escape(out, text);
 	buf_put(out, after);
 	buf_put(out, e->tail);
+}
+
+/* The same for what has log probabilities, which stand beside the delta. */
+static void put_probable_chunk(struct protocol_encoder *e, struct buf *out,
+			       const struct ir_event *ev)
+{
+	bool refusal = ev->block == IR_BLOCK_REFUSAL;
+
+	buf_put(out, e->head);
+	buf_puts(out, refusal ? "{\"refusal\":\"" : "{\"content\":\"");
+	json_escape(out, ev->text);
+	buf_puts(out, refusal ? "\"},\"logprobs\":{\"content\":null,\"refusal\":"
+			      : "\"},\"logprobs\":{\"content\":");
+	buf_put(out, ev->logprobs);
+	buf_puts(out, refusal ? "}" : ",\"refusal\":null}");
+	buf_put(out, str_from_offset(e->tail, sizeof(NO_LOGPROBS) - 1));
 }
 
 static void put_role(struct protocol_encoder *e, struct buf *out)
@@ -324,6 +342,8 @@ static int put_delta(struct protocol_encoder *e, const struct ir_event *ev, stru
 			return RC_OK;
 		if (ev->block == IR_BLOCK_REASONING)
 			put_reasoning_chunk(e, out, ev->text);
+		else if (ev->logprobs.len > 2)
+			put_probable_chunk(e, out, ev);
 		else if (ev->block == IR_BLOCK_REFUSAL)
 			put_text_chunk(e, out, STR("{\"refusal\":\""), ev->text, end);
 		else
@@ -558,10 +578,32 @@ static void put_message(struct jw *w, const struct encoder_options *o, const str
 	jw_end_obj(w);
 }
 
+static int put_logprobs(struct jw *w, const struct encoder_options *o, const struct ir_response *r)
+{
+	struct str content, refusal;
+	int rc = oc_logprobs_all(o->arena, r, IR_BLOCK_TEXT, &content);
+
+	if (!rc)
+		rc = oc_logprobs_all(o->arena, r, IR_BLOCK_REFUSAL, &refusal);
+	if (rc)
+		return rc;
+	jw_key(w, "logprobs");
+	if (!str_present(content) && !str_present(refusal)) {
+		jw_null(w);
+		return RC_OK;
+	}
+	jw_obj(w);
+	jw_kraw(w, "content", str_present(content) ? content : STR("null"));
+	jw_kraw(w, "refusal", str_present(refusal) ? refusal : STR("null"));
+	jw_end_obj(w);
+	return RC_OK;
+}
+
 int oc_encode_response(const struct encoder_options *o, const struct ir_response *r,
 		       struct buf *out)
 {
 	struct jw w = jw_on(out);
+	int rc;
 
 	jw_obj(&w);
 	put_envelope(&w, o, "chat.completion");
@@ -571,12 +613,14 @@ int oc_encode_response(const struct encoder_options *o, const struct ir_response
 	jw_ki64(&w, "index", 0);
 	jw_key(&w, "message");
 	put_message(&w, o, r);
-	jw_knull(&w, "logprobs");
+	rc = put_logprobs(&w, o, r);
 	jw_kcstr(&w, "finish_reason", oc_stop_name(r->stop));
 	jw_end_obj(&w);
 	jw_end_arr(&w);
 	jw_key(&w, "usage");
 	oc_usage_write(&w, &r->usage);
 	jw_end_obj(&w);
+	if (rc)
+		return rc;
 	return buf_ok(out) ? RC_OK : RC_NOMEM;
 }

@@ -192,33 +192,18 @@ static bool is_said(const struct ir_block *b)
 	return b->kind == IR_BLOCK_TEXT || b->kind == IR_BLOCK_REFUSAL;
 }
 
-/* The lists of all blocks of text as one. */
-static struct str all_logprobs(struct arena *a, const struct ir_response *r)
-{
-	struct str all = STR_NONE;
-
-	for (unsigned i = 0; i < r->n_blocks; i++) {
-		struct str more = r->blocks[i].logprobs;
-
-		if (!is_said(&r->blocks[i]) || more.len <= 2)
-			continue;
-		all = str_present(all) ? arena_printf(a, "%.*s,%.*s", (int)all.len - 1, all.ptr,
-						      (int)more.len - 1, more.ptr + 1)
-				       : more;
-	}
-	return all;
-}
-
 int ot_encode_response(const struct encoder_options *o, const struct ir_response *r,
 		       struct buf *out)
 {
 	struct str echo = echo_of(o->request), logprobs = STR_NONE;
 	int64_t offset = characters(echo);
 	struct jw w = jw_on(out);
-	int rc;
+	int rc = RC_OK;
 
 	if (o->request && o->request->logprobs == IR_TRUE)
-		logprobs = all_logprobs(o->arena, r);
+		rc = oc_logprobs_all(o->arena, r, IR_BLOCK_TEXT, &logprobs);
+	if (rc)
+		return rc;
 	jw_obj(&w);
 	put_envelope(&w, o);
 	jw_key(&w, "choices");
