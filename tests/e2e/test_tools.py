@@ -84,19 +84,39 @@ def test_banned_refuse(tree, path, text, why):
     assert code == 1 and why in output
 
 
+# Put together, so that the tool does not take what stands here for tests of this tree.
+TRAP = "trap" + "_"
+
+
 def test_traps_are_counted_by_the_names_of_tests(tree):
-    root = tree({"tests/unit/ir/test_a.c": "static void trap_016_split(void **state)\n",
-                 "tests/e2e/test_b.py": "def test_trap_017_trap_018_both():\n    '''trap_099 is only mentioned'''\n",
-                 "tests/golden/trap_001.json": "{}"})
+    root = tree({"tests/unit/ir/test_a.c": f"static void {TRAP}016_split(void **state)\n",
+                 "tests/e2e/test_b.py": f"def test_{TRAP}017_{TRAP}018_both():\n    '''{TRAP}099 is only mentioned'''\n",
+                 f"tests/golden/{TRAP}001.json": "{}"})
+    code, output = check("traps", root)
+    assert code == 1
+    assert [line.split()[0] for line in output.splitlines() if line.startswith(TRAP)] == [
+        f"{TRAP}001", f"{TRAP}016", f"{TRAP}017", f"{TRAP}018"]
+    assert output.endswith("4 of 124 traps: 4 by tests, 0 explained in tests/traps.md\n")
+
+
+def test_traps_that_cannot_apply_are_explained(tree):
+    tests = "".join(f"static void {TRAP}{n:03d}_x(void **state)\n" for n in range(1, 124))
+    root = tree({"tests/unit/ir/test_a.c": tests, "tests/traps.md": f"# Traps\n\n- `{TRAP}124`: nothing here does that.\n"})
     code, output = check("traps", root)
     assert code == 0
-    assert [line.split()[0] for line in output.splitlines() if line.startswith("trap_")] == [
-        "trap_001", "trap_016", "trap_017", "trap_018"]
-    assert output.endswith("4 of 124 traps have a test\n")
+    assert f"{TRAP}124  tests/traps.md: nothing here does that.\n" in output
+    assert output.endswith("without a test: none\n124 of 124 traps: 123 by tests, 1 explained in tests/traps.md\n")
 
 
-def test_traps_refuse_an_unknown_id(tree):
-    assert check("traps", tree({"tests/unit/test_a.c": "void trap_125_x(void **s)\n"}))[0] == 1
+@pytest.mark.parametrize("files, why", [
+    ({"tests/unit/test_a.c": f"void {TRAP}125_x(void **s)\n"}, "no such trap: 125"),
+    ({"tests/traps.md": f"- `{TRAP}000`: no.\n"}, "no such trap: 000"),
+    ({"tests/traps.md": f"- `{TRAP}001`:\n"}, "without a reason"),
+    ({"tests/unit/test_a.c": f"void {TRAP}001_x(void **s)\n", "tests/traps.md": f"- `{TRAP}001`: no.\n"}, "and has tests: 001"),
+])
+def test_traps_refuse_what_cannot_be(tree, files, why):
+    code, output = check("traps", tree(files))
+    assert code == 1 and why in output
 
 
 # ---- the count of run-tests ------------------------------------------------------------------------------------------
