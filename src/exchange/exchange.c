@@ -283,30 +283,12 @@ static void on_body(void *user, struct str body)
 	run_steps(x);
 }
 
-static enum ir_error_kind kind_of_status(int status)
-{
-	switch (status) {
-	case 404:
-		return IR_ERR_NOT_FOUND;
-	case 413:
-		return IR_ERR_TOO_LARGE;
-	case 415:
-		return IR_ERR_MEDIA_TYPE;
-	case 408:
-		return IR_ERR_TIMEOUT;
-	case 503:
-		return IR_ERR_UNAVAILABLE;
-	default:
-		return status >= 500 ? IR_ERR_SERVER : IR_ERR_INVALID_REQUEST;
-	}
-}
-
 static void on_body_failed(void *user, int status, struct str message)
 {
 	struct exchange *x = user;
 
 	answer_error(x,
-		     &(struct ir_error){ .kind = kind_of_status(status),
+		     &(struct ir_error){ .kind = ir_error_kind_of_status(status),
 					 .status = status,
 					 .message = message,
 					 .retry_after_ms = -1 },
@@ -463,7 +445,7 @@ void exchange_refuse(const struct http_head *head, int status, struct str messag
 		     struct buf *body, struct str *ret_content_type, void *env)
 {
 	const struct protocol *p = &protocol_openai_chat;
-	struct ir_error e = { .kind = kind_of_status(status),
+	struct ir_error e = { .kind = ir_error_kind_of_status(status),
 			      .status = status,
 			      .message = message,
 			      .retry_after_ms = -1 };

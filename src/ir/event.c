@@ -96,6 +96,39 @@ int ir_error_status(const struct ir_error *e)
 	return e->status ? e->status : error_kinds[e->kind].status;
 }
 
+enum ir_error_kind ir_error_kind_of_status(int status)
+{
+	switch (status) {
+	case 401:
+		return IR_ERR_AUTHENTICATION;
+	case 402:
+		return IR_ERR_BILLING;
+	case 403:
+		return IR_ERR_PERMISSION;
+	case 404:
+		return IR_ERR_NOT_FOUND;
+	case 405:
+		return IR_ERR_METHOD;
+	case 408:
+	case 504:
+	case 524: /* a proxy in front of the vendor waited in vain */
+		return IR_ERR_TIMEOUT;
+	case 413:
+		return IR_ERR_TOO_LARGE;
+	case 415:
+		return IR_ERR_MEDIA_TYPE;
+	case 429:
+		return IR_ERR_RATE_LIMIT;
+	case 500:
+		return IR_ERR_SERVER;
+	case 503:
+		return IR_ERR_UNAVAILABLE;
+	case 529:
+		return IR_ERR_OVERLOADED;
+	}
+	return status >= 400 && status < 500 ? IR_ERR_INVALID_REQUEST : IR_ERR_UPSTREAM;
+}
+
 const char *ir_error_kind_name(enum ir_error_kind k)
 {
 	return error_kinds[k].name;

@@ -171,6 +171,8 @@ struct ir_response {
 const char *ir_stop_name(enum ir_stop s); /* for logs */
 const char *ir_event_name(enum ir_event_kind k);
 int ir_error_status(const struct ir_error *e); /* its status, or the kind's usual one */
+/* What an HTTP status says by itself. */
+enum ir_error_kind ir_error_kind_of_status(int status);
 const char *ir_error_kind_name(enum ir_error_kind k);
 
 #endif

@@ -119,43 +119,6 @@ static const struct str too_long_signs[] = {
 	STR_INIT("prompt is too long"),     STR_INIT("prompt too long"),
 };
 
-static enum ir_error_kind kind_of_status(int status)
-{
-	switch (status) {
-	case 400:
-	case 409:
-	case 422:
-		return IR_ERR_INVALID_REQUEST;
-	case 401:
-		return IR_ERR_AUTHENTICATION;
-	case 402:
-		return IR_ERR_BILLING;
-	case 403:
-		return IR_ERR_PERMISSION;
-	case 404:
-		return IR_ERR_NOT_FOUND;
-	case 405:
-		return IR_ERR_METHOD;
-	case 408:
-	case 504:
-	case 524:
-		return IR_ERR_TIMEOUT;
-	case 413:
-		return IR_ERR_TOO_LARGE;
-	case 415:
-		return IR_ERR_MEDIA_TYPE;
-	case 429:
-		return IR_ERR_RATE_LIMIT;
-	case 500:
-		return IR_ERR_SERVER;
-	case 503:
-		return IR_ERR_UNAVAILABLE;
-	case 529:
-		return IR_ERR_OVERLOADED;
-	}
-	return status >= 400 && status < 500 ? IR_ERR_INVALID_REQUEST : IR_ERR_UPSTREAM;
-}
-
 static bool find_sign(struct str text, enum ir_error_kind *ret)
 {
 	for (size_t i = 0; i < sizeof(signs) / sizeof(*signs); i++) {
@@ -169,7 +132,7 @@ static bool find_sign(struct str text, enum ir_error_kind *ret)
 
 static enum ir_error_kind classify(int status, struct str code, struct str type, struct str message)
 {
-	enum ir_error_kind kind = kind_of_status(status);
+	enum ir_error_kind kind = ir_error_kind_of_status(status);
 
 	if (find_sign(code, &kind) || find_sign(type, &kind))
 		return kind;

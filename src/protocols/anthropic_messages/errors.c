@@ -139,38 +139,6 @@ static const struct {
 	{ STR_INIT("overloaded_error"), IR_ERR_OVERLOADED },
 };
 
-static enum ir_error_kind kind_of_status(int status)
-{
-	switch (status) {
-	case 401:
-		return IR_ERR_AUTHENTICATION;
-	case 402:
-		return IR_ERR_BILLING;
-	case 403:
-		return IR_ERR_PERMISSION;
-	case 404:
-		return IR_ERR_NOT_FOUND;
-	case 405:
-		return IR_ERR_METHOD;
-	case 408:
-	case 504:
-		return IR_ERR_TIMEOUT;
-	case 413:
-		return IR_ERR_TOO_LARGE;
-	case 415:
-		return IR_ERR_MEDIA_TYPE;
-	case 429:
-		return IR_ERR_RATE_LIMIT;
-	case 500:
-		return IR_ERR_SERVER;
-	case 503:
-		return IR_ERR_UNAVAILABLE;
-	case 529:
-		return IR_ERR_OVERLOADED;
-	}
-	return status >= 400 && status < 500 ? IR_ERR_INVALID_REQUEST : IR_ERR_UPSTREAM;
-}
-
 static bool says(struct str text, const char *what)
 {
 	return str_find(text, str_from(what)) >= 0;
@@ -247,7 +215,7 @@ bool am_error_read(struct arena *a, const json *root, int status, struct ir_erro
 		root = json_next(&it) ? it.val : NULL;
 	}
 	e = JSON_GET(root, "error");
-	*ret = (struct ir_error){ .kind = kind_of_status(status), .retry_after_ms = -1 };
+	*ret = (struct ir_error){ .kind = ir_error_kind_of_status(status), .retry_after_ms = -1 };
 	ret->type = json_str(JSON_GET(json_is_obj(e) ? e : root, "type"));
 	ret->code = json_str(JSON_GET(json_is_obj(e) ? e : root, "code"));
 	ret->param = json_str(JSON_GET(e, "param"));

@@ -179,36 +179,6 @@ static const struct {
 	{ STR_INIT("DEADLINE_EXCEEDED"), IR_ERR_TIMEOUT },
 };
 
-static enum ir_error_kind kind_of_status(int status)
-{
-	switch (status) {
-	case 401:
-		return IR_ERR_AUTHENTICATION;
-	case 402:
-		return IR_ERR_BILLING;
-	case 403:
-		return IR_ERR_PERMISSION;
-	case 404:
-		return IR_ERR_NOT_FOUND;
-	case 405:
-		return IR_ERR_METHOD;
-	case 408:
-	case 504:
-		return IR_ERR_TIMEOUT;
-	case 413:
-		return IR_ERR_TOO_LARGE;
-	case 415:
-		return IR_ERR_MEDIA_TYPE;
-	case 429:
-		return IR_ERR_RATE_LIMIT;
-	case 500:
-		return IR_ERR_SERVER;
-	case 503:
-		return IR_ERR_UNAVAILABLE;
-	}
-	return status >= 400 && status < 500 ? IR_ERR_INVALID_REQUEST : IR_ERR_UPSTREAM;
-}
-
 static bool says(struct str text, const char *what)
 {
 	return str_find(text, str_from(what)) >= 0;
@@ -317,7 +287,7 @@ bool gm_error_read(struct arena *a, const json *root, int status, struct ir_erro
 	own = json_i64(JSON_GET(e, "code"), &code) && json_is_str(JSON_GET(e, "message"));
 	if (own && status < 400 && code >= 400 && code < 600)
 		status = (int)code;
-	*ret = (struct ir_error){ .kind = kind_of_status(status), .retry_after_ms = -1 };
+	*ret = (struct ir_error){ .kind = ir_error_kind_of_status(status), .retry_after_ms = -1 };
 	ret->type = json_str(JSON_GET(e, "status"));
 	if (status == 0 || status == 400 || status == 500)
 		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
