@@ -247,7 +247,7 @@ FIRST_FRAMES = {
 
 @pytest.mark.parametrize("client,upstream", PAIRS, ids=PAIR_IDS)
 @pytest.mark.parametrize("case", FIRST_FRAMES)
-def test_bar_18_no_answer_in_a_200_is_an_error_before_the_head(gateway, up, client, upstream, case):
+def test_bar_18_trap_122_no_answer_in_a_200_is_an_error_before_the_head(gateway, up, client, upstream, case):
     up.reply("POST", canned.PATHS[upstream], **FIRST_FRAMES[case](upstream))
     stream = open_stream(gateway, client, MODELS[upstream])
     stream.rest()

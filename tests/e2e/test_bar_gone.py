@@ -62,7 +62,7 @@ def test_bar_23_before_the_end_of_the_body(gateway, up, how, framing):
 @HOWS
 @pytest.mark.parametrize("client,upstream", PAIRS, ids=PAIR_IDS)
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-def test_bar_23_while_waiting_for_the_first_byte(gateway, up, how, client, upstream, stream):
+def test_bar_23_trap_124_while_waiting_for_the_first_byte(gateway, up, how, client, upstream, stream):
     script = up.reply("POST", canned.PATHS[upstream], body=canned.stream(upstream), hold_head=True)
     c = gateway.connect()
     id = send(c, client, MODELS[upstream], stream=stream)
@@ -73,7 +73,7 @@ def test_bar_23_while_waiting_for_the_first_byte(gateway, up, how, client, upstr
 @HOWS
 @pytest.mark.parametrize("client,upstream", PAIRS, ids=PAIR_IDS)
 @pytest.mark.parametrize("k", [1, 4])
-def test_bar_23_at_event_k_of_a_stream(gateway, up, how, client, upstream, k):
+def test_bar_23_trap_124_at_event_k_of_a_stream(gateway, up, how, client, upstream, k):
     texts = [f"text{i}" for i in range(6)]
     body = canned.stream(upstream, texts)
     at = next(b for b in canned.event_starts(body) if texts[k - 1].encode() in body[:b])

@@ -1,5 +1,7 @@
 """Bars 13, 25 and 26: many streams at once without mixing, text that is cut anywhere, and very long lines."""
 
+import itertools
+import json
 import threading
 import time
 
@@ -84,6 +86,42 @@ def test_bar_13_each_event_leaves_when_it_comes(gateway, up, client, upstream):
             assert stream.take(1), "the stream ended early"
         hit.release(1)
     check_whole(client, stream, "".join(texts))
+
+
+def _responses_text(events):
+    bodies = [json.loads(e.data) for e in events if e.data != "[DONE]"]
+    return "".join(b["delta"] for b in bodies if b["type"] == "response.output_text.delta")
+
+
+@pytest.mark.parametrize("client,upstream", [*PAIRS, ("openai-responses", ANTHROPIC)], ids=[*PAIR_IDS, "responses-client"])
+def test_trap_031_an_event_goes_out_in_one_piece_and_at_once(gateway, up, client, upstream):
+    """Naive readers lose an event that comes in two: with the upstream held inside each event, all that came before is there,
+    and no chunk ends inside an event."""
+    texts = ["one ", "two ", "three ", "four"]
+    body = canned.stream(upstream, texts)
+    inside = [body.index(f'"{text}"'.encode()) + 2 for text in texts]
+    script = up.reply("POST", canned.PATHS[upstream], body=body, holds=inside)
+    said = _responses_text if client == "openai-responses" else lambda events: text_of(client, events)
+    with gateway.connect() as c:
+        if client == "openai-responses":
+            c.request("POST", "/v1/responses", json_body={"model": MODELS[upstream], "input": "Hi", "stream": True})
+        else:
+            send(c, client, MODELS[upstream], stream=True)
+        hit = script.wait_for_request()
+        hit.wait_held()
+        hit.release(1)              # what is held before the first text is not shown: it may still go elsewhere
+        stream = c.open_stream()
+        for i in range(1, len(texts)):
+            hit.wait_held(n=i + 1)
+            while said(stream.events) != "".join(texts[:i]):
+                assert stream.take(1), "the stream ended early"
+            hit.release(1)
+        stream.rest()
+    assert stream.end == "complete" and said(stream.events) == "".join(texts)
+    borders = list(itertools.accumulate(s for s in stream.response.chunk_sizes if s))
+    assert len(borders) >= len(texts) and borders[-1] == len(stream.body)
+    for border in borders:
+        assert bytes(stream.body[:border]).endswith(b"\n\n"), bytes(stream.body[max(0, border - 80):border])
 
 
 # ---- bar 25 ----------------------------------------------------------------------------------------------------------------

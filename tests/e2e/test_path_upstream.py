@@ -177,7 +177,7 @@ def test_refused_connection_is_502_naming_the_provider(gateway, faultd, start_ga
 
 @pytest.mark.parametrize("client,upstream", PAIRS, ids=PAIR_IDS)
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-def test_gzip_of_the_upstream_although_identity_was_asked(gateway, up, client, upstream, stream):
+def test_trap_123_gzip_of_the_upstream_although_identity_was_asked(gateway, up, client, upstream, stream):
     script = up.reply("POST", canned.PATHS[upstream], gzip=True, split=50,
                       body=canned.stream(upstream, ["zipped"]) if stream else canned.answer(upstream, "zipped"))
     if stream:

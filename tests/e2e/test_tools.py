@@ -90,13 +90,13 @@ TRAP = "trap" + "_"
 
 def test_traps_are_counted_by_the_names_of_tests(tree):
     root = tree({"tests/unit/ir/test_a.c": f"static void {TRAP}016_split(void **state)\n",
-                 "tests/e2e/test_b.py": f"def test_{TRAP}017_{TRAP}018_both():\n    '''{TRAP}099 is only mentioned'''\n",
+                 "tests/e2e/test_b.py": f"def test_{TRAP}017_018_and_{TRAP}020_all():\n    '''{TRAP}099 is only mentioned'''\n",
                  f"tests/golden/{TRAP}001.json": "{}"})
     code, output = check("traps", root)
     assert code == 1
     assert [line.split()[0] for line in output.splitlines() if line.startswith(TRAP)] == [
-        f"{TRAP}001", f"{TRAP}016", f"{TRAP}017", f"{TRAP}018"]
-    assert output.endswith("4 of 124 traps: 4 by tests, 0 explained in tests/traps.md\n")
+        f"{TRAP}{n}" for n in ("001", "016", "017", "018", "020")]
+    assert output.endswith("5 of 124 traps: 5 by tests, 0 explained in tests/traps.md\n")
 
 
 def test_traps_that_cannot_apply_are_explained(tree):
