@@ -88,11 +88,13 @@ void json_patch(struct buf *out, struct str text, struct json_edit *edits, unsig
 
 struct json_edit json_edit_remove(struct str text, struct str member)
 {
-	const char *from = member.ptr, *to = from + member.len, *end = text.ptr + text.len;
-	const char *after = to, *comma;
+	const char *from, *to, *end = text.ptr + text.len;
+	const char *after, *comma;
 
 	if (!member.ptr)
 		return (struct json_edit){ .old = { text.ptr, 0 }, .with = STR("") };
+	from = member.ptr;
+	after = to = from + member.len;
 	while (after < end && is_blank(*after))
 		after++;
 	comma = comma_before(text.ptr, from);

@@ -333,6 +333,7 @@ int turn_expand(struct arena *a, struct str body, const struct turn_ask *ask,
 {
 	struct json_want w[2] = { { .key = "previous_response_id" }, { .key = "input" } };
 	struct json_edit edits[2];
+	unsigned n_edits = 0;
 	struct str own = turn_items(a, ask->input, STR("")), all;
 	bool comma = false;
 	struct buf list;
@@ -357,12 +358,19 @@ int turn_expand(struct arena *a, struct str body, const struct turn_ask *ask,
 			       ? RC_NOMEM
 			       : err_set(reterr, RC_IO,
 					 "what was kept of the conversation is damaged");
-	edits[0] = json_edit_remove(body, w[0].member);
-	if (w[1].first)
-		edits[1] = (struct json_edit){ .old = w[1].value, .with = all };
-	else
-		edits[1] = json_edit_add(a, body, arena_printf(a, "\"input\":%.*s", STR_ARG(all)));
-	json_patch(out, body, edits, 2);
+	if (w[1].first) {
+		edits[n_edits++] = json_edit_remove(body, w[0].member);
+		edits[n_edits++] = (struct json_edit){ .old = w[1].value, .with = all };
+	} else { /* in the place of the other: it may be the only member */
+		struct str input = arena_printf(a, "\"input\":%.*s", STR_ARG(all));
+
+		if (!str_present(input))
+			return RC_NOMEM;
+		edits[n_edits++] = w[0].first
+					   ? (struct json_edit){ .old = w[0].member, .with = input }
+					   : json_edit_add(a, body, input);
+	}
+	json_patch(out, body, edits, n_edits);
 	return buf_ok(out) ? RC_OK : out->over ? RC_TOOBIG : RC_NOMEM;
 }
 
