@@ -114,6 +114,8 @@ struct ir_tool {
 	 * its schema where only functions are known; encoders that know custom tools look it up by name. */
 	bool custom;
 	struct str custom_format; /* raw JSON of `format` (a grammar); absent */
+	struct str
+		ns; /* OpenAI's namespace that it stands in; `name` then begins with it and "__". Absent: none */
 };
 
 enum ir_choice_mode {

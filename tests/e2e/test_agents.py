@@ -171,8 +171,8 @@ def test_claude_codes_probe_of_the_address_is_answered(start_gateway):
 
 CODEX_TOOLS = {"exec_command", "view_image"}
 # What only OpenAI runs, and words about the client; Chat has a place for prompt_cache_key.
-CODEX_LOSSES = {"web_search", "tool_search", "namespace", "client_metadata", "prompt_cache_key", "image_url.detail", "verbosity",
-                "tools.format"}
+CODEX_LOSSES = {"web_search", "tool_search", "client_metadata", "prompt_cache_key", "image_url.detail", "verbosity",
+                "tools.format", "parallel_tool_calls"}
 
 
 def run_codex(desk, gateway, *options):
@@ -223,6 +223,18 @@ def test_codex_edits_a_file(desk, scene, kind):
     check_requests(model, "openai-responses", 3)
     assert {"apply_patch", *CODEX_TOOLS} <= set(model.vendor.tools(model.asked[0].json()))
     assert "new.txt" in model.vendor.results(model.asked[1].json())[0]
+    assert dropped(gateway) <= CODEX_LOSSES
+
+
+@each_kind
+def test_codex_with_its_tools_in_namespaces(desk, scene, kind):
+    """To its newest models it offers its tools in an item of the input and in namespaces."""
+    script = 'const r = await tools.exec_command({cmd: "cat note.txt"}); text(JSON.stringify(r));'
+    gateway, model = scene(kind, "gpt-6-sol", [[("call_01", "functions__exec", {"input": script})]])
+    events = run_codex(desk, gateway, "-m", "gpt-6-sol")
+    assert items(events, "agent_message")[-1]["text"] == desk.answer
+    check_requests(model, "openai-responses", 2)
+    assert {"functions__exec", "clock__sleep"} <= set(model.vendor.tools(model.asked[0].json()))
     assert dropped(gateway) <= CODEX_LOSSES
 
 

@@ -110,6 +110,12 @@ int rs_write_input(struct rs_writer *w) MUST_CHECK;
 /* The tool of that name is a custom one. */
 bool rs_is_custom(const struct ir_request *r, struct str name);
 
+/* The name that a tool or a call goes by where namespaces are unknown; `name` itself where `v` names none. */
+struct str rs_joined_name(struct arena *a, const json *v, struct str name);
+/* Puts the tools of a list behind those that the request has, those in namespaces one by one. */
+int rs_add_tools(const struct oc_reader *r, const json *list, const struct oc_path *at,
+		 struct ir_request *q);
+
 /* --- response_items.c --- */
 
 enum rs_item_kind { RS_MESSAGE, RS_REASONING, RS_CALL, RS_CUSTOM_CALL, RS_OTHER };

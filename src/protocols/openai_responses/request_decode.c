@@ -52,24 +52,80 @@ static int read_tool(const struct oc_reader *r, const json *v, const struct oc_p
 	return ret->server_raw.ptr ? RC_OK : oc_nomem(r);
 }
 
+struct str rs_joined_name(struct arena *a, const json *v, struct str name)
+{
+	struct str ns = json_str(json_get(v, STR("namespace")));
+
+	return ns.len ? arena_printf(a, "%.*s__%.*s", STR_ARG(ns), STR_ARG(name)) : name;
+}
+
+/* The tools inside, when `v` is a namespace of tools; else NULL. */
+static const json *inside(const json *v)
+{
+	const json *tools = json_get(v, STR("tools"));
+
+	return str_eq(json_str(json_get(v, STR("type"))), STR("namespace")) && json_is_arr(tools) &&
+			       json_str(json_get(v, STR("name"))).len
+		       ? tools
+		       : NULL;
+}
+
+static int read_namespace(const struct oc_reader *r, const json *v, const struct oc_path *at,
+			  struct ir_request *q)
+{
+	struct str ns = json_str(json_get(v, STR("name")));
+	const struct oc_path tools = oc_path_member(at, "tools");
+	struct json_iter it = json_iter(inside(v));
+	int rc = RC_OK;
+
+	for (unsigned i = 0; !rc && json_next(&it); i++) {
+		struct oc_path p = oc_path_index(&tools, i);
+		struct ir_tool *t = &q->tools[q->n_tools];
+
+		rc = read_tool(r, it.val, &p, t);
+		q->n_tools++;
+		if (rc || !str_present(t->name))
+			continue;
+		t->ns = ns;
+		t->name = arena_printf(r->arena, "%.*s__%.*s", STR_ARG(ns), STR_ARG(t->name));
+		rc = t->name.ptr ? RC_OK : oc_nomem(r);
+	}
+	return rc;
+}
+
+int rs_add_tools(const struct oc_reader *r, const json *list, const struct oc_path *at,
+		 struct ir_request *q)
+{
+	struct json_iter it = json_iter(list);
+	size_t n = q->n_tools + 1;
+	struct ir_tool *tools;
+	int rc = RC_OK;
+
+	if (!json_is_arr(list))
+		return oc_refuse_type(r, at, "an array", list);
+	while (json_next(&it))
+		n += inside(it.val) ? json_len(inside(it.val)) : 1;
+	tools = arena_array(r->arena, n, sizeof(*tools));
+	if (!tools)
+		return oc_nomem(r);
+	for (unsigned i = 0; i < q->n_tools; i++)
+		tools[i] = q->tools[i];
+	q->tools = tools;
+	it = json_iter(list);
+	for (unsigned i = 0; !rc && json_next(&it); i++) {
+		struct oc_path p = oc_path_index(at, i);
+
+		rc = inside(it.val) ? read_namespace(r, it.val, &p, q)
+				    : read_tool(r, it.val, &p, &q->tools[q->n_tools++]);
+	}
+	return rc;
+}
+
 static int read_tools(const struct oc_reader *r, const json *v, struct ir_request *q)
 {
 	const struct oc_path at = { "tools" };
-	struct json_iter it = json_iter(v);
-	int rc = RC_OK;
 
-	if (!json_is_arr(v))
-		return oc_refuse_type(r, &at, "an array", v);
-	q->tools = arena_array(r->arena, json_len(v) + 1, sizeof(*q->tools));
-	if (!q->tools)
-		return oc_nomem(r);
-	for (unsigned i = 0; !rc && json_next(&it); i++) {
-		struct oc_path p = oc_path_index(&at, i);
-
-		rc = read_tool(r, it.val, &p, &q->tools[i]);
-		q->n_tools = i + 1;
-	}
-	return rc;
+	return rs_add_tools(r, v, &at, q);
 }
 
 /* A function's or custom tool's name; a server tool goes by its type. */

@@ -290,6 +290,18 @@ static int need_string(const struct oc_reader *r, const json *v, const char *mem
 	return ret->len ? RC_OK : oc_refuse_type(r, &here, "a string", value);
 }
 
+/* A call's name, with its namespace where it has one. */
+static int need_name(const struct oc_reader *r, const json *v, const struct oc_path *at,
+		     struct str *ret)
+{
+	int rc = need_string(r, v, "name", at, ret);
+
+	if (rc)
+		return rc;
+	*ret = rs_joined_name(r->arena, v, *ret);
+	return ret->ptr ? RC_OK : oc_nomem(r);
+}
+
 /* Trap 63: of the two ids a call has, the result refers to call_id. */
 static int read_call(struct reading *s, const json *v, const struct oc_path *at)
 {
@@ -301,7 +313,7 @@ static int read_call(struct reading *s, const json *v, const struct oc_path *at)
 	p->arguments = STR("{}");
 	rc = need_string(s->r, v, "call_id", at, &p->id);
 	if (!rc)
-		rc = need_string(s->r, v, "name", at, &p->name);
+		rc = need_name(s->r, v, at, &p->name);
 	return rc ? rc : oc_read_arguments(s->r, json_get(v, STR("arguments")), at, &p->arguments);
 }
 
@@ -316,7 +328,7 @@ static int read_custom_call(struct reading *s, const json *v, const struct oc_pa
 	p = oc_add_part(&s->parts, IR_PART_TOOL_CALL);
 	rc = need_string(s->r, v, "call_id", at, &p->id);
 	if (!rc)
-		rc = need_string(s->r, v, "name", at, &p->name);
+		rc = need_name(s->r, v, at, &p->name);
 	if (rc)
 		return rc;
 	if (!json_is_str(input))
@@ -338,8 +350,7 @@ static int read_result(struct reading *s, const json *v, const struct oc_path *a
 	if (!rc)
 		rc = read_content(s->r, json_get(v, STR("output")), &here, &content);
 	p->name = json_str(json_get(v, STR("name")));
-	if (!p->name.len)
-		p->name = STR_NONE;
+	p->name = p->name.len ? rs_joined_name(s->r->arena, v, p->name) : STR_NONE;
 	p->content = content.items;
 	p->n_content = content.n;
 	return rc || !content.failed ? rc : oc_nomem(s->r);
@@ -392,7 +403,7 @@ static int read_reasoning(struct reading *s, const json *v, const struct oc_path
 static bool is_the_clients(struct str type)
 {
 	return str_ends(type, STR("_output")) || str_ends(type, STR("_response")) ||
-	       str_eq(type, STR("additional_tools")) || str_starts(type, STR("compaction"));
+	       str_starts(type, STR("compaction"));
 }
 
 static int read_other(struct reading *s, const json *v, struct str type)
@@ -420,6 +431,14 @@ static int read_reference(struct reading *s, const json *v, const struct oc_path
 	return rc ? rc : read_opaque(s->r, v, p);
 }
 
+/* Tools may come as an item: from there on, say its senders; from the start, for whoever has one list of them. */
+static int read_more_tools(struct reading *s, const json *v, const struct oc_path *at)
+{
+	const struct oc_path here = oc_path_member(at, "tools");
+
+	return rs_add_tools(s->r, json_get(v, STR("tools")), &here, s->q);
+}
+
 static const struct {
 	struct str type;
 	int (*read)(struct reading *s, const json *v, const struct oc_path *at);
@@ -427,6 +446,7 @@ static const struct {
 	{ STR_INIT("message"), read_message },
 	{ STR_INIT("function_call"), read_call },
 	{ STR_INIT("function_call_output"), read_result },
+	{ STR_INIT("additional_tools"), read_more_tools },
 	{ STR_INIT("reasoning"), read_reasoning },
 	{ STR_INIT("custom_tool_call"), read_custom_call },
 	{ STR_INIT("custom_tool_call_output"), read_result },

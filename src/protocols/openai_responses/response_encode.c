@@ -37,10 +37,10 @@ struct protocol_encoder {
 	struct str item_id;
 	struct grown parts; /* message: parts that are done */
 	unsigned n_parts;
-	struct str call_id, name; /* escaped */
-	struct str encrypted;     /* reasoning; absent */
-	const char *origin;       /* reasoning: NULL when it is ours */
-	struct str own_id;        /* reasoning of ours: the id that its proof is bound to */
+	struct str call_id, name, ns; /* escaped; ns absent without a namespace */
+	struct str encrypted;         /* reasoning; absent */
+	const char *origin;           /* reasoning: NULL when it is ours */
+	struct str own_id;            /* reasoning of ours: the id that its proof is bound to */
 
 	/* the open part: a text, or a call's arguments */
 	bool in_part;
@@ -202,6 +202,10 @@ static void put_item(struct protocol_encoder *e, struct buf *out, const char *st
 		buf_put(out, e->call_id);
 		buf_puts(out, "\",\"name\":\"");
 		buf_put(out, e->name);
+		if (str_present(e->ns)) {
+			buf_puts(out, "\",\"namespace\":\"");
+			buf_put(out, e->ns);
+		}
 		buf_puts(out, "\"");
 		break;
 	}
@@ -524,11 +528,13 @@ static void put_proof(struct protocol_encoder *e, const struct ir_event *ev, str
 
 static void open_call(struct protocol_encoder *e, const struct ir_event *ev, struct buf *out)
 {
-	bool custom = e->o.request && rs_is_custom(e->o.request, ev->name);
+	const struct ir_tool *t = e->o.request ? ir_request_tool(e->o.request, ev->name) : NULL;
+	bool custom = t && t->custom, spaced = t && str_present(t->ns);
 
 	close_item(e, out, "completed"); /* with its own names, while they are there */
 	e->call_id = escaped(e, ev->id);
-	e->name = escaped(e, ev->name);
+	e->name = escaped(e, spaced ? str_from_offset(ev->name, t->ns.len + 2) : ev->name);
+	e->ns = spaced ? escaped(e, t->ns) : STR_NONE;
 	e->text.len = 0;
 	open_item(e, out, custom ? ITEM_CUSTOM : ITEM_CALL, STR_NONE);
 	e->place = arena_printf(e->o.arena, ",\"item_id\":\"%.*s\",\"output_index\":%u",

@@ -182,6 +182,36 @@ static void custom_calls_and_their_results_keep_their_kind(void **state)
 	arena_free(m.a);
 }
 
+static void tools_in_namespaces_are_tools_of_joined_names(void **state)
+{
+	struct made m = decode(
+		"{\"model\":\"m\",\"input\":["
+		"{\"type\":\"additional_tools\",\"role\":\"developer\",\"tools\":[{\"type\":"
+		"\"namespace\",\"name\":\"clock\",\"tools\":[{\"type\":\"custom\",\"name\":"
+		"\"sleep\"}]}]},{\"role\":\"user\",\"content\":\"a\"},"
+		"{\"type\":\"function_call\",\"call_id\":\"c1\",\"namespace\":\"team\",\"name\":"
+		"\"spawn\",\"arguments\":\"{}\"},"
+		"{\"type\":\"function_call_output\",\"call_id\":\"c1\",\"output\":\"ok\"}],"
+		"\"tools\":[{\"type\":\"function\",\"name\":\"bare\"},{\"type\":\"namespace\","
+		"\"name\":\"team\",\"tools\":[{\"type\":\"function\",\"name\":\"spawn\"},"
+		"{\"type\":\"function\",\"name\":\"wait\"}]},{\"type\":\"web_search\"}]}");
+
+	(void)state;
+	assert_int_equal(m.rc, RC_OK);
+	assert_int_equal(m.r->n_tools, 5);
+	for (unsigned i = 0; i < 5; i++) {
+		if (str_eq(m.r->tools[i].name, STR("clock__sleep")))
+			assert_true(m.r->tools[i].custom && str_eq(m.r->tools[i].ns, STR("clock")));
+	}
+	assert_non_null(ir_request_tool(m.r, STR("clock__sleep")));
+	assert_non_null(ir_request_tool(m.r, STR("team__wait")));
+	assert_false(str_present(ir_request_tool(m.r, STR("bare"))->ns));
+	assert_int_equal(m.r->n_messages, 3);
+	assert_true(str_eq(m.r->messages[1].parts[0].name, STR("team__spawn")));
+	assert_true(str_eq(m.r->messages[2].parts[0].name, STR("team__spawn")));
+	arena_free(m.a);
+}
+
 static void trap_096_what_is_kept_elsewhere_is_refused(void **state)
 {
 	static const char *const bodies[] = {
@@ -259,6 +289,7 @@ int main(void)
 		cmocka_unit_test(trap_047_another_vendors_proof_reaches_that_vendor_alone),
 		cmocka_unit_test(trap_076_allowed_tools_stay_a_constraint),
 		cmocka_unit_test(custom_calls_and_their_results_keep_their_kind),
+		cmocka_unit_test(tools_in_namespaces_are_tools_of_joined_names),
 		cmocka_unit_test(trap_096_what_is_kept_elsewhere_is_refused),
 		cmocka_unit_test(trap_073_097_what_the_api_lacks_is_named),
 		cmocka_unit_test(wrong_types_are_refused_by_their_place),
