@@ -159,7 +159,9 @@ void vector_put_base64(struct buf *out, const struct ir_vector *v)
 	buf_init(&bytes, 4 * v->json.len);
 	pack(&bytes, v->json);
 	base64_encode(out, buf_str(&bytes));
-	if (!buf_ok(&bytes)) /* memory ran out: `out` must say so */
-		(void)buf_reserve(out, SIZE_MAX);
+	if (!buf_ok(&bytes)) { /* memory ran out: `out` must say so */
+		buf_done(out);
+		out->failed = true;
+	}
 	buf_done(&bytes);
 }
