@@ -34,6 +34,7 @@ struct http_client *http_client_new(struct loop *l, const struct http_client_lim
 	list_init(&c->calls);
 	list_init(&c->free_calls);
 	list_init(&c->conns);
+	list_init(&c->unsent);
 	buf_init(&c->head, REQUEST_HEAD_MAX);
 	c->dns = dns_new(l, limits->dns_ttl_ms);
 	c->shown = calloc(limits->max_fields, sizeof(*c->shown));

@@ -276,7 +276,7 @@ struct http_call *http_call_start(struct http_client *c, const struct http_call_
 		conn->call = call;
 		call->conn = conn;
 		call->stats.reused = true;
-		conn_send(conn);
+		conn_send_later(conn);
 	} else if (!conn_open(call, pool)) {
 		call_over(call);
 		return NULL;

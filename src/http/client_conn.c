@@ -11,7 +11,8 @@
 
 enum {
 	AFTER_FAILED_WRITE_MS = 2000,
-	TRUST_MS = 10000, /* for reading the certificates to trust, once */
+	TRUST_MS = 10000,   /* for reading the certificates to trust, once */
+	SEND_TOGETHER = 16, /* requests; with more, the first would wait for too long */
 };
 
 static struct str method_text(enum http_method m)
@@ -190,6 +191,49 @@ void conn_send(struct conn *conn)
 		write_rest(conn, v[0], v[1], (size_t)n);
 }
 
+/* As in server_write.c: the requests of a turn leave at its end, one right after the other. */
+static void forget_unsent(struct conn *conn)
+{
+	if (!list_empty(&conn->unsent_node)) {
+		list_remove(&conn->unsent_node);
+		conn->client->n_unsent--;
+	}
+}
+
+static void send_unsent(struct http_client *c)
+{
+	while (!list_empty(&c->unsent)) {
+		struct conn *conn = LIST_ENTRY(c->unsent.next, struct conn, unsent_node);
+
+		forget_unsent(conn);
+		conn_send(conn);
+	}
+}
+
+static void on_turn_end(struct loop_dead *turn_end)
+{
+	struct http_client *c = LIST_ENTRY(turn_end, struct http_client, turn_end);
+
+	c->turn_end_due = false;
+	send_unsent(c);
+}
+
+void conn_send_later(struct conn *conn)
+{
+	struct http_client *c = conn->client;
+
+	conn->state = CONN_BUSY;
+	conn->call->state = CALL_UNSENT;
+	deadline_clear(&conn->deadline); /* of its idle time */
+	if (c->n_unsent == SEND_TOGETHER)
+		send_unsent(c);
+	list_append(&c->unsent, &conn->unsent_node);
+	c->n_unsent++;
+	if (!c->turn_end_due)
+		loop_free_later(c->loop, &c->turn_end, on_turn_end);
+	c->turn_end_due = true;
+}
+
 static void on_written(void *user, int status)
 {
 	struct conn *conn = user;
@@ -229,6 +273,10 @@ static void on_read(void *user, struct str bytes)
 
 	if (!call) { /* nothing was asked for: never to be trusted again */
 		conn_close(conn);
+		return;
+	}
+	if (call->state == CALL_UNSENT) { /* an answer to what was not asked yet */
+		call_failed(call, HTTP_FAIL_RESET, STR_NONE);
 		return;
 	}
 	if (!call->answered) {
@@ -397,6 +445,7 @@ struct conn *conn_open(struct http_call *call, struct pool *p)
 	conn->state = CONN_DIALLING;
 	list_init(&conn->idle_node);
 	list_init(&conn->trust_node);
+	list_init(&conn->unsent_node);
 	list_append(&c->conns, &conn->node);
 	c->n_conns++;
 	p->n_conns++;
@@ -438,6 +487,7 @@ void conn_close(struct conn *conn)
 	conn->pool = NULL;
 	list_remove(&conn->node);
 	list_remove(&conn->trust_node);
+	forget_unsent(conn);
 	dial_cancel(conn->dial);
 	conn->dial = NULL;
 	if (conn->stream && unsent)

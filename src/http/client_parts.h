@@ -51,7 +51,11 @@ struct http_client {
 	struct list free_calls; /* to be used again */
 	unsigned n_free_calls;
 	struct list conns;
-	unsigned n_conns;         /* with those that libuv is still closing */
+	unsigned n_conns;   /* with those that libuv is still closing */
+	struct list unsent; /* conn.unsent_node: their requests leave at the end of the turn */
+	unsigned n_unsent;
+	bool turn_end_due;
+	struct loop_dead turn_end;
 	struct buf head;          /* of the request being written */
 	struct http_field *shown; /* limits.max_fields of them: a head with the coding hidden */
 	bool closing;
@@ -63,9 +67,10 @@ struct http_client {
 enum conn_state { CONN_DIALLING, CONN_SHAKING, CONN_BUSY, CONN_IDLE, CONN_CLOSED };
 
 struct conn {
-	struct list node;       /* in client.conns */
-	struct list idle_node;  /* in pool.idle */
-	struct list trust_node; /* in trust.waiting */
+	struct list node;        /* in client.conns */
+	struct list idle_node;   /* in pool.idle */
+	struct list trust_node;  /* in trust.waiting */
+	struct list unsent_node; /* in client.unsent */
 	struct http_client *client;
 	struct pool *pool;
 	enum conn_state state;
@@ -79,6 +84,7 @@ struct conn {
 
 enum call_state {
 	CALL_OPENING,
+	CALL_UNSENT, /* on a pooled connection; to be written at the end of the turn */
 	CALL_WRITING,
 	CALL_WAITING, /* written; no byte of the answer yet */
 	CALL_READING,
@@ -131,6 +137,8 @@ struct conn *conn_open(struct http_call *call, struct pool *p);
 void conn_trusted(struct conn *conn, struct tls_ctx *ctx, struct str why_not);
 /* Writes the call's request. */
 void conn_send(struct conn *conn);
+/* Writes it at the end of the turn, together with those of other connections. */
+void conn_send_later(struct conn *conn);
 /* The deadline that the call's state asks for. */
 void conn_arm(struct conn *conn);
 void conn_close(struct conn *conn);

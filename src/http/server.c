@@ -218,6 +218,7 @@ struct http_server *http_server_new(struct loop *l, const struct http_server_lim
 	http_server_set_limits(s, limits);
 	list_init(&s->idle);
 	list_init(&s->busy);
+	list_init(&s->waiting);
 	buf_init(&s->head, ANSWER_HEAD_MAX);
 	deadline_init(&s->room, l, on_room);
 	s->n_own = 1;

@@ -13,7 +13,7 @@
  *
  * Back-pressure: http_respond_write() never blocks and never refuses; when
  * http_respond_pending() is above your mark, stop producing and go on at on_drain. Writes of one
- * callback go out together at http_respond_flush().
+ * callback go out together at http_respond_flush(), at the latest at the end of the loop's turn.
  */
 #ifndef GW_HTTP_SERVER_H
 #define GW_HTTP_SERVER_H
@@ -120,8 +120,9 @@ void http_respond_head(struct http_request *r, int status, const struct http_fie
 void http_respond_write(struct http_request *r, struct str bytes); /* copied */
 /* The buffer that the next flush sends, to append to directly instead of http_respond_write(). */
 struct buf *http_respond_buf(struct http_request *r);
-void http_respond_flush(struct http_request *r);           /* one writev: head, chunk frame, data */
-size_t http_respond_pending(const struct http_request *r); /* bytes not yet taken by the kernel */
+void http_respond_flush(struct http_request *r); /* one writev: head, chunk frame, data */
+/* Bytes that the client has to make room for. */
+size_t http_respond_pending(const struct http_request *r);
 /* Flushes, ends the body properly; the connection may be reused. */
 void http_respond_end(struct http_request *r);
 /* Flushes what is whole, then closes without the final chunk, so that the client can tell a cut. */

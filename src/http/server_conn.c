@@ -79,6 +79,7 @@ void server_conn_close(struct server_conn *c, bool reset)
 	assert(!c->req);
 	conn_set(c, CONN_CLOSED);
 	list_remove(&c->kick.node);
+	server_forget_output(c);
 	if (reset)
 		stream_reset(c->stream);
 	else
@@ -439,6 +440,7 @@ struct server_conn *server_conn_new(struct http_server *s, struct stream *stream
 	c->stream = stream;
 	c->message_ended = true;
 	list_init(&c->node);
+	list_init(&c->waiting_node);
 	list_init(&c->kick.node);
 	buf_init(&c->in, KEPT_MAX);
 	buf_init(&c->out, ANSWER_DATA_MAX);

@@ -54,6 +54,10 @@ struct http_server {
 	struct buf head;      /* of the answer being made */
 	struct buf spare[SPARE_BUFS]; /* answer buffers to be used again */
 	unsigned n_spare;
+	struct list waiting; /* conn.waiting_node: their output leaves at the end of the turn */
+	unsigned n_waiting;
+	bool turn_end_due;
+	struct loop_dead turn_end;
 	int64_t date_s;
 	char date[48]; /* "Date: ...\r\n" */
 	void (*closed)(void *user);
@@ -73,7 +77,8 @@ enum conn_state {
 };
 
 struct server_conn {
-	struct list node; /* in server.idle or server.busy */
+	struct list node;         /* in server.idle or server.busy */
+	struct list waiting_node; /* in server.waiting */
 	struct http_server *server;
 	struct stream *stream;
 	struct http1_parser *parser;
@@ -165,6 +170,8 @@ void request_refuse(struct server_conn *c, int status, struct str message);
 /* --- server_write.c --- */
 void server_write(struct server_conn *c, const struct str *v, unsigned n);
 void server_written(struct server_conn *c, int status);
+/* The connection closes: what waits for the end of the turn is not sent. */
+void server_forget_output(struct server_conn *c);
 void server_write_deadline(struct server_conn *c);
 size_t server_pending(const struct server_conn *c);
 

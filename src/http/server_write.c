@@ -1,6 +1,10 @@
 /* http/server_write.c - answers on their way out.
  *
- *	try_write: head, frame, data  ->  what the kernel did not take: out  ->  fly (with the stream)
+ *	head, frame, data -> out --end of the turn--> try_write --what is left--> fly (with the stream)
+ *
+ * What the connections have to say leaves at the end of the loop's turn, one write right after the
+ * other: to wake a sleeping peer costs more than the write, and a peer that the first write has
+ * woken is awake for the rest.
  *
  * The hard thing is a client that goes while its answer is being written: the writer above is on
  * the stack then. So a failed write only marks the connection; on_gone comes when the stack is
@@ -10,12 +14,18 @@
 
 #include "http/server_parts.h"
 
+enum {
+	WRITE_TOGETHER = 16,  /* connections; with more, the first would wait for too long */
+	COPY_MAX = 16 * 1024, /* longer output is written from where it lies, at once */
+};
+
 /* --- bytes --- */
 
 static void break_off(struct server_conn *c, const char *why)
 {
 	c->broken = why;
 	buf_done(&c->out);
+	server_forget_output(c);
 	server_conn_kick(c);
 }
 
@@ -24,6 +34,7 @@ static void fly(struct server_conn *c)
 	struct buf b = c->fly;
 	struct str bytes;
 
+	assert(!c->flying);
 	c->fly = c->out;
 	c->out = b;
 	bytes = buf_str(&c->fly);
@@ -34,32 +45,124 @@ static void fly(struct server_conn *c)
 		return;
 	}
 	c->flying = true;
+	if (c->req) /* not by the low mark: a reload may move it meanwhile */
+		c->req->waited = true;
 	c->unsent = stream_pending(c->stream);
 	deadline_set(&c->write_deadline, c->server->limits.write_timeout_ms);
 }
 
+/* Some output has left; all of it unless more is flying. */
+static void flushed(struct server_conn *c)
+{
+	struct http_request *r = c->req;
+
+	if (!c->flying)
+		server_conn_flushed(c);
+	if (r && c->req == r && r->waited && server_pending(c) < c->server->limits.write_low) {
+		r->waited = false;
+		if (r->ev.on_drain)
+			r->ev.on_drain(r->user);
+	}
+}
+
+/* Sends what is in `out`, and hands to the stream what the kernel does not take. */
+static void send_out(struct server_conn *c)
+{
+	struct str bytes = buf_str(&c->out);
+	ssize_t taken = stream_try_write(c->stream, &bytes, 1);
+
+	if (taken < 0) {
+		break_off(c, uv_strerror((int)taken));
+		return;
+	}
+	buf_consume(&c->out, (size_t)taken);
+	if (buf_len(&c->out) || stream_pending(c->stream)) {
+		fly(c);
+		return;
+	}
+	server_keep_buf(c->server, &c->out);
+	buf_init(&c->out, ANSWER_DATA_MAX);
+	flushed(c);
+}
+
+void server_forget_output(struct server_conn *c)
+{
+	if (!list_empty(&c->waiting_node)) {
+		list_remove(&c->waiting_node);
+		c->server->n_waiting--;
+	}
+}
+
+static void send_waiting(struct http_server *s)
+{
+	while (!list_empty(&s->waiting)) {
+		struct server_conn *c =
+			LIST_ENTRY(s->waiting.next, struct server_conn, waiting_node);
+
+		server_forget_output(c);
+		send_out(c);
+	}
+}
+
+static void on_turn_end(struct loop_dead *turn_end)
+{
+	struct http_server *s = LIST_ENTRY(turn_end, struct http_server, turn_end);
+
+	s->turn_end_due = false;
+	send_waiting(s);
+}
+
+static void send_later(struct server_conn *c)
+{
+	struct http_server *s = c->server;
+
+	if (!list_empty(&c->waiting_node))
+		return;
+	if (s->n_waiting == WRITE_TOGETHER)
+		send_waiting(s);
+	list_append(&s->waiting, &c->waiting_node);
+	s->n_waiting++;
+	if (!s->turn_end_due)
+		loop_free_later(s->loop, &s->turn_end, on_turn_end);
+	s->turn_end_due = true;
+}
+
+static bool is_long(const struct str *v, unsigned n)
+{
+	size_t len = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		len += v[i].len;
+	return len > COPY_MAX;
+}
+
 void server_write(struct server_conn *c, const struct str *v, unsigned n)
 {
+	bool at_once = !c->flying && !buf_len(&c->out) && is_long(v, n);
 	ssize_t taken = 0;
 
 	if (c->broken || c->state == CONN_CLOSED)
 		return;
-	if (!c->flying && !buf_len(&c->out)) {
+	if (at_once)
 		taken = stream_try_write(c->stream, v, n);
-		if (taken < 0) {
-			break_off(c, uv_strerror((int)taken));
-			return;
-		}
+	if (taken < 0) {
+		break_off(c, uv_strerror((int)taken));
+		return;
 	}
 	for (unsigned i = 0; i < n; i++) {
 		size_t k = (size_t)taken < v[i].len ? (size_t)taken : v[i].len;
 
 		taken -= (ssize_t)k;
-		if (k < v[i].len)
-			buf_put(&c->out, str_from_offset(v[i], k));
+		if (k == v[i].len)
+			continue;
+		if (!c->out.cap)
+			c->out = server_spare_buf(c->server);
+		buf_put(&c->out, str_from_offset(v[i], k));
 	}
 	if (!buf_ok(&c->out))
 		break_off(c, "no memory for what the client does not take");
+	else if (!c->flying && buf_len(&c->out) && !at_once)
+		send_later(c);
 	else if (!c->flying && (buf_len(&c->out) || stream_pending(c->stream)))
 		fly(c); /* also with nothing of ours: TLS may have taken all and not sent it yet */
 }
@@ -71,8 +174,6 @@ size_t server_pending(const struct server_conn *c)
 
 void server_written(struct server_conn *c, int status)
 {
-	struct http_request *r;
-
 	c->flying = false;
 	buf_done(&c->fly); /* idle connections hold no buffers */
 	deadline_clear(&c->write_deadline);
@@ -84,14 +185,7 @@ void server_written(struct server_conn *c, int status)
 		fly(c);
 	if (c->broken)
 		return;
-	r = c->req;
-	if (!c->flying)
-		server_conn_flushed(c);
-	if (r && c->req == r && r->waited && server_pending(c) < c->server->limits.write_low) {
-		r->waited = false;
-		if (r->ev.on_drain)
-			r->ev.on_drain(r->user);
-	}
+	flushed(c);
 }
 
 void server_write_deadline(struct server_conn *c)
@@ -255,8 +349,6 @@ static void put_out(struct http_request *r, bool end)
 	r->answer_head = STR("");
 	if (r->data.max)
 		buf_reset(&r->data);
-	r->waited |=
-		server_pending(c) > 0; /* not by the low mark: a reload may move it meanwhile */
 }
 
 void http_respond_flush(struct http_request *r)
@@ -270,7 +362,9 @@ size_t http_respond_pending(const struct http_request *r)
 {
 	if (!r->conn || r->conn->broken)
 		return 0;
-	return server_pending(r->conn) + r->answer_head.len + (r->data.max ? buf_len(&r->data) : 0);
+	/* What is only to leave at the end of the turn does not wait for the client. */
+	return (r->conn->flying ? server_pending(r->conn) : 0) + r->answer_head.len +
+	       (r->data.max ? buf_len(&r->data) : 0);
 }
 
 void http_respond_end(struct http_request *r)

@@ -593,8 +593,22 @@ static void bar_21_stale_pool_reset(void **state)
 	down(&f);
 }
 
+struct write_check {
+	struct loop_dead dead;
+	struct http_call *call;
+	bool failed;
+};
+
+static void check_write(struct loop_dead *dead)
+{
+	struct write_check *w = LIST_ENTRY(dead, struct write_check, dead);
+
+	w->failed = w->call->write_failed;
+}
+
 static void bar_21_stale_pool_failed_write(void **state)
 {
+	struct write_check w = { .failed = false };
 	struct fixture f;
 
 	up(&f);
@@ -602,7 +616,29 @@ static void bar_21_stale_pool_failed_write(void **state)
 	peer_reset(f.up.peers[0]); /* the socket knows, the loop does not: the write itself fails */
 	struct result *r = begin(&f, &post);
 
-	assert_true(r->call->write_failed);
+	w.call = r->call; /* written at the end of the turn; the loop reads later */
+	loop_free_later(&f.rig.loop, &w.dead, check_write);
+	rig_settle(&f.rig, 1);
+	assert_true(w.failed);
+	peer_sends(served(&f, 1, 1), ok);
+	RUN_UNTIL(&f.rig, !r->call);
+	assert_int_equal(r->n_ends, 1);
+	assert_true(r->stats.replayed);
+	result_free(r);
+	down(&f);
+}
+
+static void bar_21_stale_pool_speaks_before_the_request_is_written(void **state)
+{
+	struct fixture f;
+
+	up(&f);
+	warm(&f, 0, 1);
+	struct result *r = begin(&f, &post); /* written at the end of the turn */
+	struct stream *s = r->call->conn->stream;
+
+	s->ev->on_read(s->user, str_from(ok)); /* no answer: nothing was asked for yet */
+	assert_int_equal(r->n_heads, 0);
 	peer_sends(served(&f, 1, 1), ok);
 	RUN_UNTIL(&f.rig, !r->call);
 	assert_int_equal(r->n_ends, 1);
@@ -1160,6 +1196,7 @@ int main(void)
 		cmocka_unit_test(bar_21_stale_pool_end_of_file),
 		cmocka_unit_test(bar_21_stale_pool_reset),
 		cmocka_unit_test(bar_21_stale_pool_failed_write),
+		cmocka_unit_test(bar_21_stale_pool_speaks_before_the_request_is_written),
 		cmocka_unit_test(bar_21_stale_pool_closed_after_the_request_was_read),
 		cmocka_unit_test(bar_21_no_replay_once_a_byte_came_or_on_a_new_connection),
 		cmocka_unit_test(bad_answers_fail_each_in_its_way),

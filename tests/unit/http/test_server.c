@@ -959,6 +959,34 @@ static void bar_23_a_client_that_leaves_is_noticed_in_every_phase(void **state)
 	down(&f);
 }
 
+static void nothing_and_then_much_in_one_turn_leaves_once(void **state)
+{
+	static char text[64 * 1024];
+	struct stream *ends[2];
+	struct fixture f;
+
+	up(&f);
+	memset(text, 'x', sizeof(text));
+	assert_true(stream_mem_pair(&f.rig.loop, 4096, 0, ends));
+	server_adopt(f.server, ends[0], "memory");
+	struct peer *p = peer_new(&f.rig, ends[1]);
+
+	peer_sends(p, "GET /hold HTTP/1.1\r\nHost: h\r\n\r\n");
+	RUN_UNTIL(&f.rig, f.n_held == 1);
+	http_respond_head(f.held[0], 200, NULL, 0);
+	http_respond_flush(f.held[0]);
+	RUN_UNTIL(&f.rig, peer_has(p, "\r\n\r\n"));
+	buf_reset(&p->got);
+	http_respond_flush(f.held[0]); /* nothing */
+	http_respond_write(f.held[0], (struct str){ text, sizeof(text) });
+	http_respond_end(f.held[0]);
+	RUN_UNTIL(&f.rig, peer_has(p, "\r\n0\r\n\r\n"));
+	assert_true(str_starts(buf_str(&p->got), STR("10000\r\nxxx")));
+	assert_int_equal(buf_len(&p->got), 7 + sizeof(text) + 7);
+	peer_free(p);
+	down(&f);
+}
+
 static void a_write_that_fails_tells_on_gone_after_the_call_and_once(void **state)
 {
 	struct stream *ends[2];
@@ -1211,6 +1239,7 @@ int main(void)
 		cmocka_unit_test(bar_24_a_low_mark_above_the_owners_own_does_not_leave_it_waiting),
 		cmocka_unit_test(the_last_answer_of_a_tls_connection_reaches_a_slow_client_whole),
 		cmocka_unit_test(bar_23_a_client_that_leaves_is_noticed_in_every_phase),
+		cmocka_unit_test(nothing_and_then_much_in_one_turn_leaves_once),
 		cmocka_unit_test(a_write_that_fails_tells_on_gone_after_the_call_and_once),
 		cmocka_unit_test(an_end_after_a_failed_write_is_the_end),
 		cmocka_unit_test(above_max_connections_accepting_pauses_and_goes_on),
