@@ -2,7 +2,7 @@
  *
  * For the taps of relayed answers, which pass bytes on that somebody else will parse and only want the usage out of them. What
  * makes it sound: inside a JSON string every quote is escaped, so `"usage"` with its two quotes, followed by a colon, can only
- * be a member's name. At which depth it stands is not known; callers take the last one, where vendors put it.
+ * be a member's name. At which depth it stands is not known; the last one counts, where vendors put it.
  */
 #ifndef GW_PROTOCOLS_GLANCE_H
 #define GW_PROTOCOLS_GLANCE_H
@@ -11,8 +11,15 @@
 
 #include "base/str.h"
 
-/* From the first byte of the value of the last member named `quoted` ("\"usage\"") to the end of `text`; absent when there
- * is none. */
+struct glance_member {
+	struct str quoted; /* the name: "\"usage\"" */
+	struct str
+		value; /* found: from the value's first byte to the end of the text; absent when there is none */
+};
+
+/* Looks for several members in one pass. Of each the last counts, a `null` only when there is nothing else. */
+void glance_members(struct str text, struct glance_member *members, unsigned n);
+/* The same for one. */
 struct str glance_last(struct str text, struct str quoted);
 
 /* A whole number in an object, or in an object inside it. */

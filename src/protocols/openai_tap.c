@@ -1,27 +1,13 @@
 /* protocols/openai_tap.c - answers of Chat and Completions that pass as they are: what is read off them on their way.
  *
  * The hard thing is the cost: a stream is hundreds of events of which two matter. So once the first event
- * with content has passed, an event is only searched for the three strings that could make it matter, and parsed
+ * with content has passed, an event is only glanced at for the three members that could make it matter, and parsed
  * when one of them is there. Inside JSON strings quotes are escaped, so `"usage"` in the bytes is the key. */
 #include "wire/sse.h"
 #include "protocols/glance.h"
 #include "protocols/openai.h"
 
 enum { SCRATCH_MAX = 256 << 20 };
-
-/* The first byte of the value after `key` (with its quotes) in `data`; 0 when the key is not there. */
-static char value_after(struct str data, struct str key)
-{
-	ptrdiff_t at = str_find(data, key);
-	size_t i;
-
-	if (at < 0)
-		return 0;
-	i = (size_t)at + key.len;
-	while (i < data.len && (data.ptr[i] == ' ' || data.ptr[i] == ':'))
-		i++;
-	return i < data.len ? data.ptr[i] : 0;
-}
 
 static bool says_something(const json *v)
 {
@@ -65,28 +51,28 @@ static unsigned read_choices(struct relay_tap *t, const json *choices)
 }
 
 /* `,"usage":null` where nothing but strings, and the end of the outermost object, follows: as every chunk of OpenAI's has it. Absent
- * when this one is not as plain as that. */
-static struct str plain_null_usage(struct str data)
+ * when this one is not as plain as that. `value` is where the data's last `usage` has its value. */
+static struct str plain_null_usage(struct str data, struct str value)
 {
 	const struct str plain = STR(",\"usage\":null");
-	ptrdiff_t at = str_find(data, plain);
-	struct str rest;
+	size_t before = plain.len - strlen("null");
+	struct str all = { value.ptr - before, value.len + before }, rest;
 
-	if (at < 0)
+	if (!value.len || (size_t)(value.ptr - data.ptr) < before || !str_starts(all, plain))
 		return STR_NONE;
-	rest = str_trim(str_from_offset(data, (size_t)at + plain.len));
+	rest = str_trim(str_from_offset(all, plain.len));
 	for (size_t i = 0; i + 1 < rest.len; i++) {
 		if (rest.ptr[i] == '{' || rest.ptr[i] == '}' || rest.ptr[i] == '\\')
 			return STR_NONE;
 	}
-	return rest.len ? (struct str){ data.ptr + at, plain.len } : STR_NONE;
+	return rest.len ? (struct str){ all.ptr, plain.len } : STR_NONE;
 }
 
 /* The change that takes the top-level `usage` out; .old absent when there is none. */
-static struct json_edit usage_removal(struct str data)
+static struct json_edit usage_removal(struct str data, struct str value)
 {
 	struct json_want usage = { .key = "usage" };
-	struct str plain = plain_null_usage(data);
+	struct str plain = plain_null_usage(data, value);
 
 	if (str_present(plain))
 		return (struct json_edit){ plain, STR("") };
@@ -96,9 +82,9 @@ static struct json_edit usage_removal(struct str data)
 }
 
 /* The event's own bytes without its `usage` member. */
-static unsigned strip_usage(struct relay_tap *t, const struct frame *ev)
+static unsigned strip_usage(struct relay_tap *t, const struct frame *ev, struct str value)
 {
-	struct json_edit edit = usage_removal(ev->data);
+	struct json_edit edit = usage_removal(ev->data, value);
 	bool in_place = ev->data.ptr >= ev->raw.ptr && ev->data.ptr < ev->raw.ptr + ev->raw.len;
 
 	if (!str_present(edit.old))
@@ -142,13 +128,18 @@ static unsigned tap_parsed(struct relay_tap *t, struct arena *scratch, const str
 		return flags;
 	if (json_is_obj(usage) && json_len(choices) == 0)
 		return flags | TAP_DROP;
-	return flags | strip_usage(t, ev);
+	return flags | strip_usage(t, ev, glance_last(ev->data, STR("\"usage\"")));
 }
 
 unsigned oc_tap_event(struct relay_tap *t, struct arena *scratch, const struct frame *ev)
 {
+	enum { USAGE, FINISH, ERROR };
+	struct glance_member found[] = {
+		[USAGE] = { .quoted = STR("\"usage\"") },
+		[FINISH] = { .quoted = STR("\"finish_reason\"") },
+		[ERROR] = { .quoted = STR("\"error\"") },
+	};
 	struct str data = ev->data;
-	char usage, finish;
 
 	if (data.len < 2)
 		return 0;
@@ -156,12 +147,13 @@ unsigned oc_tap_event(struct relay_tap *t, struct arena *scratch, const struct f
 		return TAP_END;
 	if (!t->meaningful)
 		return tap_parsed(t, scratch, ev);
-	usage = value_after(data, STR("\"usage\""));
-	finish = t->finished ? 0 : value_after(data, STR("\"finish_reason\""));
-	if (usage == '{' || finish == '"' || str_find(data, STR("\"error\"")) >= 0 || ev->name.len)
+	glance_members(data, found, 3);
+	if (str_starts(found[USAGE].value, STR("{")) ||
+	    (!t->finished && str_starts(found[FINISH].value, STR("\""))) ||
+	    str_present(found[ERROR].value) || ev->name.len)
 		return tap_parsed(t, scratch, ev);
-	if (usage && t->hide_usage)
-		return TAP_MEANINGFUL | strip_usage(t, ev);
+	if (found[USAGE].value.len && t->hide_usage)
+		return TAP_MEANINGFUL | strip_usage(t, ev, found[USAGE].value);
 	return TAP_MEANINGFUL;
 }
 
@@ -179,11 +171,19 @@ static unsigned tap_odd_body(struct relay_tap *t, struct arena *scratch, struct 
 /* Nearly every body is an answer, and its reader is the client: here it is only glanced at. */
 unsigned oc_tap_body(struct relay_tap *t, struct arena *scratch, struct str body)
 {
-	struct str choices = glance_last(body, STR("\"choices\""));
-	struct str usage = glance_last(body, STR("\"usage\""));
-	struct str reason = glance_last(body, STR("\"finish_reason\""));
+	enum { CHOICES, USAGE, FINISH, ERROR };
+	struct glance_member found[] = {
+		[CHOICES] = { .quoted = STR("\"choices\"") },
+		[USAGE] = { .quoted = STR("\"usage\"") },
+		[FINISH] = { .quoted = STR("\"finish_reason\"") },
+		[ERROR] = { .quoted = STR("\"error\"") },
+	};
+	struct str choices, reason;
 
-	if (!glance_is_object(body) || str_find(body, STR("\"error\"")) >= 0) {
+	glance_members(body, found, 4);
+	choices = found[CHOICES].value;
+	reason = found[FINISH].value;
+	if (!glance_is_object(body) || str_present(found[ERROR].value)) {
 		struct json_want w[] = { { .key = "choices" }, { .key = "error" } };
 
 		if (json_scan(body, w, 2, NULL))
@@ -194,7 +194,7 @@ unsigned oc_tap_body(struct relay_tap *t, struct arena *scratch, struct str body
 	if (choices.len < 2 || choices.ptr[0] != '[' ||
 	    str_trim(str_from_offset(choices, 1)).ptr[0] == ']')
 		return 0;
-	oc_usage_glance(usage, &t->usage);
+	oc_usage_glance(found[USAGE].value, &t->usage);
 	if (reason.len > 1 && reason.ptr[0] == '"' && reason.ptr[1] != '"') {
 		struct str rest = str_from_offset(reason, 1);
 		bool failed;

@@ -303,10 +303,19 @@ static unsigned tap_odd_body(struct relay_tap *t, struct arena *scratch, struct 
 /* Nearly every body is a message, and its reader is the client: here it is only glanced at. */
 unsigned am_tap_body(struct relay_tap *t, struct arena *scratch, struct str body)
 {
-	struct str usage = glance_last(body, STR("\"usage\""));
-	struct str stop = glance_last(body, STR("\"stop_reason\""));
+	enum { CONTENT, USAGE, STOP, ERROR };
+	struct glance_member found[] = {
+		[CONTENT] = { .quoted = STR("\"content\"") },
+		[USAGE] = { .quoted = STR("\"usage\"") },
+		[STOP] = { .quoted = STR("\"stop_reason\"") },
+		[ERROR] = { .quoted = STR("\"error\"") },
+	};
+	struct str usage, stop;
 
-	if (!glance_is_object(body) || str_find(body, STR("\"error\"")) >= 0 || usage.len == 0) {
+	glance_members(body, found, 4);
+	usage = found[USAGE].value;
+	stop = found[STOP].value;
+	if (!glance_is_object(body) || str_present(found[ERROR].value) || usage.len == 0) {
 		struct json_want w[] = { { .key = "type" },
 					 { .key = "error" },
 					 { .key = "content" } };
@@ -317,7 +326,7 @@ unsigned am_tap_body(struct relay_tap *t, struct arena *scratch, struct str body
 		    w[1].first == '"' || w[2].first != '[')
 			return tap_odd_body(t, scratch, body);
 	}
-	if (glance_last(body, STR("\"content\"")).len == 0)
+	if (found[CONTENT].value.len == 0)
 		return 0;
 	am_usage_glance(usage, &t->usage);
 	if (stop.len > 0 && stop.ptr[0] == '"') {
