@@ -76,12 +76,30 @@ uint64_t log_dropped(void)
 
 /* --- one line --- */
 
+static void put_millis(struct buf *out, int64_t now_us)
+{
+	unsigned ms = (unsigned)(now_us / 1000 % 1000);
+	char text[3] = { (char)('0' + ms / 100), (char)('0' + ms / 10 % 10),
+			 (char)('0' + ms % 10) };
+
+	buf_put(out, (struct str){ text, sizeof(text) });
+}
+
+/* The date is made once a second. */
 static void put_time(struct buf *out)
 {
-	char text[25];
+	enum { SECONDS_LEN = 20 }; /* "2026-11-21T12:00:00." */
+	static _Thread_local int64_t second = -1;
+	static _Thread_local char text[25];
+	int64_t now_us = clock_wall_us();
 
-	clock_rfc3339(clock_wall_us(), text);
-	buf_puts(out, text);
+	if (second != now_us / 1000000) {
+		second = now_us / 1000000;
+		clock_rfc3339(now_us, text);
+	}
+	buf_put(out, (struct str){ text, SECONDS_LEN });
+	put_millis(out, now_us);
+	buf_putc(out, 'Z');
 }
 
 /* Local time of day; the time zone's rules are asked once a second. */
@@ -90,7 +108,6 @@ static void put_local_time(struct buf *out)
 	static _Thread_local int64_t second = -1;
 	static _Thread_local char text[16];
 	int64_t now_us = clock_wall_us();
-	unsigned ms = (unsigned)(now_us / 1000 % 1000);
 	struct tm tm;
 	time_t t = (time_t)(now_us / 1000000);
 
@@ -99,9 +116,7 @@ static void put_local_time(struct buf *out)
 		strftime(text, sizeof(text), "%H:%M:%S.", &tm);
 	}
 	buf_puts(out, text);
-	buf_putc(out, (char)('0' + ms / 100));
-	buf_putc(out, (char)('0' + ms / 10 % 10));
-	buf_putc(out, (char)('0' + ms % 10));
+	put_millis(out, now_us);
 }
 
 static void put_quoted(struct buf *out, struct str s)
@@ -109,6 +124,22 @@ static void put_quoted(struct buf *out, struct str s)
 	buf_putc(out, '"');
 	escape_json(out, s);
 	buf_putc(out, '"');
+}
+
+/* `,"key":` */
+static void put_key(struct buf *out, struct str key)
+{
+	char *to = buf_reserve(out, key.len + 4);
+
+	if (!to)
+		return;
+	*to++ = ',';
+	*to++ = '"';
+	memcpy(to, key.ptr, key.len);
+	to += key.len;
+	*to++ = '"';
+	*to = ':';
+	buf_added(out, key.len + 4);
 }
 
 static bool field_absent(const struct log_field *f)
@@ -153,9 +184,7 @@ static void compose_json(struct buf *out, enum log_level level, const char *even
 	for (unsigned i = 0; i < n; i++) {
 		if (field_absent(&fields[i]))
 			continue;
-		buf_puts(out, ",\"");
-		buf_puts(out, fields[i].key);
-		buf_puts(out, "\":");
+		put_key(out, fields[i].key);
 		put_value(out, &fields[i], false);
 	}
 	buf_puts(out, "}\n");
@@ -195,7 +224,7 @@ static void compose_text(struct buf *out, enum log_level level, const char *even
 		if (field_absent(&fields[i]))
 			continue;
 		buf_puts(out, i ? " " : "  ");
-		buf_puts(out, fields[i].key);
+		buf_put(out, fields[i].key);
 		buf_putc(out, '=');
 		put_value(out, &fields[i], plain_word(&fields[i]));
 	}

@@ -38,16 +38,16 @@ bool log_enabled(enum log_level level);
 
 /* A field of a line. Keys are literals. Values are escaped as needed. */
 struct log_field {
-	const char *key;
+	struct str key;
 	enum { LOG_F_STR, LOG_F_INT, LOG_F_BOOL, LOG_F_RAW } kind;
 	struct str s; /* STR; RAW: ready JSON */
 	int64_t i;
 };
 
-#define LF_STR(k, v) ((struct log_field){ .key = (k), .kind = LOG_F_STR, .s = (v) })
-#define LF_CSTR(k, v) ((struct log_field){ .key = (k), .kind = LOG_F_STR, .s = str_from(v) })
-#define LF_INT(k, v) ((struct log_field){ .key = (k), .kind = LOG_F_INT, .i = (int64_t)(v) })
-#define LF_BOOL(k, v) ((struct log_field){ .key = (k), .kind = LOG_F_BOOL, .i = (v) })
+#define LF_STR(k, v) ((struct log_field){ .key = STR(k), .kind = LOG_F_STR, .s = (v) })
+#define LF_CSTR(k, v) ((struct log_field){ .key = STR(k), .kind = LOG_F_STR, .s = str_from(v) })
+#define LF_INT(k, v) ((struct log_field){ .key = STR(k), .kind = LOG_F_INT, .i = (int64_t)(v) })
+#define LF_BOOL(k, v) ((struct log_field){ .key = STR(k), .kind = LOG_F_BOOL, .i = (v) })
 
 /* `event` is a short constant name ("listener.open"); `msg` a sentence or NULL. A field whose STR value is
  * absent is left out. */

@@ -4,19 +4,15 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-static struct log_field tokens(const char *key, int64_t n)
+/* What nobody said is left out, not claimed to be 0. */
+static struct log_field tokens(struct str key, int64_t n)
 {
-	/* What nobody said is left out, not claimed to be 0. */
-	if (n < 0)
-		return LF_STR(key, STR_NONE);
-	return LF_INT(key, n);
+	return (struct log_field){ .key = key, .kind = n < 0 ? LOG_F_STR : LOG_F_INT, .i = n };
 }
 
-static struct log_field millis(const char *key, uint64_t from_us, uint64_t to_us)
+static struct log_field millis(struct str key, uint64_t from_us, uint64_t to_us)
 {
-	if (to_us < from_us)
-		return LF_STR(key, STR_NONE);
-	return LF_INT(key, (to_us - from_us) / 1000);
+	return tokens(key, to_us < from_us ? -1 : (int64_t)((to_us - from_us) / 1000));
 }
 
 void settle(struct exchange *x)
@@ -36,14 +32,14 @@ void settle(struct exchange *x)
 		  LF_STR("provider", t ? t->account->name : STR_NONE),
 		  LF_STR("upstream_model", t ? t->model : STR_NONE),
 		  LF_CSTR("upstream_protocol", t ? t->protocol->name : NULL),
-		  LF_INT("status", r->status), tokens("input_tokens", r->usage.input),
-		  tokens("output_tokens", r->usage.output),
-		  tokens("cache_read_tokens", r->usage.cache_read),
-		  tokens("cache_write_tokens", r->usage.cache_write),
-		  tokens("reasoning_tokens", r->usage.reasoning), LF_INT("attempts", r->attempts),
-		  LF_BOOL("reused", r->reused),
-		  millis("first_byte_ms", r->start_us, r->first_byte_us),
-		  millis("total_ms", r->start_us, now),
+		  LF_INT("status", r->status), tokens(STR("input_tokens"), r->usage.input),
+		  tokens(STR("output_tokens"), r->usage.output),
+		  tokens(STR("cache_read_tokens"), r->usage.cache_read),
+		  tokens(STR("cache_write_tokens"), r->usage.cache_write),
+		  tokens(STR("reasoning_tokens"), r->usage.reasoning),
+		  LF_INT("attempts", r->attempts), LF_BOOL("reused", r->reused),
+		  millis(STR("first_byte_ms"), r->start_us, r->first_byte_us),
+		  millis(STR("total_ms"), r->start_us, now),
 		  LF_STR("dropped", ir_losses_text(&x->losses)), LF_CSTR("end", r->end),
 		  LF_STR("detail", r->detail));
 }

@@ -67,7 +67,7 @@ static void blank_digits(struct str s, size_t n)
 
 static void json_lines_hold_all_fields(void **state)
 {
-	struct log_field raw = { .key = "raw", .kind = LOG_F_RAW, .s = STR("{\"x\":[1]}") };
+	struct log_field raw = { .key = STR("raw"), .kind = LOG_F_RAW, .s = STR("{\"x\":[1]}") };
 	struct str all, rest, line;
 
 	open_log(path_of("a"), LOG_JSON, LOG_INFO);
