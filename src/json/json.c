@@ -49,6 +49,27 @@ static const char *string_end(const char *p, const char *end)
 	return end;
 }
 
+/* Brackets that open, inside strings too. */
+static size_t count_openings(struct str text)
+{
+	size_t n = 0, i = 0;
+
+#ifdef __SSE2__
+	for (; i + 16 <= text.len; i += 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(text.ptr + i));
+		__m128i lower = _mm_or_si128(v, _mm_set1_epi8('[' ^ '{'));
+		unsigned hits =
+			(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(lower, _mm_set1_epi8('{')));
+
+		for (; hits; hits &= hits - 1)
+			n++;
+	}
+#endif
+	for (; i < text.len; i++)
+		n += text.ptr[i] == '{' || text.ptr[i] == '[';
+	return n;
+}
+
 /* Offset of the bracket that passes JSON_MAX_DEPTH, or -1. In a text that is no JSON
  * the answer means little, but then the parser refuses anyway. */
 static ptrdiff_t too_deep_at(struct str text)
@@ -56,6 +77,8 @@ static ptrdiff_t too_deep_at(struct str text)
 	const char *p = text.ptr, *end = p + text.len;
 	size_t depth = 0;
 
+	if (count_openings(text) <= JSON_MAX_DEPTH)
+		return -1;
 	for (; p < end; p++) {
 		switch (*p) {
 		case '"':
@@ -210,14 +233,19 @@ bool json_next(struct json_iter *it)
 
 const json *json_get(const json *obj, struct str key)
 {
-	struct json_iter it = json_iter(obj);
 	const json *found = NULL;
+	yyjson_val *at;
 
-	if (!it.obj_)
+	if (!json_is_obj(obj))
 		return NULL;
-	while (json_next(&it)) {
-		if (str_eq(it.key, key))
-			found = it.val;
+	at = unsafe_yyjson_get_first(val(obj));
+	for (size_t left = json_len(obj); left; left--, at = unsafe_yyjson_get_next(at + 1)) {
+		const char *name = unsafe_yyjson_get_str(at);
+
+		/* by length and first byte nearly all are told apart */
+		if (unsafe_yyjson_get_len(at) == key.len &&
+		    (!key.len || (*name == *key.ptr && memcmp(name, key.ptr, key.len) == 0)))
+			found = at + 1; /* a member's value follows its key */
 	}
 	return found;
 }

@@ -53,14 +53,22 @@ void jw_end_arr(struct jw *w)
 	close_level(w, ']');
 }
 
-void jw_key(struct jw *w, const char *key)
+void jw_key_plain_(struct jw *w, const char *key, size_t len)
 {
+	char *to;
+
 	assert(!w->after_key);
 	before(w);
-	buf_putc(w->out, '"');
-	buf_puts(w->out, key);
-	buf_put(w->out, STR("\":"));
 	w->after_key = true;
+	to = buf_reserve(w->out, len + 3);
+	if (!to)
+		return;
+	*to++ = '"';
+	memcpy(to, key, len);
+	to += len;
+	*to++ = '"';
+	*to = ':';
+	buf_added(w->out, len + 3);
 }
 
 void jw_key_str(struct jw *w, struct str key)
@@ -118,42 +126,6 @@ void jw_raw(struct jw *w, struct str json_text)
 {
 	before(w);
 	buf_put(w->out, json_text);
-}
-
-void jw_kstr(struct jw *w, const char *key, struct str s)
-{
-	jw_key(w, key);
-	jw_str(w, s);
-}
-
-void jw_kcstr(struct jw *w, const char *key, const char *s)
-{
-	jw_key(w, key);
-	jw_cstr(w, s);
-}
-
-void jw_ki64(struct jw *w, const char *key, int64_t v)
-{
-	jw_key(w, key);
-	jw_i64(w, v);
-}
-
-void jw_kbool(struct jw *w, const char *key, bool v)
-{
-	jw_key(w, key);
-	jw_bool(w, v);
-}
-
-void jw_knull(struct jw *w, const char *key)
-{
-	jw_key(w, key);
-	jw_null(w);
-}
-
-void jw_kraw(struct jw *w, const char *key, struct str json_text)
-{
-	jw_key(w, key);
-	jw_raw(w, json_text);
 }
 
 void json_escape(struct buf *out, struct str s)

@@ -34,7 +34,12 @@ void jw_obj(struct jw *w);
 void jw_end_obj(struct jw *w);
 void jw_arr(struct jw *w);
 void jw_end_arr(struct jw *w);
-void jw_key(struct jw *w, const char *key); /* a literal without characters to escape */
+/* A literal without characters to escape. (Inline, as its length then is a constant; so are those below.) */
+void jw_key_plain_(struct jw *w, const char *key, size_t len);
+static inline void jw_key(struct jw *w, const char *key)
+{
+	jw_key_plain_(w, key, strlen(key));
+}
 void jw_key_str(struct jw *w, struct str key);
 /* Invalid UTF-8 in `s` is replaced by U+FFFD; an absent `s` is written as null. */
 void jw_str(struct jw *w, struct str s);
@@ -47,12 +52,41 @@ void jw_null(struct jw *w);
 void jw_raw(struct jw *w, struct str json_text);
 
 /* key and value in one go. */
-void jw_kstr(struct jw *w, const char *key, struct str s);
-void jw_kcstr(struct jw *w, const char *key, const char *s);
-void jw_ki64(struct jw *w, const char *key, int64_t v);
-void jw_kbool(struct jw *w, const char *key, bool v);
-void jw_knull(struct jw *w, const char *key);
-void jw_kraw(struct jw *w, const char *key, struct str json_text);
+static inline void jw_kstr(struct jw *w, const char *key, struct str s)
+{
+	jw_key(w, key);
+	jw_str(w, s);
+}
+
+static inline void jw_kcstr(struct jw *w, const char *key, const char *s)
+{
+	jw_key(w, key);
+	jw_cstr(w, s);
+}
+
+static inline void jw_ki64(struct jw *w, const char *key, int64_t v)
+{
+	jw_key(w, key);
+	jw_i64(w, v);
+}
+
+static inline void jw_kbool(struct jw *w, const char *key, bool v)
+{
+	jw_key(w, key);
+	jw_bool(w, v);
+}
+
+static inline void jw_knull(struct jw *w, const char *key)
+{
+	jw_key(w, key);
+	jw_null(w);
+}
+
+static inline void jw_kraw(struct jw *w, const char *key, struct str json_text)
+{
+	jw_key(w, key);
+	jw_raw(w, json_text);
+}
 
 /* Only the escaping: `s` as the inside of a JSON string, without quotes. */
 void json_escape(struct buf *out, struct str s);
