@@ -20,7 +20,6 @@
 /* Connections that may stand for each other: equal origin.pool_key (R26). */
 struct pool {
 	struct list node; /* in client.pools, last used first */
-	uint64_t hash;
 	struct list idle; /* conn.idle_node, last used first */
 	unsigned n_idle, n_conns;
 	size_t key_len;

@@ -5,7 +5,6 @@
  */
 #include <stdlib.h>
 
-#include "base/hash.h"
 #include "http/client_parts.h"
 
 enum { POOLS_MAX = 256 };
@@ -32,12 +31,11 @@ static void make_room(struct http_client *c)
 
 struct pool *pool_find(struct http_client *c, const struct origin *o)
 {
-	uint64_t hash = hash_fnv(o->pool_key);
 	struct pool *p;
 
 	LIST_EACH (&c->pools, it) {
 		p = LIST_ENTRY(it, struct pool, node);
-		if (p->hash != hash || !str_eq(o->pool_key, (struct str){ p->key, p->key_len }))
+		if (!str_eq(o->pool_key, (struct str){ p->key, p->key_len }))
 			continue;
 		if (c->pools.next != it) {
 			list_remove(it);
@@ -50,7 +48,6 @@ struct pool *pool_find(struct http_client *c, const struct origin *o)
 	p = calloc(1, sizeof(*p) + o->pool_key.len + 1);
 	if (!p)
 		return NULL;
-	p->hash = hash;
 	p->key_len = o->pool_key.len;
 	memcpy(p->key, o->pool_key.ptr, o->pool_key.len);
 	list_init(&p->idle);

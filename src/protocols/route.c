@@ -67,7 +67,7 @@ static struct asked read_head(const struct http_head *head)
 
 static bool in_family(const struct protocol *p, struct str family)
 {
-	return str_starts(str_from(p->name), family);
+	return family.len == 0 || str_starts(str_from(p->name), family);
 }
 
 static const struct protocol *first_of(struct str family)
@@ -97,18 +97,19 @@ static const struct protocol *speaker(const struct asked *q)
 
 static bool path_matches(const char *route, struct str path, struct str *ret_arg)
 {
-	struct str after = str_from(route), before;
-	ptrdiff_t at = str_find(after, STR("{id}"));
+	struct str after, rest;
+	size_t n = 0;
 
 	*ret_arg = STR_NONE;
-	if (at < 0)
-		return str_eq(after, path);
-	before = (struct str){ after.ptr, (size_t)at };
-	after = str_from_offset(after, (size_t)at + 4);
-	if (path.len <= before.len + after.len || !str_starts(path, before) ||
-	    !str_ends(path, after))
+	while (n < path.len && route[n] != '{' && route[n] == path.ptr[n])
+		n++;
+	if (route[n] != '{')
+		return n == path.len && !route[n];
+	after = str_from(route + n + strlen("{id}"));
+	rest = str_from_offset(path, n);
+	if (rest.len <= after.len || !str_ends(rest, after))
 		return false;
-	*ret_arg = (struct str){ path.ptr + before.len, path.len - before.len - after.len };
+	*ret_arg = (struct str){ rest.ptr, rest.len - after.len };
 	return true;
 }
 
@@ -195,7 +196,7 @@ enum route_result route_find(struct arena *a, const struct http_head *head, stru
 			continue;
 		for (const struct protocol_route *r = p->routes; r->path; r++) {
 			if (!path_matches(r->path, q.path, &arg) &&
-			    !path_matches(r->path, q.full, &arg))
+			    (q.path.len == q.full.len || !path_matches(r->path, q.full, &arg)))
 				continue;
 			if (!found && (!methods || preferred))
 				ret->protocol = p;

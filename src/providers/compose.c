@@ -56,19 +56,31 @@ void compose_field(struct compose *c, const char *name, struct str value)
 		add_checked(c, str_from(name), value);
 }
 
+/* `before` and `s` in one, in the arena; absent when memory is out. */
+static struct str joined(struct arena *a, struct str before, struct str s)
+{
+	char *to = arena_alloc_raw(a, before.len + s.len);
+
+	if (!to)
+		return STR_NONE;
+	memcpy(to, before.ptr, before.len);
+	memcpy(to + before.len, s.ptr, s.len);
+	return (struct str){ to, before.len + s.len };
+}
+
 void compose_key(struct compose *c, const char *name, const char *prefix)
 {
 	struct str key = c->o->account->api_key, value;
 
 	if (c->rc || !key.len || has_field(c, str_from(name)))
 		return;
-	value = *prefix ? arena_printf(c->arena, "%s%.*s", prefix, STR_ARG(key)) : key;
+	value = *prefix ? joined(c->arena, str_from(prefix), key) : key;
 	if (!value.ptr)
 		fail(c, RC_NOMEM, "out of memory");
-	else if (!http_value_ok(key)) /* before %.*s could have stopped at a NUL */
+	else if (!http_value_ok(key))
 		fail(c, RC_INVALID, "the provider's api_key holds a control character");
 	else
-		add(c, str_from(name), value);
+		add_checked(c, str_from(name), value);
 }
 
 /* Visible ASCII and blanks: what lists of betas, versions and ids are made of. */
