@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { FIRST_CAP = 256 };
+enum { FIRST_CAP = 1024 };
 
 void buf_init(struct buf *b, size_t max)
 {
@@ -90,7 +90,7 @@ static bool make_room(struct buf *b, size_t n)
 	return true;
 }
 
-char *buf_reserve(struct buf *b, size_t n)
+char *buf_reserve_grown(struct buf *b, size_t n)
 {
 	assert(b->max > 0);
 	if (b->failed)
@@ -100,12 +100,6 @@ char *buf_reserve(struct buf *b, size_t n)
 	if ((n > b->cap - b->len || !b->ptr) && !make_room(b, n))
 		return fail(b, false);
 	return b->ptr + b->len;
-}
-
-void buf_added(struct buf *b, size_t n)
-{
-	assert(n <= b->cap - b->len);
-	b->len += n;
 }
 
 void buf_put_grown(struct buf *b, struct str s)

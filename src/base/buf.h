@@ -14,6 +14,7 @@
 #ifndef GW_BASE_BUF_H
 #define GW_BASE_BUF_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -54,12 +55,23 @@ static inline size_t buf_len(const struct buf *b)
  * when it pays. When the buffer becomes empty, pos and len return to 0. */
 void buf_consume(struct buf *b, size_t n);
 
-/* Room for `n` more bytes at the end; returns where to write, or NULL (sticky). Follow with buf_added(). */
-char *buf_reserve(struct buf *b, size_t n) __attribute__((warn_unused_result));
-void buf_added(struct buf *b, size_t n);
-
-/* The slow way of the two below: when the memory has to grow, or cannot. */
+/* The slow ways of those below: when the memory has to grow, or cannot. */
+char *buf_reserve_grown(struct buf *b, size_t n) __attribute__((warn_unused_result));
 void buf_put_grown(struct buf *b, struct str s);
+
+/* Room for `n` more bytes at the end; returns where to write, or NULL (sticky). Follow with buf_added(). */
+__attribute__((warn_unused_result)) static inline char *buf_reserve(struct buf *b, size_t n)
+{
+	if (b->ptr && n <= b->cap - b->len && n <= b->max - (b->len - b->pos))
+		return b->ptr + b->len;
+	return buf_reserve_grown(b, n);
+}
+
+static inline void buf_added(struct buf *b, size_t n)
+{
+	assert(n <= b->cap - b->len);
+	b->len += n;
+}
 
 /* Inline, because whole messages are put together from small pieces. A buffer with room has not failed. */
 static inline void buf_put(struct buf *b, struct str s)

@@ -10,47 +10,16 @@
 #include <emmintrin.h>
 #endif
 
-static inline unsigned char lower(unsigned char c)
-{
-	return c >= 'A' && c <= 'Z' ? (unsigned char)(c | 0x20) : c;
-}
-
-static bool ieq_n(const char *a, const char *b, size_t n)
+bool str_ieq_bytes_(const char *a, const char *b, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (lower((unsigned char)a[i]) != lower((unsigned char)b[i]))
+		unsigned char differ = (unsigned char)(a[i] ^ b[i]),
+			      low = (unsigned char)(a[i] | 0x20);
+
+		if (differ && (differ != 0x20 || low < 'a' || low > 'z'))
 			return false;
 	}
 	return true;
-}
-
-bool str_ieq(struct str a, struct str b)
-{
-	return a.len == b.len && ieq_n(a.ptr, b.ptr, a.len);
-}
-
-bool str_starts(struct str s, struct str prefix)
-{
-	return s.len >= prefix.len && str_eq((struct str){ s.ptr, prefix.len }, prefix);
-}
-
-bool str_istarts(struct str s, struct str prefix)
-{
-	return s.len >= prefix.len && ieq_n(s.ptr, prefix.ptr, prefix.len);
-}
-
-bool str_ends(struct str s, struct str suffix)
-{
-	return s.len >= suffix.len && str_eq(str_from_offset(s, s.len - suffix.len), suffix);
-}
-
-struct str str_from_offset(struct str s, size_t from)
-{
-	if (!s.ptr)
-		return s;
-	if (from > s.len)
-		from = s.len;
-	return (struct str){ s.ptr + from, s.len - from };
 }
 
 static inline bool is_blank(char c)
@@ -77,47 +46,49 @@ ptrdiff_t str_chr(struct str s, char c)
 }
 
 #ifdef __SSE2__
-/* Sixteen places at a time: those whose first and last byte fit are compared. Returns the place, or from where on (too
- * little is left for sixteen) the caller has to go on in *ret_from. */
-static const char *find_by_ends(struct str s, struct str needle, size_t *ret_from)
+static inline __m128i bytes_equal(const char *at, char c)
 {
-	const __m128i first = _mm_set1_epi8(needle.ptr[0]),
-		      last = _mm_set1_epi8(needle.ptr[needle.len - 1]);
-	size_t i = 0;
+	return _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)at), _mm_set1_epi8(c));
+}
 
-	for (; i + needle.len - 1 + 16 <= s.len; i += 16) {
-		__m128i a = _mm_loadu_si128((const __m128i *)(const void *)(s.ptr + i));
-		__m128i b = _mm_loadu_si128(
-			(const __m128i *)(const void *)(s.ptr + i + needle.len - 1));
+/* Sixteen places at a time: those where three bytes of the needle fit are compared. The needles are mostly names in quotes, so
+ * it takes two bytes inside of them to tell. There must be sixteen places; the last look goes back so far that it has sixteen too. */
+static const char *find_by_three(struct str s, struct str needle)
+{
+	size_t n = needle.len, places = s.len - n + 1, inner = n > 2 ? n - 2 : 0;
+
+	for (size_t i = 0; i < places; i += 16) {
+		const char *at = s.ptr + (i + 16 <= places ? i : places - 16);
 		unsigned fits = (unsigned)_mm_movemask_epi8(
-			_mm_and_si128(_mm_cmpeq_epi8(a, first), _mm_cmpeq_epi8(b, last)));
+			_mm_and_si128(bytes_equal(at, needle.ptr[0]),
+				      _mm_and_si128(bytes_equal(at + n / 2, needle.ptr[n / 2]),
+						    bytes_equal(at + inner, needle.ptr[inner]))));
 
 		for (; fits; fits &= fits - 1) {
-			const char *p = s.ptr + i + __builtin_ctz(fits);
+			const char *p = at + __builtin_ctz(fits);
 
-			if (memcmp(p, needle.ptr, needle.len) == 0)
+			if (memcmp(p, needle.ptr, n) == 0)
 				return p;
 		}
 	}
-	*ret_from = i;
 	return NULL;
 }
 #endif
 
 ptrdiff_t str_find(struct str s, struct str needle)
 {
-	const char *p = NULL;
-	size_t from = 0;
+	const char *p;
 
 	if (!needle.len)
 		return 0;
 	if (s.len < needle.len)
 		return -1;
 #ifdef __SSE2__
-	p = find_by_ends(s, needle, &from);
+	if (s.len - needle.len >= 15)
+		p = find_by_three(s, needle);
+	else
 #endif
-	if (!p && s.len - from >= needle.len)
-		p = memmem(s.ptr + from, s.len - from, needle.ptr, needle.len);
+		p = memmem(s.ptr, s.len, needle.ptr, needle.len);
 	return p ? p - s.ptr : -1;
 }
 

@@ -43,15 +43,38 @@ static inline bool str_eq(struct str a, struct str b)
 	return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
-/* ASCII case folded; other bytes compare as they are. */
-bool str_ieq(struct str a, struct str b);
-
-bool str_starts(struct str s, struct str prefix);
-bool str_istarts(struct str s, struct str prefix);
-bool str_ends(struct str s, struct str suffix);
-
 /* `s` from byte `from` on (empty when beyond the end). */
-struct str str_from_offset(struct str s, size_t from);
+static inline struct str str_from_offset(struct str s, size_t from)
+{
+	if (!s.ptr)
+		return s;
+	if (from > s.len)
+		from = s.len;
+	return (struct str){ s.ptr + from, s.len - from };
+}
+
+static inline bool str_starts(struct str s, struct str prefix)
+{
+	return s.len >= prefix.len && str_eq((struct str){ s.ptr, prefix.len }, prefix);
+}
+
+static inline bool str_ends(struct str s, struct str suffix)
+{
+	return s.len >= suffix.len && str_eq(str_from_offset(s, s.len - suffix.len), suffix);
+}
+
+bool str_ieq_bytes_(const char *a, const char *b, size_t n);
+
+/* ASCII case folded; other bytes compare as they are. */
+static inline bool str_ieq(struct str a, struct str b)
+{
+	return a.len == b.len && str_ieq_bytes_(a.ptr, b.ptr, a.len);
+}
+
+static inline bool str_istarts(struct str s, struct str prefix)
+{
+	return s.len >= prefix.len && str_ieq_bytes_(s.ptr, prefix.ptr, prefix.len);
+}
 
 /* Without blanks and tabs (and CR, LF) at both ends. */
 struct str str_trim(struct str s);

@@ -6,6 +6,8 @@
  */
 #include "wire/http1_head.h"
 
+#include "base/escape.h"
+
 /* What the fields that concern us said. */
 struct seen {
 	unsigned hosts, lengths, codings;
@@ -51,14 +53,21 @@ bool http_token_ok(struct str name)
 	return name.len && all_in(tchar, name);
 }
 
+static bool is_control(unsigned char c)
+{
+	return (c < 0x20 && c != '\t') || c == 0x7f;
+}
+
+/* What JSON may hold unescaped is good here too, but for DEL; so values are run over as strings are there. */
 bool http_value_ok(struct str value)
 {
-	for (size_t i = 0; i < value.len; i++) {
-		unsigned char c = (unsigned char)value.ptr[i];
+	const unsigned char *p = (const unsigned char *)value.ptr, *end = p + value.len;
 
-		if ((c < 0x20 && c != '\t') || c == 0x7f)
+	if (value.len && memchr(p, 0x7f, value.len))
+		return false;
+	while ((p = escape_plain_end(p, end)) < end)
+		if (is_control(*p++))
 			return false;
-	}
 	return true;
 }
 

@@ -54,6 +54,23 @@ static void finding(void **state)
 	assert_int_equal(str_find(STR("ab"), STR("abc")), -1);
 	assert_int_equal(str_find(STR("ab"), STR("")), 0);
 	assert_int_equal(str_find(STR_NONE, STR("a")), -1);
+	/* At every place of texts of every length, among what nearly is the needle. */
+	static const struct str needles[] = { STR_INIT("x"), STR_INIT("xy"), STR_INIT("\"xyz\"") };
+	char text[80];
+
+	for (size_t k = 0; k < sizeof(needles) / sizeof(needles[0]); k++) {
+		struct str n = needles[k];
+
+		for (size_t len = n.len; len <= sizeof(text); len++) {
+			for (size_t at = 0; at + n.len <= len; at++) {
+				for (size_t i = 0; i < len; i++)
+					text[i] = i % 3 ? '"' : 'y';
+				assert_int_equal(str_find((struct str){ text, len }, n), -1);
+				memcpy(text + at, n.ptr, n.len);
+				assert_int_equal(str_find((struct str){ text, len }, n), at);
+			}
+		}
+	}
 }
 
 static void numbers_are_read_to_their_bounds(void **state)
