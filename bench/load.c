@@ -143,6 +143,18 @@ static void add_text(struct bytes *b, const char *format, ...)
 	b->len += (size_t)n;
 }
 
+/* The text, with `value` in place of its "%s", where it has one. */
+static void add_filled(struct bytes *b, const char *text, const char *value)
+{
+	const char *gap = strstr(text, "%s");
+
+	bytes_add(b, text, gap ? (size_t)(gap - text) : strlen(text));
+	if (!gap)
+		return;
+	bytes_add(b, value, strlen(value));
+	bytes_add(b, gap + 2, strlen(gap + 2));
+}
+
 /* A body of the wanted size: one user turn, with the words that the mock reads up front. */
 static struct bytes made_body(void)
 {
@@ -155,7 +167,7 @@ static struct bytes made_body(void)
 	struct bytes b = { 0 };
 	size_t tail = strlen(after) + strlen(usage);
 
-	add_text(&b, a->before, load.model);
+	add_filled(&b, a->before, load.model);
 	add_text(&b, "nonce=0000000000000000 pace=%llu deltas=%u ",
 		 (unsigned long long)load.pace_us, load.deltas);
 	for (size_t i = 0; b.len + tail < load.body_size; i++)
@@ -202,12 +214,12 @@ static void build_template(void)
 	char *nonce;
 
 	add_text(&all, "POST ");
-	add_text(&all, request_path(), load.model);
+	add_filled(&all, request_path(), load.model);
 	add_text(&all,
 		 " HTTP/1.1\r\nhost: 127.0.0.1:%d\r\nuser-agent: llm-gateway-bench\r\n"
 		 "content-type: application/json\r\naccept: */*\r\n",
 		 load.port);
-	add_text(&all, askers[load.dialect].credential, load.key);
+	add_filled(&all, askers[load.dialect].credential, load.key);
 	add_text(&all, "content-length: %zu\r\n\r\n", body.len);
 	bytes_add(&all, body.ptr, body.len);
 	free(body.ptr);
