@@ -32,6 +32,19 @@ static enum step_result out_of_memory(struct exchange *x)
 		      STR("The gateway is out of memory for this request. Try again later."));
 }
 
+static enum step_result refuse_body(struct exchange *x, int rc, const struct err *e)
+{
+	struct ir_error error = { .kind = IR_ERR_INVALID_REQUEST, .retry_after_ms = -1 };
+
+	if (rc == RC_NOMEM)
+		return out_of_memory(x);
+	error.message = arena_dup(x->arena, str_from(e->msg));
+	if (e->param[0])
+		error.param = arena_dup(x->arena, str_from(e->param));
+	answer_error(x, &error, "refused");
+	return DONE;
+}
+
 /* A caller's own id is kept when it can stand in a log line and a field as it is. */
 static bool sane_id(struct str id)
 {
@@ -74,6 +87,45 @@ static bool protocol_enabled(const struct exchange *x)
 	return true;
 }
 
+static enum step_result check_enabled(struct exchange *x)
+{
+	if (protocol_enabled(x))
+		return NEXT;
+	return refuse(x, IR_ERR_NOT_FOUND,
+		      STR("This protocol is switched off in the gateway's configuration."));
+}
+
+/* What the path leaves open. */
+static enum detect_place place_to_detect(const struct exchange *x)
+{
+	return x->match.protocol == &protocol_openai_chat && x->match.line.op == IR_OP_GENERATE
+		       ? (enum detect_place)x->match.line.variant
+		       : DETECT_NOTHING;
+}
+
+static struct detect_ask detect_ask(const struct exchange *x)
+{
+	return (struct detect_ask){
+		.place = place_to_detect(x),
+		.lals_provider = http_field_get(x->head, STR("x-lals-provider")),
+		.protocol = http_field_get(x->head, STR("x-llm-gateway-protocol")),
+		.anthropic_version = str_present(http_field_get(x->head, STR("anthropic-version"))),
+		.body = x->peek.body,
+	};
+}
+
+static enum step_result identify_universal(struct exchange *x)
+{
+	const struct detect_ask ask = detect_ask(x);
+
+	if (!x->snapshot->enable_universal)
+		return refuse(x, IR_ERR_NOT_FOUND,
+			      STR("/v1/inference is switched off in the gateway's configuration "
+				  "(enable.universal)."));
+	x->match.protocol = detect_speaker(ask.lals_provider, ask.protocol, ask.anthropic_version);
+	return NEXT;
+}
+
 static enum step_result identify(struct exchange *x)
 {
 	struct ir_error e = { .retry_after_ms = -1 };
@@ -81,10 +133,10 @@ static enum step_result identify(struct exchange *x)
 	make_id(x);
 	switch (route_find(x->arena, x->head, &x->match)) {
 	case ROUTE_OK:
-		if (protocol_enabled(x))
-			return NEXT;
-		return refuse(x, IR_ERR_NOT_FOUND,
-			      STR("This protocol is switched off in the gateway's configuration."));
+		x->detect = place_to_detect(x);
+		if (x->detect == DETECT_UNIVERSAL)
+			return identify_universal(x);
+		return check_enabled(x);
 	case ROUTE_METHOD:
 		e.kind = IR_ERR_METHOD;
 		e.message = arena_printf(x->arena, "Method %.*s is not allowed for %.*s; use %.*s.",
@@ -99,7 +151,8 @@ static enum step_result identify(struct exchange *x)
 	e.message = arena_printf(
 		x->arena,
 		"There is no %.*s %.*s here. Known: POST /v1/chat/completions, POST /v1/messages, "
-		"POST /v1/messages/count_tokens, POST /api/chat, GET /v1/models.",
+		"POST /v1/messages/count_tokens, POST /v1/inference, POST /api/chat, GET "
+		"/v1/models.",
 		STR_ARG(x->head->method_text), STR_ARG(x->head->path));
 	answer_error(x, &e, "refused");
 	return DONE;
@@ -143,6 +196,26 @@ static enum step_result read_body(struct exchange *x)
 	return WAIT;
 }
 
+/* Which dialect the body is in, where that decides. */
+static enum step_result detect(struct exchange *x)
+{
+	struct detect_ask ask = detect_ask(x);
+	struct detected found;
+	struct err e = { 0 };
+	int rc;
+
+	if (x->detect == DETECT_NOTHING)
+		return NEXT;
+	ask.place = x->detect;
+	rc = detect_protocol(x->arena, &ask, &found, &e);
+	if (rc != RC_OK)
+		return refuse_body(x, rc, &e);
+	x->match.protocol = found.protocol;
+	x->match.line = found.line;
+	x->peek.body = found.body;
+	return check_enabled(x);
+}
+
 static enum step_result peek(struct exchange *x)
 {
 	struct str pin = http_field_get(x->head, STR("x-llm-gateway-provider"));
@@ -150,17 +223,8 @@ static enum step_result peek(struct exchange *x)
 	struct err e = { 0 };
 	int rc = x->match.protocol->peek(x->arena, &x->match.line, x->peek.body, &x->peek, &e);
 
-	if (rc == RC_NOMEM)
-		return out_of_memory(x);
-	if (rc != RC_OK) {
-		struct ir_error error = { .kind = IR_ERR_INVALID_REQUEST, .retry_after_ms = -1 };
-
-		error.message = arena_dup(x->arena, str_from(e.msg));
-		if (e.param[0])
-			error.param = arena_dup(x->arena, str_from(e.param));
-		answer_error(x, &error, "refused");
-		return DONE;
-	}
+	if (rc != RC_OK)
+		return refuse_body(x, rc, &e);
 	x->pin = pin.len > 0 ? pin : x->peek.provider_pin;
 	x->strict = x->snapshot->strict_parameters || str_ieq(strict, STR("true"));
 	return NEXT;
@@ -242,6 +306,7 @@ static const struct step steps[] = {
 	{ "kept", turns_kept }, /* GET /v1/responses/{id} and its like */
 	{ "accept_media", accept_media },
 	{ "read_body", read_body },
+	{ "detect", detect },       /* the protocol, where the path leaves it open */
 	{ "peek", peek },           /* model, stream: no tree is built */
 	{ "authorise", authorise }, /* this principal, this model */
 	{ "inform", inform },

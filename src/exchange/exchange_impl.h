@@ -12,6 +12,7 @@
 #include "ir/request.h"
 #include "policy/auth.h"
 #include "policy/conversation.h"
+#include "protocols/detect.h"
 #include "protocols/protocol.h"
 #include "upstream/attempt.h"
 
@@ -78,6 +79,7 @@ struct exchange {
 	struct list live;
 	const struct http_head *head;
 	struct route_match match;
+	enum detect_place detect; /* the body still decides which protocol that is */
 	struct str id;
 	char id_text[32];
 	struct str response_id; /* in the client's dialect, for answers that are translated */

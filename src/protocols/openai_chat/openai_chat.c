@@ -1,8 +1,12 @@
 /* protocols/openai_chat/openai_chat.c - OpenAI's Chat Completions API as one table: who does what is in the header. */
 #include "protocols/openai_chat/openai_chat.h"
 
+#include "protocols/detect.h"
+
 static const struct protocol_route routes[] = {
-	{ HTTP_POST, "/v1/chat/completions", IR_OP_GENERATE, 0 },
+	{ HTTP_POST, "/v1/chat/completions", IR_OP_GENERATE, DETECT_CHAT },
+	/* Any dialect: this one's words are for what is of none. */
+	{ HTTP_POST, "/v1/inference", IR_OP_GENERATE, DETECT_UNIVERSAL },
 	/* Azure's SDK class: the deployment in the path is the model. */
 	{ HTTP_POST, "/openai/deployments/{id}/chat/completions", IR_OP_GENERATE, 0 },
 	{ HTTP_POST, "/v1/embeddings", IR_OP_EMBED, 0 },

@@ -24,6 +24,8 @@ static const struct {
 	  NULL, NULL },
 	{ HTTP_GET, "/openai/deployments/gpt/chat/completions", false, ROUTE_METHOD, "openai-chat",
 	  0, NULL, "POST" },
+	{ HTTP_POST, "/v1/inference", false, ROUTE_OK, "openai-chat", IR_OP_GENERATE, NULL, NULL },
+	{ HTTP_GET, "/v1/inference", false, ROUTE_METHOD, "openai-chat", 0, NULL, "POST" },
 	{ HTTP_POST, "/v1/messages", false, ROUTE_OK, "anthropic-messages", IR_OP_GENERATE, NULL,
 	  NULL },
 	{ HTTP_POST, "/anthropic/v1/messages", true, ROUTE_OK, "anthropic-messages", IR_OP_GENERATE,
