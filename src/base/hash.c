@@ -1,4 +1,7 @@
 /* base/hash.c - digests by libcrypto, and the small things around secrets. */
+/* OpenSSL 3's one-shot SHA256() looks up an implementation by name each time, and the first time loads all that machinery
+ * (2 MiB, which a gateway without TLS never needs otherwise). The functions it calls in the end are still there. */
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include "base/hash.h"
 
 #include <openssl/crypto.h>
@@ -6,7 +9,12 @@
 
 void sha256(struct str s, uint8_t out[SHA256_LEN])
 {
-	SHA256((const unsigned char *)(s.ptr ? s.ptr : ""), s.len, out);
+	SHA256_CTX c;
+
+	SHA256_Init(&c);
+	SHA256_Update(&c, s.ptr ? s.ptr : "", s.len);
+	SHA256_Final(out, &c);
+	OPENSSL_cleanse(&c, sizeof(c));
 }
 
 void hex_encode(const uint8_t *bytes, size_t n, char *out)

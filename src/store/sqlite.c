@@ -4,7 +4,8 @@
  * over from the other. The hard thing is what a file can be: missing, not ours, damaged, of a later version, not
  * writable, on a full disk. Each gets a sentence that says what to do, and nothing is ever repaired by deleting.
  *
- * `user_version` counts the steps of `migrations` that were made.
+ * `user_version` counts the steps of `migrations` that were made. A file with nothing in it yet is opened by SQLite with the
+ * first call only: a gateway that keeps no answers does not pay for its pages (1 MiB).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -99,6 +100,7 @@ struct sqlite {
 	sqlite3 *db;
 	sqlite3_stmt *statements[N_QUERIES];
 	int64_t bytes, max_bytes;
+	bool ready; /* the database is open */
 	bool batch; /* between begin and end: what else is a transaction is a part of that one */
 	char path[PATH_BYTES];
 };
@@ -238,8 +240,9 @@ static int read_row(struct arena *a, sqlite3_stmt *s, struct stored_turn *t)
 /* --- opening --- */
 
 /* The folder and the file, for their user alone; SQLite gives its side files the same mode. */
-static int make_file(struct sqlite *q, struct err *reterr)
+static int make_file(struct sqlite *q, bool *ret_empty, struct err *reterr)
 {
+	struct stat st;
 	int fd;
 
 	for (char *p = q->path + 1; *p; p++) {
@@ -253,6 +256,7 @@ static int make_file(struct sqlite *q, struct err *reterr)
 	if (fd < 0)
 		return err_set(reterr, RC_IO, "%.130s: cannot be opened: %.80s", q->path,
 			       strerror(errno));
+	*ret_empty = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0;
 	close(fd);
 	return RC_OK;
 }
@@ -297,15 +301,13 @@ static int read_total(struct sqlite *q, struct err *reterr)
 	return rc;
 }
 
-static int set_up(struct sqlite *q, struct err *reterr)
+static int open_database(struct sqlite *q, struct err *reterr)
 {
 	static const char settings[] =
 		"PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;"
 		"PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON;";
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
 
-	if (make_file(q, reterr) != RC_OK)
-		return RC_IO;
 	if (sqlite3_open_v2(q->path, &q->db, flags, NULL) != SQLITE_OK)
 		return fail(q, reterr);
 	sqlite3_busy_timeout(q->db, BUSY_MS);
@@ -320,19 +322,42 @@ static int set_up(struct sqlite *q, struct err *reterr)
 	return read_total(q, reterr);
 }
 
+static void close_database(struct sqlite *q)
+{
+	for (unsigned i = 0; i < N_QUERIES; i++) {
+		sqlite3_finalize(q->statements[i]);
+		q->statements[i] = NULL;
+	}
+	if (q->db)
+		sqlite3_close(q->db);
+	q->db = NULL;
+	q->ready = false;
+}
+
+/* Before every call: the file may have been empty so far. */
+static int be_ready(struct sqlite *q, struct err *reterr)
+{
+	int rc = RC_OK;
+
+	if (!q->ready) {
+		rc = open_database(q, reterr);
+		q->ready = rc == RC_OK;
+	}
+	if (!q->ready)
+		close_database(q);
+	return rc;
+}
+
 static void close_sqlite(void *b)
 {
-	struct sqlite *q = b;
-
-	for (unsigned i = 0; i < N_QUERIES; i++)
-		sqlite3_finalize(q->statements[i]);
-	sqlite3_close(q->db);
-	free(q);
+	close_database(b);
+	free(b);
 }
 
 static int open_sqlite(const struct store_options *o, void **ret, struct err *reterr)
 {
 	struct sqlite *q = calloc(1, sizeof(*q));
+	bool empty;
 	int rc;
 
 	if (!q)
@@ -343,7 +368,9 @@ static int open_sqlite(const struct store_options *o, void **ret, struct err *re
 	}
 	memcpy(q->path, o->path.ptr, o->path.len);
 	q->max_bytes = (int64_t)o->max_bytes;
-	rc = set_up(q, reterr);
+	rc = make_file(q, &empty, reterr);
+	if (rc == RC_OK && !empty)
+		rc = be_ready(q, reterr);
 	if (rc == RC_OK)
 		*ret = q;
 	else
@@ -411,8 +438,10 @@ static int insert(struct sqlite *q, const struct stored_turn *t, int64_t bytes, 
 static int begin_batch(void *b, struct err *reterr)
 {
 	struct sqlite *q = b;
-	int rc = plain(q, Q_BEGIN, reterr);
+	int rc = be_ready(q, reterr);
 
+	if (rc == RC_OK)
+		rc = plain(q, Q_BEGIN, reterr);
 	q->batch = rc == RC_OK;
 	return rc;
 }
@@ -437,14 +466,17 @@ static int put(void *b, const struct stored_turn *t, struct err *reterr)
 	struct sqlite *q = b;
 	struct store_key k = { .id = t->id, .owner = t->owner };
 	struct store_key before = { .id = t->previous, .owner = t->owner, .now_s = t->expires_s };
-	int64_t bytes = (int64_t)store_turn_bytes(t), old, total = q->bytes;
+	int64_t bytes = (int64_t)store_turn_bytes(t), old, total;
 	int rc;
 
 	if (bytes > q->max_bytes)
 		return err_set(reterr, RC_TOOBIG, "one turn is longer than all that may be kept");
-	rc = start(q, reterr);
+	rc = be_ready(q, reterr);
+	if (rc == RC_OK)
+		rc = start(q, reterr);
 	if (rc != RC_OK)
 		return rc;
+	total = q->bytes;
 	rc = look_for_old(q, &k, &old, reterr);
 	if (rc == RC_OK)
 		rc = make_room(q, bytes - old, reterr);
@@ -460,8 +492,11 @@ static int put(void *b, const struct stored_turn *t, struct err *reterr)
 static int beat(void *b, const struct store_key *k, int64_t alive_until_s, struct err *reterr)
 {
 	struct sqlite *q = b;
-	sqlite3_stmt *s = bound(q, Q_BEAT, k);
+	sqlite3_stmt *s;
 
+	if (be_ready(q, reterr) != RC_OK)
+		return RC_IO;
+	s = bound(q, Q_BEAT, k);
 	sqlite3_bind_int64(s, 4, alive_until_s);
 	return run(q, s, reterr);
 }
@@ -470,9 +505,12 @@ static int get(void *b, const struct store_key *k, struct arena *a, struct store
 	       struct err *reterr)
 {
 	struct sqlite *q = b;
-	sqlite3_stmt *s = bound(q, Q_GET, k);
+	sqlite3_stmt *s;
 	int rc;
 
+	if (be_ready(q, reterr) != RC_OK)
+		return RC_IO;
+	s = bound(q, Q_GET, k);
 	switch (sqlite3_step(s)) {
 	case SQLITE_ROW:
 		rc = read_row(a, s, ret);
@@ -523,9 +561,13 @@ static int chain(void *b, const struct store_key *k, size_t max_bytes, struct ar
 		 struct stored_turn **ret, unsigned *ret_n, struct err *reterr)
 {
 	struct sqlite *q = b;
-	sqlite3_stmt *s = bound(q, Q_CHAIN, k);
-	int rc = read_chain(q, s, max_bytes, a, ret, ret_n, reterr);
+	sqlite3_stmt *s;
+	int rc;
 
+	if (be_ready(q, reterr) != RC_OK)
+		return RC_IO;
+	s = bound(q, Q_CHAIN, k);
+	rc = read_chain(q, s, max_bytes, a, ret, ret_n, reterr);
 	done(s);
 	return rc;
 }
@@ -559,8 +601,10 @@ static int drop_alone(struct sqlite *q, const struct store_key *key, struct err 
 static int remove_turn(void *b, const struct store_key *k, struct err *reterr)
 {
 	struct sqlite *q = b;
-	int rc = start(q, reterr);
+	int rc = be_ready(q, reterr);
 
+	if (rc == RC_OK)
+		rc = start(q, reterr);
 	if (rc != RC_OK)
 		return rc;
 	rc = run(q, bound(q, Q_HIDE, k), reterr);
@@ -577,6 +621,8 @@ static int sweep(void *b, int64_t now_s, struct err *reterr)
 	sqlite3_stmt *s = q->statements[Q_SWEEP];
 	int rc;
 
+	if (!q->ready)
+		return RC_OK;
 	sqlite3_bind_int64(s, 1, now_s);
 	rc = run(q, s, reterr);
 	if (rc == RC_OK && sqlite3_changes(q->db) > 0 &&
