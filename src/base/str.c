@@ -135,6 +135,17 @@ bool str_to_i64(struct str s, int64_t *ret)
 	return true;
 }
 
+/* Where behind a star it is worth trying again: at the next byte that is the one the pattern wants. */
+static size_t glob_mark(struct str pattern, size_t star, struct str s, size_t from)
+{
+	ptrdiff_t next;
+
+	if (star == pattern.len || pattern.ptr[star] == '?')
+		return from;
+	next = str_chr(str_from_offset(s, from), pattern.ptr[star]);
+	return next < 0 ? s.len : from + (size_t)next;
+}
+
 /* Only the last `*` needs to be tried again: whatever an earlier one could have
  * taken besides, the later one can take too. Hence no recursion. */
 bool str_glob(struct str pattern, struct str s)
@@ -152,8 +163,9 @@ bool str_glob(struct str pattern, struct str s)
 			p++;
 			i++;
 		} else if (starred) {
+			mark = glob_mark(pattern, star, s, mark + 1);
 			p = star;
-			i = ++mark;
+			i = mark;
 		} else {
 			return false;
 		}

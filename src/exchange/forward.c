@@ -37,15 +37,16 @@ static int patch_body(struct exchange *x, const struct target *t, struct buf *ou
 struct request_target forward_target(const struct exchange *x, const struct target *t)
 {
 	const struct provider *kind = t->account->kind;
+	struct model_wants wants = kind->wants ? kind->wants(t->model) : (struct model_wants){ 0 };
 	struct request_target rt = {
 		.model = t->model,
 		.quirks = quirks_of(t),
 		.default_max_tokens = x->snapshot->default_max_tokens,
-		.adaptive_thinking = kind->adaptive_thinking && kind->adaptive_thinking(t->model),
+		.adaptive_thinking = wants.adaptive_thinking,
 	};
 
-	if (rt.default_max_tokens <= 0 && kind->default_max_tokens)
-		rt.default_max_tokens = kind->default_max_tokens(t->model);
+	if (rt.default_max_tokens <= 0)
+		rt.default_max_tokens = wants.max_output;
 	if (rt.default_max_tokens <= 0)
 		rt.default_max_tokens = 4096;
 	memcpy(rt.budget, x->snapshot->budget, sizeof(rt.budget));

@@ -14,18 +14,14 @@ static int prepare(struct arena *a, const struct prepare_options *o, struct upst
 	return compose_anthropic(a, o, "/v1", ret, reterr);
 }
 
-static bool adaptive_thinking(struct str model)
+static struct model_wants wants(struct str model)
 {
 	const struct model_facts *facts = model_facts(model);
 
-	return facts && (facts->can & MODEL_EFFORT);
-}
-
-static int64_t default_max_tokens(struct str model)
-{
-	const struct model_facts *facts = model_facts(model);
-
-	return facts ? facts->max_output : 0;
+	return (struct model_wants){
+		.adaptive_thinking = facts && (facts->can & MODEL_EFFORT),
+		.max_output = facts ? facts->max_output : 0,
+	};
 }
 
 const struct provider provider_anthropic = {
@@ -38,6 +34,5 @@ const struct provider provider_anthropic = {
 	.speaks = speaks,
 	.prefixes = prefixes,
 	.prepare = prepare,
-	.adaptive_thinking = adaptive_thinking,
-	.default_max_tokens = default_max_tokens,
+	.wants = wants,
 };

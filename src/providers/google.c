@@ -72,9 +72,9 @@ static int prepare(struct arena *a, const struct prepare_options *o, struct upst
 	return compose_end(&c);
 }
 
-static bool adaptive_thinking(struct str model)
+static struct model_wants wants(struct str model)
 {
-	return str_glob(STR("*gemini-3*"), model);
+	return (struct model_wants){ .adaptive_thinking = str_find(model, STR("gemini-3")) >= 0 };
 }
 
 const struct provider provider_google = {
@@ -88,5 +88,5 @@ const struct provider provider_google = {
 	.speaks = speaks,
 	.prefixes = prefixes,
 	.prepare = prepare,
-	.adaptive_thinking = adaptive_thinking,
+	.wants = wants,
 };

@@ -85,6 +85,12 @@ struct prepare_options {
 		*client; /* the client's head: fields on the allow-list are taken from it (R20) */
 };
 
+/* What must be known of a model to write a request for it. */
+struct model_wants {
+	bool adaptive_thinking; /* effort instead of a thinking budget (trap 85) */
+	int64_t max_output; /* the most output tokens, for protocols that demand max_tokens (trap 67); 0: 4096 */
+};
+
 struct provider {
 	const char *name;             /* MUST: as in `type:` */
 	const char *default_base_url; /* NULL: base_url must be configured */
@@ -112,12 +118,10 @@ struct provider {
 	bool (*account_speaks)(const struct account *acc, const struct protocol *p);
 	/* MAY: a base URL as people write it for this kind, made into a URL; absent when memory is out. NULL: as it is. */
 	struct str (*base_url)(struct arena *a, struct str text);
-	/* MAY: the model takes effort instead of a thinking budget (trap 85); NULL: none does. */
-	bool (*adaptive_thinking)(struct str model);
+	/* MAY: what that model wants; NULL: nothing special. */
+	struct model_wants (*wants)(struct str model);
 	/* MAY: that model answers in that protocol, one of `speaks`; NULL: all do in each. */
 	bool (*model_speaks)(struct str model, const struct protocol *p);
-	/* MAY: the most output tokens of that model, for protocols that demand max_tokens (trap 67); NULL or 0: 4096. */
-	int64_t (*default_max_tokens)(struct str model);
 };
 
 extern const struct provider *const providers[]; /* providers.def in its order; NULL at the end */

@@ -287,9 +287,9 @@ static void trap_085_which_models_take_effort(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof(adaptive) / sizeof(adaptive[0]); i++)
-		assert_true(provider_anthropic.adaptive_thinking(str_from(adaptive[i])));
+		assert_true(provider_anthropic.wants(str_from(adaptive[i])).adaptive_thinking);
 	for (size_t i = 0; i < sizeof(budget) / sizeof(budget[0]); i++)
-		assert_false(provider_anthropic.adaptive_thinking(str_from(budget[i])));
+		assert_false(provider_anthropic.wants(str_from(budget[i])).adaptive_thinking);
 }
 
 static void trap_067_how_much_a_model_may_say(void **state)
@@ -307,7 +307,7 @@ static void trap_067_how_much_a_model_may_say(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof(models) / sizeof(models[0]); i++)
-		assert_int_equal(provider_anthropic.default_max_tokens(str_from(models[i].model)),
+		assert_int_equal(provider_anthropic.wants(str_from(models[i].model)).max_output,
 				 models[i].n);
 }
 
