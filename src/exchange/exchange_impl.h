@@ -9,6 +9,7 @@
 #include "ir/forced_tool.h"
 #include "ir/grammar.h"
 #include "ir/prefill.h"
+#include "ir/stop_cut.h"
 #include "ir/request.h"
 #include "policy/auth.h"
 #include "policy/conversation.h"
@@ -44,6 +45,7 @@ struct pump {
 	struct ir_grammar grammar;
 	struct ir_forced_tool forced;
 	struct ir_prefill prefill;
+	struct ir_stop_cut stop_cut;
 	struct ir_fold fold;
 	struct ir_sink sink;   /* the pump's own: after grammar and forced tool */
 	struct buf held;       /* what the client would get, before the commit */

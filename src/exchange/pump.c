@@ -1,7 +1,7 @@
 /* exchange/pump.c - the answer on its way: upstream bytes in, client bytes out.
  *
  *	relay:      frame -> tap -------------------------------------> the same bytes
- *	translate:  frame -> decoder -> grammar -> (forced tool) -> encoder -> client bytes
+ *	translate:  frame -> decoder -> grammar -> (prefill, forced tool, stop) -> encoder -> client bytes
  *	whole body: the same events, folded (client does not stream) or streamed
  *
  * The hard thing is the commit gate: until the first meaningful event the client's bytes are held, and a failure may
@@ -138,6 +138,11 @@ static int set_up_translation(struct exchange *x)
 	};
 
 	p->sink.event = sink_event;
+	if (x->ir && x->target->protocol->cannot_stop && ir_stop_cut_count(x->ir) > 0) {
+		if (ir_stop_cut_init(&p->stop_cut, p->arena, x->ir, first) != RC_OK)
+			return RC_NOMEM;
+		first = &p->stop_cut.sink;
+	}
 	if (x->forced) {
 		if (ir_forced_tool_init(&p->forced, p->arena, x->ir, first) != RC_OK)
 			return RC_NOMEM;

@@ -4,6 +4,8 @@
  * on by default here and nowhere else: an answer is stored, and a schema is strict. Both are said no to unless asked for. */
 #include "protocols/openai_responses/openai_responses.h"
 
+#include "ir/stop_cut.h"
+
 enum { LEAST_OUTPUT = 16 };
 
 static void lose(struct rs_writer *w, const char *name)
@@ -346,21 +348,10 @@ static void write_include(struct rs_writer *w, bool reasons)
 		jw_end_arr(&w->w);
 }
 
-static bool has_stop(const struct ir_request *r)
-{
-	for (unsigned i = 0; i < r->n_stop; i++) {
-		if (r->stop[i].len) /* trap 72: an empty one means nothing */
-			return true;
-	}
-	return false;
-}
-
 static void note_losses(struct rs_writer *w)
 {
 	const struct ir_request *r = w->r;
 
-	if (has_stop(r)) /* trap 73 */
-		lose(w, "stop");
 	if (r->top_k != IR_UNSET) /* trap 90 */
 		lose(w, "top_k");
 	if (r->seed != IR_UNSET)
@@ -422,6 +413,10 @@ int rs_encode_request(struct arena *a, const struct ir_request *r, const struct 
 	if (r->n != IR_UNSET && r->n != 1)
 		return err_param(reterr, RC_UNSUPPORTED, "n",
 				 "this model's provider gives one answer a request; n must be 1");
+	if (ir_stop_cut_count(r) > IR_STOP_CUT_MAX) /* the gateway cuts the answer itself */
+		return err_param(
+			reterr, RC_UNSUPPORTED, "stop",
+			"64 stop sequences are the most this model's answers are searched for");
 	if (rs_minted(r->origin) && str_present(r->raw))
 		w.raw = json_parse(a, r->raw, NULL);
 	jw_obj(&w.w);

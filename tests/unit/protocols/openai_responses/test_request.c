@@ -2,6 +2,7 @@
  * request_turns.c. Rule: what a client sends is understood as it means it, and what cannot be kept is said. */
 #include "check.h"
 
+#include "ir/stop_cut.h"
 #include "protocols/protocol.h"
 
 static const struct protocol *const p = &protocol_openai_responses;
@@ -232,21 +233,43 @@ static void trap_096_what_is_kept_elsewhere_is_refused(void **state)
 	}
 }
 
-static void trap_073_097_what_the_api_lacks_is_named(void **state)
+static void trap_073_stop_sequences_are_the_gateways_part(void **state)
 {
-	struct str stops[] = { STR("END") };
+	struct str stops[IR_STOP_CUT_MAX + 1];
+	struct made m = decode("{\"model\":\"m\",\"input\":\"a\"}");
+	struct ir_losses losses;
+	struct str out;
+
+	(void)state;
+	for (unsigned i = 0; i <= IR_STOP_CUT_MAX; i++)
+		stops[i] = STR("END");
+	assert_true(p->cannot_stop);
+	m.r->origin = "elsewhere";
+	m.r->stop = stops;
+	m.r->n_stop = IR_STOP_CUT_MAX;
+	out = send_to(&m, p, &losses);
+	assert_int_equal(m.rc, RC_OK);
+	assert_lacks(out, "END");
+	assert_int_equal(losses.n, 0);
+	m.r->n_stop++;
+	(void)send_to(&m, p, &losses);
+	assert_int_equal(m.rc, RC_UNSUPPORTED);
+	arena_free(m.a);
+}
+
+static void trap_097_what_the_api_lacks_is_named(void **state)
+{
 	struct made m = decode("{\"model\":\"m\",\"input\":\"a\",\"max_output_tokens\":5}");
 	struct ir_losses losses;
 	struct str out;
 
 	(void)state;
 	m.r->origin = "elsewhere";
-	m.r->stop = stops;
-	m.r->n_stop = 1;
+	m.r->top_k = 5;
 	out = send_to(&m, p, &losses);
 	assert_has(out, "\"max_output_tokens\":16");
 	assert_has(out, "\"store\":false");
-	assert_true(str_eq(ir_losses_text(&losses), STR("max_tokens, stop")));
+	assert_true(str_eq(ir_losses_text(&losses), STR("max_tokens, top_k")));
 	m.r->n = 2;
 	(void)send_to(&m, p, &losses);
 	assert_int_equal(m.rc, RC_UNSUPPORTED);
@@ -291,7 +314,8 @@ int main(void)
 		cmocka_unit_test(custom_calls_and_their_results_keep_their_kind),
 		cmocka_unit_test(tools_in_namespaces_are_tools_of_joined_names),
 		cmocka_unit_test(trap_096_what_is_kept_elsewhere_is_refused),
-		cmocka_unit_test(trap_073_097_what_the_api_lacks_is_named),
+		cmocka_unit_test(trap_073_stop_sequences_are_the_gateways_part),
+		cmocka_unit_test(trap_097_what_the_api_lacks_is_named),
 		cmocka_unit_test(wrong_types_are_refused_by_their_place),
 	};
 

@@ -1,0 +1,47 @@
+"""Trap 73: OpenAI's Responses API has no stop sequences, so the gateway ends such answers itself, for clients of any dialect."""
+
+import pytest
+
+from lib.vendors import TOKENS, VENDORS
+
+TEXT = "One, two, STOP three, four."
+VENDOR = VENDORS["responses"]
+
+
+@pytest.fixture
+def gateway(start_gateway, upstream):
+    upstream.reply("POST", VENDOR.path, body=lambda request: VENDOR.reply(request, [("text", TEXT)], None))
+    return start_gateway({"providers": {"up": {"type": "openai-compatible", "base_url": f"{upstream.origin}/v1",
+                                               "protocols": ["openai-responses"], "models": ["m"]}}})
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("stops, text, found", [(["nothing", " STOP"], "One, two,", " STOP"), (["else"], TEXT, None)])
+def test_trap_073_anthropics_sdk_gets_the_text_before_the_sequence(gateway, upstream, anthropic_client, stream, stops, text, found):
+    sdk = anthropic_client(gateway)
+    ask = {"model": "m", "max_tokens": 50, "stop_sequences": stops, "messages": [{"role": "user", "content": "Count."}]}
+    if stream:
+        with sdk.messages.stream(**ask) as events:
+            answer = events.get_final_message()
+            dropped = events.response.headers.get("x-llm-gateway-dropped")
+    else:
+        raw = sdk.messages.with_raw_response.create(**ask)
+        answer, dropped = raw.parse(), raw.headers.get("x-llm-gateway-dropped")
+    assert [b.text for b in answer.content] == [text]
+    assert (answer.stop_reason, answer.stop_sequence) == (("stop_sequence", found) if found else ("end_turn", None))
+    assert answer.usage.output_tokens == TOKENS[1]       # all that was made is paid for
+    assert dropped is None
+    assert "stop" not in upstream.scripts[0].wait_for_request().request.json()
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_trap_073_chats_sdk_gets_the_text_before_the_sequence(gateway, openai_client, stream):
+    sdk = openai_client(gateway)
+    ask = {"model": "m", "stop": "three", "messages": [{"role": "user", "content": "Count."}]}
+    if stream:
+        chunks = [c.choices[0] for c in sdk.chat.completions.create(**ask, stream=True) if c.choices]
+        text, reason = "".join(c.delta.content or "" for c in chunks), chunks[-1].finish_reason
+    else:
+        choice = sdk.chat.completions.create(**ask).choices[0]
+        text, reason = choice.message.content, choice.finish_reason
+    assert (text, reason) == ("One, two, STOP ", "stop")
