@@ -37,6 +37,18 @@ static int emit_content(struct oc_blocks *b, const struct oc_block *k, struct st
 	return ir_emit(b->sink, &ev);
 }
 
+static int emit_citation(struct oc_blocks *b, const struct ir_citation *c)
+{
+	struct ir_event ev = { .kind = IR_DELTA,
+			       .index = b->next_index - 1,
+			       .block = IR_BLOCK_TEXT,
+			       .delta = IR_DELTA_CITATION,
+			       .citation = c,
+			       .usage = IR_USAGE_NONE };
+
+	return ir_emit(b->sink, &ev);
+}
+
 /* The call's id for the client: the vendor's, unless there is none or another call has it already. */
 static struct str call_id(struct oc_blocks *b, const struct oc_block *k)
 {
@@ -79,9 +91,13 @@ static int open_block(struct oc_blocks *b, struct oc_block *k)
 
 static int close_block(struct oc_blocks *b, struct oc_block *k)
 {
+	int rc = RC_OK;
+
+	for (const struct oc_cite *c = k->cites.first; !rc && c; c = c->next)
+		rc = emit_citation(b, &c->citation);
 	k->open = false;
 	k->closed = true;
-	return emit(b, k, IR_CLOSE, IR_DELTA_TEXT, STR_NONE);
+	return rc ? rc : emit(b, k, IR_CLOSE, IR_DELTA_TEXT, STR_NONE);
 }
 
 /* The head gives way to the next as long as it may; a new head opens as soon as it can. */
@@ -194,6 +210,10 @@ int oc_blocks_text(struct oc_blocks *b, enum ir_block_kind kind, struct str text
 		if (!k)
 			return RC_NOMEM;
 		k->origin = kind == IR_BLOCK_REASONING ? OC_NAME : NULL;
+		if (kind == IR_BLOCK_TEXT) {
+			k->cites = b->early;
+			b->early = (struct oc_cites){ NULL, NULL };
+		}
 		b->refused = b->refused || kind == IR_BLOCK_REFUSAL;
 		rc = advance(b);
 		if (rc)
@@ -202,20 +222,35 @@ int oc_blocks_text(struct oc_blocks *b, enum ir_block_kind kind, struct str text
 	return add_text(b, k, text, logprobs);
 }
 
+/* A copy of `c` behind the others of the list. */
+static int keep_citation(struct oc_blocks *b, struct oc_cites *list, const struct ir_citation *c)
+{
+	struct oc_cite *kept = arena_alloc(b->arena, sizeof(*kept));
+
+	if (!kept)
+		return RC_NOMEM;
+	kept->next = NULL;
+	kept->citation = *c;
+	kept->citation.url = arena_dup(b->arena, c->url);
+	kept->citation.title = arena_dup(b->arena, c->title);
+	kept->citation.cited_text = arena_dup(b->arena, c->cited_text);
+	kept->citation.raw = arena_dup(b->arena, c->raw);
+	if (list->first)
+		list->last->next = kept;
+	else
+		list->first = kept;
+	list->last = kept;
+	return str_present(kept->citation.url) ? RC_OK : RC_NOMEM;
+}
+
+/* OpenRouter streams the sources first: they wait for the text that they are of. */
 int oc_blocks_citation(struct oc_blocks *b, const struct ir_citation *c)
 {
 	struct oc_block *k = b->head ? b->tail : NULL;
-	struct ir_event ev = { .kind = IR_DELTA,
-			       .index = b->next_index - 1,
-			       .block = IR_BLOCK_TEXT,
-			       .delta = IR_DELTA_CITATION,
-			       .citation = c,
-			       .usage = IR_USAGE_NONE };
 
-	/* One that no text goes with has nothing to stand at. */
-	if (!k || k->kind != IR_BLOCK_TEXT || !k->open)
-		return RC_OK;
-	return ir_emit(b->sink, &ev);
+	if (!k || k->kind != IR_BLOCK_TEXT)
+		return keep_citation(b, &b->early, c);
+	return k->open ? emit_citation(b, c) : keep_citation(b, &k->cites, c);
 }
 
 /* What seals a block: at once when it is open, else kept until it opens. */

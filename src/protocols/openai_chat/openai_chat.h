@@ -68,6 +68,14 @@ void oc_write_messages(struct oc_writer *w);
 
 /* --- blocks.c --- */
 
+/* Citations that wait for the end of their text. */
+struct oc_cites {
+	struct oc_cite {
+		struct oc_cite *next;
+		struct ir_citation citation;
+	} * first, *last;
+};
+
 /* One block of the answer, from its first sign to its end. */
 struct oc_block {
 	struct oc_block *next; /* in the order of arrival */
@@ -80,6 +88,7 @@ struct oc_block {
 	size_t held_cap;
 	struct str held_logprobs; /* of what is held */
 	struct str signature, redacted;
+	struct oc_cites cites; /* text */
 	struct oc_nesting {
 		int depth;
 		bool in_string, escaped, whole;
@@ -99,6 +108,7 @@ struct oc_blocks {
 	const struct ir_request *request; /* to give tools their own names back; may be NULL */
 	struct str seed;                  /* of ids for calls that come without: the answer's id */
 	struct oc_block *head, *tail;
+	struct oc_cites early;   /* citations before their text */
 	struct oc_block **calls; /* all of them, closed ones too */
 	unsigned n_calls, cap_calls;
 	unsigned next_index;
@@ -110,6 +120,7 @@ struct oc_blocks {
 /* TEXT, REASONING (plain, vendor_index -1) or REFUSAL. Empty text does nothing (traps 13, 14). `logprobs`: as in ir_event. */
 int oc_blocks_text(struct oc_blocks *b, enum ir_block_kind kind, struct str text,
 		   struct str logprobs) MUST_CHECK;
+/* Of the text now being written, else of the next. */
 int oc_blocks_citation(struct oc_blocks *b, const struct ir_citation *c) MUST_CHECK;
 
 struct oc_detail {

@@ -283,6 +283,13 @@ static int read_custom(struct protocol_decoder *d, const json *custom, struct oc
 	return rc ? rc : oc_blocks_call(&d->blocks, &call);
 }
 
+/* One vendor has both members in every call, the wrong one empty. */
+static bool is_custom(const json *call)
+{
+	return json_is_obj(json_get(call, STR("custom"))) &&
+	       !json_is_obj(json_get(call, STR("function")));
+}
+
 static int read_calls(struct protocol_decoder *d, const json *delta)
 {
 	const json *legacy = json_get(delta, STR("function_call"));
@@ -295,7 +302,7 @@ static int read_calls(struct protocol_decoder *d, const json *delta)
 
 		if (!json_i64(json_get(it.val, STR("index")), &call.index) || call.index < 0)
 			call.index = -1;
-		if (json_is_obj(json_get(it.val, STR("custom")))) {
+		if (is_custom(it.val)) {
 			rc = read_custom(d, json_get(it.val, STR("custom")), call);
 			continue;
 		}
