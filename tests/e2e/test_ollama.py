@@ -1,5 +1,5 @@
 """Ollama's native API, in front and behind: the official SDK before scripted providers of every dialect, the others' SDKs before a
-scripted Ollama, and recorded traffic both ways.
+scripted Ollama, and recorded traffic relayed.
 """
 
 import base64
@@ -9,9 +9,8 @@ import ollama
 import openai
 import pytest
 
-from lib import canned, expected, matrix, recordings
-from lib.recordings_tally import Tally, play, successes
-from test_recordings_translated import problem_of, without_missing_usage
+from lib import canned, matrix, recordings
+from lib.recordings_tally import Tally, play
 
 UPSTREAM_PATH = {**canned.PATHS, "ollama-chat": "/api/chat"}
 MODELS = {"openai-chat": "gpt-5-mini", "anthropic-messages": "claude-sonnet-4-5", "ollama-chat": "llama3.2:1b"}
@@ -418,40 +417,3 @@ def test_recorded_ollama_is_relayed_byte_for_byte(start_gateway, up, capsys):
             problem = f"upstream got {hit.target} {hit.body[:200]}"
         tally.judge(recording, problem)
     tally.finish(capsys, 14)
-
-
-@pytest.mark.usefixtures("need_recordings")
-@pytest.mark.parametrize("front", ["openai-chat", "anthropic-messages", "ollama-chat"])
-def test_recorded_ollama_read_by_every_sdk(clients, up, capsys, front):
-    tally = Tally(f"{front} SDK in front of ollama_native")
-    of = {"openai-chat": lambda s: expected.of_openai_sdk(s.raw), "anthropic-messages": lambda s: expected.of_anthropic_sdk(s.raw),
-          "ollama-chat": lambda s: expected.of_ollama_sdk(s.raw)}[front]
-    client = clients[front]
-    for number, recording in enumerate(r for r in ollama_recordings() if r.target == "/api/chat"):
-        play(up, recording, number)
-        want = expected.ollama(recording)
-        if front != "ollama-chat":
-            without_missing_usage(want)
-        tally.judge(recording, problem_of(want, lambda: of(client.ask(
-            recording.stream, model="llama3.2:1b", **client.request()))))
-    tally.finish(capsys, 7)
-
-
-@pytest.mark.usefixtures("need_recordings")
-@pytest.mark.parametrize("kind, model, stream, at_least", [
-    ("openai_chat", "gpt-5-mini", False, 185), ("openai_chat", "gpt-5-mini", True, 60),
-    ("anthropic_messages", "claude-sonnet-4-5", False, 175), ("anthropic_messages", "claude-sonnet-4-5", True, 100)])
-def test_ollama_sdk_assembles_others_answers(clients, up, capsys, kind, model, stream, at_least):
-    client, tally = clients["ollama-chat"], Tally(f"ollama SDK in front of {kind}, {'streamed' if stream else 'whole'}")
-    read = {("openai_chat", False): expected.openai_whole, ("openai_chat", True): expected.openai_streamed,
-            ("anthropic_messages", False): expected.anthropic_whole, ("anthropic_messages", True): expected.anthropic_streamed}
-    for number, recording in enumerate(successes([kind], stream)):
-        play(up, recording, number)
-        want = without_missing_usage(read[kind, stream](recording))
-        want.cached = 0                                             # Ollama has no word for it
-        want.stop = "end" if want.stop == "refusal" else want.stop  # nor for that
-        if want.stop == "end" and want.tools:
-            want.stop = "tools"
-        want.tools = [(n, a if isinstance(a, dict) else {"input": a}) for n, a in want.tools]
-        tally.judge(recording, problem_of(want, lambda: expected.of_ollama_sdk(client.ask(stream, model=model, **client.request()).raw)))
-    tally.finish(capsys, at_least)

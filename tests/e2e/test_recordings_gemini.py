@@ -1,5 +1,5 @@
-"""Recorded traffic of Gemini: relayed byte for byte in both forms of stream; translated for the SDKs of the other dialects; and
-what other providers answered, read by Google's own SDK.
+"""Recorded traffic of Gemini: relayed byte for byte in both forms of stream; and its errors, as Google's and OpenAI's SDKs raise them.
+What SDKs make of answers is test_recordings_product.py's.
 
 Each test goes through all recordings of a kind and reports the wrong ones together, by the recordings' ids.
 """
@@ -12,11 +12,9 @@ import pytest
 from google.genai import errors as genai_errors
 
 from lib import expected, recordings
-from lib.recordings_tally import Tally, play, successes
+from lib.recordings_tally import Tally, play
 
 pytestmark = [pytest.mark.usefixtures("need_recordings"), pytest.mark.timeout(600)]
-
-ASK = {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +26,7 @@ def up(module_faultd):
 def gateway(start_module_gateway, up):
     return start_module_gateway({"providers": {
         "google": {"type": "google", "base_url": up.origin, "api_key": "up", "default": True, "discover": False,
-                   "models": ["g"]},
-        "chat": {"type": "openai", "base_url": f"{up.origin}/v1", "api_key": "up", "models": ["c"]},
-        "compat": {"type": "openai-compatible", "base_url": f"{up.origin}/v1", "models": ["k"]},
-        "claude": {"type": "anthropic", "base_url": up.origin, "api_key": "up", "models": ["a"]}}})
+                   "models": ["g"]}}})
 
 
 def verb_of(recording):
@@ -99,104 +94,15 @@ def test_everything_is_relayed_byte_for_byte(gateway, up, capsys, verb, listed, 
     tally.finish(capsys, at_least)
 
 
-# ---- the other dialects' SDKs in front of Gemini -----------------------------------------------------------------------
-
-def problem_of(want, take):
-    """What is wrong with the answer that take() returns, in words; None if nothing is."""
-    try:
-        got = take()
-    except Exception as e:      # every kind is a finding about this recording
-        return f"{type(e).__name__}: {e}"
-    return ", ".join(f"{k} {got_!r}, recorded {want_!r}"[:400]
-                     for k, (got_, want_) in got.differences(want).items()) or None
-
+# ---- errors ------------------------------------------------------------------------------------------------------------
 
 def ask_openai(client):
     return expected.of_openai_sdk(client.chat.completions.create(model="g", messages=[{"role": "user", "content": "Hi"}]))
 
 
-def stream_openai(client):
-    with client.chat.completions.stream(model="g", messages=[{"role": "user", "content": "Hi"}],
-                                        stream_options={"include_usage": True}) as stream:
-        try:
-            return expected.of_openai_sdk(stream.get_final_completion())
-        except openai.LengthFinishReasonError as e:     # its way to say that the answer is cut
-            return expected.of_openai_sdk(e.completion)
-        except openai.ContentFilterFinishReasonError:
-            return expected.Answer(stop="refusal")
-
-
-def ask_anthropic(client):
-    return expected.of_anthropic_sdk(client.messages.create(
-        model="g", max_tokens=1000, messages=[{"role": "user", "content": "Hi"}]))
-
-
-def stream_anthropic(client):
-    with client.messages.stream(model="g", max_tokens=1000, messages=[{"role": "user", "content": "Hi"}]) as stream:
-        return expected.of_anthropic_sdk(stream.get_final_message())
-
-
-def numbers(answer):
-    """Tokens that the provider never said are 0 towards SDKs that insist on numbers."""
-    answer.input, answer.output = answer.input or 0, answer.output or 0
-    return answer
-
-
-TAKES = {("openai", False): ask_openai, ("openai", True): stream_openai,
-         ("anthropic", False): ask_anthropic, ("anthropic", True): stream_anthropic}
-
-
-@pytest.mark.parametrize("stream, at_least", [(False, 195), (True, 40)], ids=["whole", "streamed"])
-@pytest.mark.parametrize("sdk", ["openai", "anthropic"])
-def test_sdks_assemble_gemini_answers(gateway, up, openai_client, anthropic_client, capsys, sdk, stream, at_least):
-    client = openai_client(gateway) if sdk == "openai" else anthropic_client(gateway)
-    tally = Tally(f"{sdk} SDK in front of gemini, {'streamed' if stream else 'whole'}")
-    for number, recording in enumerate(answers("streamGenerateContent" if stream else "generateContent")):
-        play(up, recording, number)
-        want = numbers(expected.gemini_streamed(recording) if stream else expected.gemini_whole(recording))
-        tally.judge(recording, problem_of(want, lambda: numbers(TAKES[sdk, stream](client))))
-    tally.finish(capsys, at_least)
-
-
-# ---- Google's SDK in front of the others -------------------------------------------------------------------------------
-
 def ask_genai(client, model):
     return expected.of_genai_sdk([client.models.generate_content(model=model, contents="Hi")])
 
-
-def stream_genai(client, model):
-    return expected.of_genai_sdk(client.models.generate_content_stream(model=model, contents="Hi"))
-
-
-WANT = {("openai", False): expected.openai_whole, ("openai", True): expected.openai_streamed,
-        ("anthropic", False): expected.anthropic_whole, ("anthropic", True): expected.anthropic_streamed}
-
-
-def as_object(arguments):
-    """The vendor's calls have objects; a model's broken JSON is an empty one there."""
-    return arguments if isinstance(arguments, dict) else {}
-
-
-def wanted(kind, recording):
-    answer = numbers(WANT[kind.partition("_")[0], recording.stream](recording))
-    answer.tools = [(name, as_object(arguments)) for name, arguments in answer.tools]
-    return answer
-
-
-@pytest.mark.parametrize("kind, model, stream, at_least", [
-    ("openai_chat", "c", False, 185), ("openai_chat", "c", True, 60), ("openai_compat_chat", "k", False, 230),
-    ("openai_compat_chat", "k", True, 50), ("anthropic_messages", "a", False, 175), ("anthropic_messages", "a", True, 100)])
-def test_google_sdk_assembles_other_answers(gateway, up, genai_client, capsys, kind, model, stream, at_least):
-    client = genai_client(gateway)
-    tally = Tally(f"Google SDK in front of {kind}, {'streamed' if stream else 'whole'}")
-    for number, recording in enumerate(successes([kind], stream)):
-        play(up, recording, number)
-        tally.judge(recording, problem_of(wanted(kind, recording),
-                                          lambda: (stream_genai if stream else ask_genai)(client, model)))
-    tally.finish(capsys, at_least)
-
-
-# ---- errors ------------------------------------------------------------------------------------------------------------
 
 def failures():
     return [r for r in recordings.load("gemini") if r.status != 200]

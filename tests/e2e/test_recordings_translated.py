@@ -1,5 +1,5 @@
-"""Recorded answers of real providers, translated: the official SDK of the other dialect must assemble what the recording
-says (text, reasoning, tool calls, stop reason, tokens), and raise the right error where the provider answered one.
+"""Recorded errors of real providers, translated: the official SDK of the other dialect must raise the right error. What it makes of
+answers is test_recordings_product.py's.
 
 Each test goes through all recordings of a kind and reports the wrong ones together, by the recordings' ids.
 """
@@ -11,7 +11,7 @@ import openai
 import pytest
 
 from lib import expected, recordings
-from lib.recordings_tally import Tally, in_band_error, is_message, play, successes
+from lib.recordings_tally import Tally, in_band_error, is_message, play
 
 pytestmark = [pytest.mark.usefixtures("need_recordings"), pytest.mark.timeout(600)]
 
@@ -31,17 +31,7 @@ def gateway(start_module_gateway, up):
                       "claude": {"type": "anthropic", "base_url": up.origin, "api_key": "sk-up", "models": ["a"]}}})
 
 
-def problem_of(want, take):
-    """What is wrong with the answer that take() returns, in words; None if nothing is."""
-    try:
-        got = take()
-    except Exception as e:      # every kind is a finding about this recording
-        return f"{type(e).__name__}: {e}"
-    return ", ".join(f"{k} {got_!r}, recorded {want_!r}"[:400]
-                     for k, (got_, want_) in got.differences(want).items()) or None
-
-
-# ---- the Anthropic SDK in front of OpenAI's answers ----------------------------------------------------------------------
+# ---- asking ---------------------------------------------------------------------------------------------------------------
 
 def ask_anthropic(client, model):
     return expected.of_anthropic_sdk(client.messages.create(
@@ -52,34 +42,6 @@ def stream_anthropic(client, model):
     with client.messages.stream(model=model, max_tokens=1000, messages=[{"role": "user", "content": "Hi"}]) as stream:
         return expected.of_anthropic_sdk(stream.get_final_message())
 
-
-@pytest.mark.parametrize("kind, model, at_least", [("openai_chat", "c", 185), ("openai_compat_chat", "k", 235)])
-def test_anthropic_sdk_assembles_openai_answers(gateway, up, anthropic_client, capsys, kind, model, at_least):
-    client, tally = anthropic_client(gateway), Tally(f"Anthropic SDK in front of {kind}, whole")
-    for number, recording in enumerate(successes([kind], stream=False)):
-        play(up, recording, number)
-        want = expected.openai_whole(recording)
-        tally.judge(recording, problem_of(want, lambda: ask_anthropic(client, model)))
-    tally.finish(capsys, at_least)
-
-
-@pytest.mark.parametrize("kind, model, at_least", [("openai_chat", "c", 60), ("openai_compat_chat", "k", 50)])
-def test_anthropic_sdk_assembles_openai_streams(gateway, up, anthropic_client, capsys, kind, model, at_least):
-    client, tally = anthropic_client(gateway), Tally(f"Anthropic SDK in front of {kind}, streamed")
-    for number, recording in enumerate(successes([kind], stream=True)):
-        play(up, recording, number)
-        want = without_missing_usage(expected.openai_streamed(recording))
-        tally.judge(recording, problem_of(want, lambda: stream_anthropic(client, model)))
-    tally.finish(capsys, at_least)
-
-
-def without_missing_usage(answer):
-    """Tokens that the provider never said are 0 towards Anthropic's SDK, which insists on numbers."""
-    answer.input, answer.output = answer.input or 0, answer.output or 0
-    return answer
-
-
-# ---- the OpenAI SDK in front of Anthropic's answers ----------------------------------------------------------------------
 
 def ask_openai(client):
     return expected.of_openai_sdk(client.chat.completions.create(model="a", messages=[{"role": "user", "content": "Hi"}]))
@@ -92,17 +54,6 @@ def stream_openai(client):
             return expected.of_openai_sdk(stream.get_final_completion())
         except openai.LengthFinishReasonError as e:     # its way to say that the answer is cut by max_tokens
             return expected.of_openai_sdk(e.completion)
-
-
-@pytest.mark.parametrize("stream, at_least", [(False, 175), (True, 100)], ids=["whole", "streamed"])
-def test_openai_sdk_assembles_anthropic_answers(gateway, up, openai_client, capsys, stream, at_least):
-    client = openai_client(gateway)
-    tally = Tally(f"OpenAI SDK in front of anthropic_messages, {'streamed' if stream else 'whole'}")
-    for number, recording in enumerate(successes(["anthropic_messages"], stream)):
-        play(up, recording, number)
-        want = expected.anthropic_streamed(recording) if stream else expected.anthropic_whole(recording)
-        tally.judge(recording, problem_of(want, lambda: (stream_openai if stream else ask_openai)(client)))
-    tally.finish(capsys, at_least)
 
 
 # ---- errors -------------------------------------------------------------------------------------------------------------

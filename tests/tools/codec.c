@@ -3,15 +3,15 @@
  *	codec events  PROTOCOL [STEP]         a stream on stdin -> its events, one JSON line each
  *	codec body    PROTOCOL                a whole answer -> its events
  *	codec tap     PROTOCOL [hide-usage]   a stream -> what a relay passes on, then a line "#{...}" with what it read
- *	codec stream  PROTOCOL CLIENT         a stream or body of PROTOCOL -> a stream as a client of CLIENT gets it
- *	codec whole   PROTOCOL CLIENT         a stream or body of PROTOCOL -> one whole answer for a client of CLIENT
+ *	codec stream  PROTOCOL CLIENT [SEED]  a stream or body of PROTOCOL -> a stream as a client of CLIENT gets it
+ *	codec whole   PROTOCOL CLIENT [SEED]  a stream or body of PROTOCOL -> one whole answer for a client of CLIENT
  *	codec request PROTOCOL UPSTREAM       a request -> {"body", "dropped"} as an upstream of UPSTREAM gets it
  *	codec embed-request PROTOCOL UPSTREAM the same of a request for embeddings
  *	codec embed   PROTOCOL CLIENT         an answer with embeddings -> one for a client of CLIENT, in numbers
  *	codec embed64 PROTOCOL CLIENT         the same in base64
  *
  * Events end in {"end": "ok" | what went wrong}; a stream or answer that went wrong in "#failed: why". STEP: feed so many
- * bytes at a time. With --many in front stdin holds many inputs, each as its length in decimal, a newline
+ * bytes at a time; SEED: feed a stream in random pieces. With --many in front stdin holds many inputs, each as its length in decimal, a newline
  * and its bytes, and so do the results on stdout. Exit 0 unless it was used wrongly.
  */
 #include <stdio.h>
@@ -21,7 +21,7 @@
 
 struct job {
 	const struct protocol *p, *other; /* other: of the client or the upstream; may be NULL */
-	uint64_t step;
+	uint64_t step, seed;
 	bool hide_usage;
 };
 
@@ -121,7 +121,7 @@ static void run_tap(const struct job *job, struct str in, struct buf *out)
 static void run_stream(const struct job *job, struct str in, struct buf *out)
 {
 	struct client_tape c;
-	struct feed f = { .p = job->p, .sink = &c.sink };
+	struct feed f = { .p = job->p, .sink = &c.sink, .seed = job->seed };
 
 	client_init(&c, job->other, true);
 	if (is_body(job->p, in) ? feed_body(&f, in) : feed_stream(&f, in, 0))
@@ -137,7 +137,7 @@ static void run_whole(const struct job *job, struct str in, struct buf *out)
 		.arena = a, .id = STR("id-1"), .model = STR("model-1"), .created_s = 1700000000
 	};
 	struct ir_fold fold;
-	struct feed f = { .p = job->p, .sink = &fold.sink };
+	struct feed f = { .p = job->p, .sink = &fold.sink, .seed = job->seed };
 	int rc, status;
 
 	ir_fold_init(&fold, a);
@@ -289,7 +289,8 @@ static bool run_many(const struct mode *mode, const struct job *job, struct str 
 static int usage(void)
 {
 	fputs("usage: codec [--many] "
-	      "events|body|tap|stream|whole|request|embed-request|embed|embed64 PROTOCOL [OTHER | "
+	      "events|body|tap|stream|whole|request|embed-request|embed|embed64 PROTOCOL [OTHER "
+	      "[SEED] | "
 	      "STEP | "
 	      "hide-usage] < input\n",
 	      stderr);
@@ -313,6 +314,8 @@ int main(int argc, char **argv)
 		job.other = protocol_find(str_from(args[3]));
 		job.hide_usage = strcmp(args[3], "hide-usage") == 0;
 		if (!job.other && !job.hide_usage && !str_to_u64(str_from(args[3]), &job.step))
+			return usage();
+		if (args[4] && !str_to_u64(str_from(args[4]), &job.seed))
 			return usage();
 	}
 	if (!mode || !job.p || (mode->needs_other && !job.other))

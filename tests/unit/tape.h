@@ -186,7 +186,20 @@ struct feed {
 	struct ir_sink *sink;
 	struct err err;
 	const char *breach; /* of the grammar, after RC_INVALID */
+	uint64_t seed; /* not 0: of the random sizes that a stream is fed in; feeding changes it */
 };
+
+/* How many of `left` bytes come next. */
+static inline size_t feed_piece(struct feed *f, size_t step, size_t left)
+{
+	if (f->seed) { /* xorshift: the same pieces everywhere */
+		f->seed ^= f->seed << 13;
+		f->seed ^= f->seed >> 7;
+		f->seed ^= f->seed << 17;
+		step = 1 + (size_t)(f->seed % 400);
+	}
+	return step && step < left ? step : left;
+}
 
 /* Feeds `bytes` as a stream, `step` bytes at a time (0: all at once), each window moved to
  * memory of its own so that a slice kept too long is seen. */
@@ -209,7 +222,7 @@ static inline int feed_stream(struct feed *f, struct str bytes, size_t step)
 	buf_init(&window, TAPE_MAX);
 	d = f->p->decoder_new(&o);
 	while (!rc && fed < bytes.len) {
-		size_t n = step && step < bytes.len - fed ? step : bytes.len - fed;
+		size_t n = feed_piece(f, step, bytes.len - fed);
 		enum framer_result got;
 
 		buf_put(&window, (struct str){ bytes.ptr + fed, n });
