@@ -55,7 +55,7 @@ static void check_body(const char *body, const char *want)
 #define NO_USAGE "{\"event\":\"USAGE\",\"usage\":{}}\n"
 #define FINISH(stop) "{\"event\":\"FINISH\",\"stop\":\"" stop "\"}\n"
 
-static void trap_023_text_in_pieces_with_crlf(void **state)
+static void trap_023_116_118_text_in_pieces_with_crlf_and_its_usage(void **state)
 {
 	(void)state;
 	check_stream(
@@ -281,7 +281,7 @@ static void what_is_no_answer_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(trap_023_text_in_pieces_with_crlf),
+		cmocka_unit_test(trap_023_116_118_text_in_pieces_with_crlf_and_its_usage),
 		cmocka_unit_test(trap_017_each_call_has_its_own_index),
 		cmocka_unit_test(trap_018_stop_after_a_call_is_tool_calls),
 		cmocka_unit_test(trap_077_one_call_where_one_was_allowed),
