@@ -134,7 +134,7 @@ def test_every_endpoint_of_the_readme_is_there_and_no_promised_absence_is(gatewa
         assert gateway.request(method, path.replace("{id}", MODEL), **kw).status == 200, (method, path)
     for path in ("/openai/v1/chat/completions", "/api/v1/chat/completions", "/anthropic/v1/messages"):
         assert gateway.request("POST", path, body=body).status == 200, path
-    for path in ("/v1/inference",):
+    for path in ("/v1/complete",):
         assert gateway.request("POST", path, body=body).status == 404, f"{path} is there: say so in the README"
 
 
@@ -313,7 +313,7 @@ def test_what_the_document_says_is_left_out_is_left_out(start_gateway, upstream)
 
 def test_access_record_holds_the_documented_fields_and_no_others(gateway):
     documented = [row[0].strip("`") for row in table(CHECKOUT / "docs" / "logs.md", "access")]
-    in_code = re.findall(r'(?:LF_\w+|tokens|millis)\("(\w+)"', source("exchange/settle.c"))
+    in_code = re.findall(r'(?:LF_\w+|tokens|millis)\((?:STR\()?"(\w+)"', source("exchange/settle.c"))
     assert documented == in_code
     gateway.request("POST", "/v1/messages", body=json.dumps(canned.request("anthropic-messages", MODEL)).encode())
     record = gateway.wait_access()[0]

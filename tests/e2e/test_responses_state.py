@@ -158,7 +158,11 @@ def test_a_request_that_failed_is_not_kept(client, up, gateway):
 
 
 def rows(gateway):
-    with sqlite3.connect(gateway.folder / "data" / "state.db") as db:
+    """What is kept. The file is empty until the first answer is."""
+    file = gateway.folder / "data" / "state.db"
+    if file.stat().st_size == 0:
+        return []
+    with sqlite3.connect(file) as db:
         return db.execute("SELECT id FROM turns").fetchall()
 
 

@@ -391,6 +391,8 @@ class Gateway:
         for target in self.fds().values():
             if target == "/dev/null":   # reserves for when descriptors run out; libuv takes one at a loop's first stream
                 continue
+            if re.search(r"\.db(-wal|-shm)?( \(deleted\))?$", target):   # the store's, opened with its first call
+                continue
             m = re.match(r"socket:\[(\d+)\]", target)
             state = table.get(int(m.group(1)), (None,))[0] if m else None
             kind = {"LISTEN": "listen", "CLOSE_WAIT": "close_wait", None: "other"}.get(state, "connected")
