@@ -53,7 +53,25 @@ static enum ir_part_kind kind_of(struct str mime)
 	return str_istarts(mime, STR("audio/")) ? IR_PART_AUDIO : IR_PART_FILE;
 }
 
-static void read_media(const json *v, bool inlined, struct ir_part *p)
+/* Google reads the alphabet for addresses too, padded or not, and its SDKs write it; nobody else takes it. */
+static int plain_base64(struct contents *c, struct str *data)
+{
+	size_t pad = data->len % 4 > 1 ? 4 - data->len % 4 : 0;
+	char *to;
+
+	if (str_find(*data, STR("-")) < 0 && str_find(*data, STR("_")) < 0 && !pad)
+		return RC_OK;
+	to = arena_alloc_raw(c->d->arena, data->len + pad);
+	if (!to)
+		return gm_no_memory(c->d);
+	for (size_t i = 0; i < data->len; i++)
+		to[i] = data->ptr[i] == '-' ? '+' : data->ptr[i] == '_' ? '/' : data->ptr[i];
+	memset(to + data->len, '=', pad);
+	*data = (struct str){ to, data->len + pad };
+	return RC_OK;
+}
+
+static int read_media(struct contents *c, const json *v, bool inlined, struct ir_part *p)
 {
 	struct ir_media *m = &p->media;
 
@@ -72,6 +90,7 @@ static void read_media(const json *v, bool inlined, struct ir_part *p)
 		else if (str_ieq(m->detail, STR("x-wav")))
 			m->detail = STR("wav");
 	}
+	return inlined ? plain_base64(c, &m->data) : RC_OK;
 }
 
 /* --- calls and results --- */
@@ -142,6 +161,7 @@ static int read_response_parts(struct contents *c, const json *v, struct ir_part
 {
 	struct json_iter it = json_iter(v);
 	struct ir_part *grown;
+	int rc = RC_OK;
 
 	if (json_len(v) == 0)
 		return RC_OK;
@@ -151,15 +171,16 @@ static int read_response_parts(struct contents *c, const json *v, struct ir_part
 	if (p->n_content)
 		grown[0] = p->content[0];
 	p->content = grown;
-	while (json_next(&it)) {
+	while (!rc && json_next(&it)) {
 		const json *inlined = gm_get(it.val, "inlineData"),
 			   *file = gm_get(it.val, "fileData");
 
 		if (!inlined && !file)
 			return refuse(c, "the parts of a functionResponse should hold data");
-		read_media(inlined ? inlined : file, inlined != NULL, &p->content[p->n_content++]);
+		rc = read_media(c, inlined ? inlined : file, inlined != NULL,
+				&p->content[p->n_content++]);
 	}
-	return RC_OK;
+	return rc;
 }
 
 static int read_result(struct contents *c, const json *v, struct ir_part *p)
@@ -280,8 +301,8 @@ static int read_part(struct contents *c, const json *v, struct ir_message *m)
 	if (rc)
 		return rc;
 	if (inlined || file)
-		read_media(inlined ? inlined : file, inlined != NULL, p);
-	else if (json_is_str(text))
+		return read_media(c, inlined ? inlined : file, inlined != NULL, p);
+	if (json_is_str(text))
 		*p = (struct ir_part){ .kind = IR_PART_TEXT, .text = json_str(text) };
 	else
 		return read_opaque(c, v, p);

@@ -18,19 +18,25 @@ static bool is_system(const struct gm_writer *w, const struct ir_message *m)
 	return !w->system_as_user && (m->role == IR_ROLE_SYSTEM || m->role == IR_ROLE_DEVELOPER);
 }
 
+static bool by_model(const struct ir_message *m)
+{
+	return m->role == IR_ROLE_ASSISTANT;
+}
+
+/* What another vendor's server did in its own turn is no input of the client's. */
+static bool is_foreign(const struct ir_message *m, const struct ir_part *p)
+{
+	return by_model(m) && p->kind == IR_PART_OPAQUE && !gm_minted(p->origin);
+}
+
 static bool vanishes(const struct gm_writer *w, const struct ir_message *m)
 {
 	if (is_system(w, m))
 		return true;
 	for (unsigned i = 0; i < m->n_parts; i++)
-		if (!gm_part_vanishes(&m->parts[i]))
+		if (!gm_part_vanishes(&m->parts[i]) && !is_foreign(m, &m->parts[i]))
 			return false;
 	return true;
-}
-
-static bool by_model(const struct ir_message *m)
-{
-	return m->role == IR_ROLE_ASSISTANT;
 }
 
 /* Messages [first, end) are one turn; the vanishing ones among them do not count. */
@@ -226,11 +232,6 @@ static int put_model_part(struct gm_writer *w, const struct ir_part *p, struct b
 		b->proof = p->signature;
 		return RC_OK;
 	}
-	/* What another vendor's server did in its own turn is no input of the client's. */
-	if (p->kind == IR_PART_OPAQUE && !gm_minted(p->origin)) {
-		ir_loss(w->losses, STR("messages"));
-		return RC_OK;
-	}
 	b->proof = STR_NONE;
 	if (proof.len && !can_bear(p)) {
 		put_proof_alone(w, proof);
@@ -255,7 +256,7 @@ static int put_model_parts(struct gm_writer *w, const struct turn *t)
 		if (vanishes(w, m))
 			continue;
 		for (unsigned k = 0; !rc && k < m->n_parts; k++)
-			if (!gm_part_vanishes(&m->parts[k]))
+			if (!gm_part_vanishes(&m->parts[k]) && !is_foreign(m, &m->parts[k]))
 				rc = put_model_part(w, &m->parts[k], &b, i);
 	}
 	if (!rc && b.proof.len)
@@ -265,7 +266,7 @@ static int put_model_parts(struct gm_writer *w, const struct turn *t)
 
 /* --- all of it --- */
 
-/* What no turn will show: names of participants, reasoning the vendor did not sign. */
+/* What no turn will show: names of participants, reasoning the vendor did not sign, what other vendors' servers did. */
 static void note_losses(struct gm_writer *w)
 {
 	for (unsigned i = 0; i < w->r->n_messages; i++) {
@@ -273,9 +274,12 @@ static void note_losses(struct gm_writer *w)
 
 		if (m->name.len)
 			ir_loss(w->losses, STR("name"));
-		for (unsigned k = 0; k < m->n_parts; k++)
+		for (unsigned k = 0; k < m->n_parts; k++) {
 			if (m->parts[k].kind == IR_PART_REASONING && gm_part_vanishes(&m->parts[k]))
 				ir_loss(w->losses, STR("reasoning_content"));
+			if (is_foreign(m, &m->parts[k]))
+				ir_loss(w->losses, STR("messages"));
+		}
 	}
 }
 

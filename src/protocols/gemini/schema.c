@@ -79,20 +79,36 @@ static void put_lower(struct jw *w, struct str name)
 	buf_putc(w->out, '"');
 }
 
+/* Some of the vendor's SDKs write the number that protobuf has for a type. */
+static struct str type_name(const json *type)
+{
+	static const struct str names[] = { STR_INIT("string"),  STR_INIT("number"),
+					    STR_INIT("integer"), STR_INIT("boolean"),
+					    STR_INIT("array"),   STR_INIT("object"),
+					    STR_INIT("null") };
+	int64_t n;
+
+	if (json_i64(type, &n) && n >= 1 && n <= 7)
+		return names[n - 1];
+	return json_str(type);
+}
+
 static void put_json_type(struct jw *w, const json *type, bool nullable)
 {
-	if (!json_is_str(type)) {
+	struct str name = type_name(type);
+
+	if (!name.len) {
 		put_value(w, type);
 		return;
 	}
 	if (nullable) {
 		jw_arr(w);
-		put_lower(w, json_str(type));
+		put_lower(w, name);
 		jw_cstr(w, "null");
 		jw_end_arr(w);
 		return;
 	}
-	put_lower(w, json_str(type));
+	put_lower(w, name);
 }
 
 /* Counts come as strings where a client writes protobuf's int64. */

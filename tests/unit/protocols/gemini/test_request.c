@@ -91,6 +91,56 @@ static void check_refused(const struct protocol *from, const char *body, const c
 #define CONFIG(members) ",\"generationConfig\":{" members "}"
 #define CHAT_HI "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]"
 
+/* What a Gemini client's body becomes for Anthropic. */
+static void check_towards_claude(const char *body, const char *want)
+{
+	struct arena *a = arena_new(16 << 20);
+	struct sent s =
+		send_to(a, &protocol_gemini, &protocol_anthropic_messages, "claude", 0, body);
+
+	if (s.rc)
+		fail_msg("refused: %.*s", STR_ARG(s.error));
+	if (str_find(s.body, str_from(want)) < 0)
+		fail_msg("no %s in %.*s", want, STR_ARG(s.body));
+	arena_free(a);
+}
+
+static void trap_052_the_alphabet_for_addresses_becomes_the_usual_one(void **state)
+{
+	(void)state;
+	check_towards_claude("{\"contents\":[{\"role\":\"user\",\"parts\":[{\"inlineData\":{"
+			     "\"mimeType\":\"application/pdf\",\"data\":\"JVBERi0-_w\"}}]}]}",
+			     "\"data\":\"JVBERi0+/w==\"");
+	check_towards_claude("{\"contents\":[{\"role\":\"user\",\"parts\":[{\"inlineData\":{"
+			     "\"mimeType\":\"application/pdf\",\"data\":\"JVBERi0xLjQK\"}}]}]}",
+			     "\"data\":\"JVBERi0xLjQK\"");
+}
+
+static void trap_082_types_by_their_numbers_get_their_names(void **state)
+{
+	(void)state;
+	check_towards_claude(
+		"{" HI ",\"tools\":[{\"functionDeclarations\":[{\"name\":\"f\",\"parameters\":{"
+		"\"type\":6,\"properties\":{\"a\":{\"type\":1,\"nullable\":true},"
+		"\"b\":{\"type\":5,\"items\":{\"type\":3}}}}}]}]}",
+		"{\"type\":\"object\",\"properties\":{\"a\":{\"type\":[\"string\",\"null\"]},"
+		"\"b\":{\"type\":\"array\",\"items\":{\"type\":\"integer\"}}}}");
+}
+
+static void a_turn_of_anothers_tools_alone_is_left_out_and_named(void **state)
+{
+	(void)state;
+	check_claude("gemini-2.5-flash",
+		     "{\"model\":\"m\",\"max_tokens\":9,\"messages\":["
+		     "{\"role\":\"user\",\"content\":\"a\"},"
+		     "{\"role\":\"assistant\",\"content\":[{\"type\":\"server_tool_use\","
+		     "\"id\":\"srvtoolu_1\",\"name\":\"web_search\",\"input\":{}}]},"
+		     "{\"role\":\"user\",\"content\":\"b\"}]}",
+		     "{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"a\"},{\"text\":"
+		     "\"b\"}]}]" CONFIG("\"maxOutputTokens\":9") "}",
+		     "messages");
+}
+
 static void trap_036_038_system_apart_and_roles_merged(void **state)
 {
 	(void)state;
@@ -476,6 +526,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(trap_036_038_system_apart_and_roles_merged),
+		cmocka_unit_test(trap_052_the_alphabet_for_addresses_becomes_the_usual_one),
+		cmocka_unit_test(trap_082_types_by_their_numbers_get_their_names),
+		cmocka_unit_test(a_turn_of_anothers_tools_alone_is_left_out_and_named),
 		cmocka_unit_test(trap_057_058_results_have_names_and_objects),
 		cmocka_unit_test(trap_051_the_third_generation_wants_a_signature),
 		cmocka_unit_test(trap_052_images),
