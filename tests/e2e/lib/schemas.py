@@ -168,3 +168,100 @@ def _calls_problem(body):
             return f"message {i}: no results of {owed}"
         owed = [c["id"] for c in message.get("tool_calls") or ()]
     return f"the last calls {owed} have no results" if owed else None
+
+
+# ---- Gemini ------------------------------------------------------------------------------------------------------------
+
+OBJECT, BOOL, INT, STRINGS = {"type": "object"}, {"type": "boolean"}, {"type": "integer"}, {"type": "array", "items": TEXT}
+FUNCTION_NAME = {"type": "string", "pattern": r"^[a-zA-Z_][a-zA-Z0-9_.:-]{0,127}$"}
+
+
+def _part(name, value):
+    return _object([name], thought=BOOL, thoughtSignature=FILLED, videoMetadata=OBJECT, **{name: value})
+
+
+GEMINI_DATA = _object(["mimeType", "data"], mimeType=FILLED, data=BASE64, displayName=TEXT)
+GEMINI_PART = {"oneOf": [
+    _part("text", TEXT), _part("inlineData", GEMINI_DATA),
+    _part("fileData", _object(["fileUri"], mimeType=FILLED, fileUri=FILLED, displayName=TEXT)),
+    _part("functionCall", _object(["name"], id=TEXT, name=FUNCTION_NAME, args=OBJECT)),
+    _part("functionResponse", _object(["name", "response"], id=TEXT, name=FUNCTION_NAME, response=OBJECT,
+                                      parts={"type": "array", "items": _object(["inlineData"], inlineData=GEMINI_DATA)})),
+    _part("executableCode", OBJECT), _part("codeExecutionResult", OBJECT), _part("toolCall", OBJECT), _part("toolResponse", OBJECT)]}
+GEMINI_PARTS = {"type": "array", "minItems": 1, "items": GEMINI_PART}
+GEMINI = _object(
+    ["contents"],
+    contents={"type": "array", "minItems": 1, "items": _object(["role", "parts"], role={"enum": ["user", "model"]}, parts=GEMINI_PARTS)},
+    systemInstruction=_object(["parts"], role=TEXT, parts=GEMINI_PARTS), cachedContent=FILLED, labels=OBJECT, serviceTier=TEXT,
+    safetySettings={"type": "array", "items": _object(["category", "threshold"], category=TEXT, threshold=TEXT, method=TEXT)},
+    tools={"type": "array", "minItems": 1, "items": _object(
+        functionDeclarations={"type": "array", "minItems": 1, "items": _object(
+            ["name"], name=FUNCTION_NAME, description=TEXT, parameters=OBJECT, parametersJsonSchema=OBJECT, response=OBJECT,
+            responseJsonSchema=OBJECT, behavior=TEXT)},
+        googleSearch=OBJECT, urlContext=OBJECT, codeExecution=OBJECT, googleSearchRetrieval=OBJECT, googleMaps=OBJECT, fileSearch=OBJECT,
+        computerUse=OBJECT)},
+    toolConfig=_object(
+        functionCallingConfig=_object(mode={"enum": ["AUTO", "ANY", "NONE", "VALIDATED"]}, allowedFunctionNames=STRINGS),
+        retrievalConfig=OBJECT, includeServerSideToolInvocations=BOOL),
+    generationConfig=_object(
+        temperature={"type": "number", "minimum": 0, "maximum": 2}, topP={"type": "number", "minimum": 0, "maximum": 1}, topK=NUMBER,
+        candidateCount=INT, maxOutputTokens={"type": "integer", "minimum": 1}, stopSequences={**STRINGS, "maxItems": 5},
+        responseMimeType=TEXT, responseSchema=OBJECT, responseJsonSchema=OBJECT, responseModalities=STRINGS, seed=INT,
+        presencePenalty=NUMBER, frequencyPenalty=NUMBER, responseLogprobs=BOOL, logprobs=INT, speechConfig=OBJECT, imageConfig=OBJECT,
+        mediaResolution=TEXT, enableEnhancedCivicAnswers=BOOL, thinkingConfig=_object(
+            includeThoughts=BOOL, thinkingBudget=INT, thinkingLevel={"enum": ["MINIMAL", "LOW", "MEDIUM", "HIGH", "minimal", "low", "medium", "high"]})))
+_gemini = jsonschema.Draft202012Validator(GEMINI)
+
+
+def gemini_problem(body):
+    """What Google would refuse in this generateContent request, or None."""
+    return _worst(_gemini.iter_errors(body)) or _gemini_turns_problem(body["contents"])
+
+
+def _gemini_turns_problem(contents):
+    """As many responses as calls, in the turn right behind them."""
+    for i, content in enumerate(contents):
+        calls = sum("functionCall" in p for p in content["parts"])
+        after = contents[i + 1]["parts"] if i + 1 < len(contents) else ()
+        if calls and sum("functionResponse" in p for p in after) != calls:
+            return f"content {i}: {calls} calls, and not as many responses behind them"
+    return None
+
+
+# ---- Ollama ------------------------------------------------------------------------------------------------------------
+
+OLLAMA_THINK = {"enum": [True, False, "low", "medium", "high", "max"]}
+OLLAMA_COMMON = {
+    "model": FILLED, "stream": BOOL, "options": OBJECT, "keep_alive": {"type": ["string", "number"]}, "think": OLLAMA_THINK,
+    "format": {"anyOf": [{"enum": ["", "json"]}, OBJECT]}, "logprobs": BOOL, "top_logprobs": INT, "truncate": BOOL, "shift": BOOL}
+OLLAMA_CHAT = _object(
+    ["model", "messages"], **OLLAMA_COMMON,
+    messages={"type": "array", "items": _object(
+        ["role"], role={"enum": ["system", "user", "assistant", "tool"]}, content=TEXT, thinking=TEXT, images={"type": "array", "items": BASE64},
+        tool_name=TEXT, tool_call_id=TEXT, tool_calls={"type": "array", "minItems": 1, "items": _object(
+            ["function"], id=TEXT, type={"const": "function"}, function=_object(
+                ["name", "arguments"], index=INT, name=FILLED, arguments=OBJECT))})},
+    tools={"type": "array", "minItems": 1, "items": _of_type("function", ["function"], function=_object(
+        ["name"], name=FILLED, description=TEXT, parameters=OBJECT))})
+OLLAMA_GENERATE = _object(["model", "prompt"], **OLLAMA_COMMON, prompt=TEXT, suffix=TEXT, images={"type": "array", "items": BASE64}, system=TEXT,
+                          template=TEXT, context={"type": "array", "items": INT}, raw=BOOL)
+_ollama_chat, _ollama_generate = jsonschema.Draft202012Validator(OLLAMA_CHAT), jsonschema.Draft202012Validator(OLLAMA_GENERATE)
+
+
+def ollama_problem(body):
+    """What Ollama would refuse, or not look at, in this request of /api/chat or /api/generate; or None."""
+    return _worst((_ollama_chat if "messages" in body else _ollama_generate).iter_errors(body))
+
+
+# ---- OpenAI's Completions ------------------------------------------------------------------------------------------------
+
+def completions_problem(body):
+    """What OpenAI would refuse in this request of the legacy kind, or None."""
+    text = (recordings.shared_dir() / "spec" / "openai-openapi.yaml").read_text(encoding="utf-8")
+    return _worst(_legacy(text).iter_errors(body))
+
+
+@functools.lru_cache(maxsize=1)
+def _legacy(text):
+    components = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))["components"]
+    return jsonschema.Draft202012Validator({"$ref": "#/components/schemas/CreateCompletionRequest", "components": components})
