@@ -18,7 +18,7 @@ static const struct {
 } holds[N_HOLDS] = {
 	[MESSAGES] = { "messages", "openai-chat", "openai-chat", "anthropic-messages" },
 	[INPUT] = { "input", "openai-responses", "openai-responses", NULL },
-	[PROMPT] = { "prompt", "openai-completions", "openai-completions", NULL },
+	[PROMPT] = { "prompt", "openai-completions", "openai-completions", "anthropic-complete" },
 	[CONTENTS] = { "contents", "gemini", NULL, NULL },
 };
 
@@ -191,12 +191,12 @@ static int by_name(struct str name, const struct protocol **ret, struct err *ret
 	*ret = protocol_find(name);
 	if (*ret)
 		return RC_OK;
-	return err_set(
-		reterr, RC_INVALID,
-		"x-llm-gateway-protocol is `%.*s`, which is no protocol spoken here: "
-		"openai-chat, openai-responses, openai-completions, anthropic-messages, gemini, "
-		"ollama-chat and ollama-generate are",
-		(int)(name.len < 64 ? name.len : 64), name.ptr);
+	return err_set(reterr, RC_INVALID,
+		       "x-llm-gateway-protocol is `%.*s`, which is no protocol spoken here: "
+		       "openai-chat, openai-responses, openai-completions, anthropic-messages, "
+		       "anthropic-complete, gemini, "
+		       "ollama-chat and ollama-generate are",
+		       (int)(name.len < 64 ? name.len : 64), name.ptr);
 }
 
 const struct protocol *detect_speaker(struct str lals_provider, struct str protocol,

@@ -5,13 +5,28 @@
 #include "providers/compose.h"
 #include "providers/models.h"
 
-static const struct protocol *const speaks[] = { &protocol_anthropic_messages, NULL };
+static const struct protocol *const speaks[] = { &protocol_anthropic_messages,
+						 &protocol_anthropic_complete, NULL };
 static const char *const prefixes[] = { "claude-*", "anthropic-*", NULL };
 
 static int prepare(struct arena *a, const struct prepare_options *o, struct upstream_request *ret,
 		   struct err *reterr)
 {
 	return compose_anthropic(a, o, "/v1", ret, reterr);
+}
+
+/* Models from before Messages; they know both, newer ones Messages alone. */
+static const char *const completes[] = { "claude-2*", "claude-instant*", "claude-1*", "claude-v1*",
+					 NULL };
+
+static bool model_speaks(struct str model, const struct protocol *p)
+{
+	if (p != &protocol_anthropic_complete)
+		return true;
+	for (unsigned i = 0; completes[i]; i++)
+		if (str_glob(str_from(completes[i]), model))
+			return true;
+	return false;
 }
 
 static struct model_wants wants(struct str model)
@@ -34,5 +49,6 @@ const struct provider provider_anthropic = {
 	.speaks = speaks,
 	.prefixes = prefixes,
 	.prepare = prepare,
+	.model_speaks = model_speaks,
 	.wants = wants,
 };

@@ -274,7 +274,10 @@ int compose_anthropic(struct arena *a, const struct prepare_options *o, const ch
 	compose_from_client(&c, "anthropic-beta");
 	switch (o->op) {
 	case IR_OP_GENERATE:
-		compose_path(&c, root, "/messages", STR_NONE, beta_query(o));
+		compose_path(&c, root,
+			     o->protocol == &protocol_anthropic_complete ? "/complete"
+									 : "/messages",
+			     STR_NONE, beta_query(o));
 		break;
 	case IR_OP_COUNT_TOKENS:
 		compose_path(&c, root, "/messages/count_tokens", STR_NONE, beta_query(o));

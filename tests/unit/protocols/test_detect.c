@@ -76,6 +76,9 @@ static const struct {
 	{ "openai", NULL, false, "{'contents':[]}", NULL, "no dialect with `contents`" },
 	{ "anthropic", NULL, false, "{'messages':[],'stop':'x'}", "anthropic-messages", NULL },
 	{ "anthropic", NULL, false, "{'input':'x'}", NULL, "no dialect with `input`" },
+	{ "anthropic", NULL, false, "{'prompt':'x'}", "anthropic-complete", NULL },
+	{ NULL, NULL, false, "{'prompt':'x','max_tokens_to_sample':1}", "anthropic-complete",
+	  NULL },
 	{ "anthropic", NULL, false, "{}", NULL, "none of" },
 	{ "google", NULL, false, "{'contents':[]}", NULL, "may be `openai` or `anthropic`" },
 	/* x-llm-gateway-protocol */

@@ -1,0 +1,221 @@
+/* protocols/anthropic_complete/request_encode.c - a conversation as one text with its turns marked.
+ *
+ * The hard thing is what such a text cannot hold: it is refused where the answer would be another one, else named. */
+#include "protocols/anthropic_complete/anthropic_complete.h"
+
+struct writer {
+	const struct ir_request *r;
+	struct ir_losses *losses;
+	struct err *reterr;
+	struct jw w;
+};
+
+static int refuse_part(const struct writer *w, const char *what)
+{
+	return err_param(w->reterr, RC_UNSUPPORTED, "messages",
+			 "this model goes on with a text, and cannot be given %s", what);
+}
+
+static int put_part(struct writer *w, const struct ir_part *p)
+{
+	if (p->cache != IR_CACHE_NONE)
+		ir_loss(w->losses, STR("cache_control"));
+	switch (p->kind) {
+	case IR_PART_TEXT:
+	case IR_PART_REFUSAL:
+		if (str_present(p->citations))
+			ir_loss(w->losses, STR("citations"));
+		json_escape(w->w.out, p->text);
+		return RC_OK;
+	case IR_PART_REASONING:
+		ir_loss(w->losses, STR("reasoning_content"));
+		return RC_OK;
+	case IR_PART_IMAGE:
+		return refuse_part(w, "an image");
+	case IR_PART_FILE:
+		return refuse_part(w, "a file");
+	case IR_PART_AUDIO:
+		return refuse_part(w, "a recording");
+	case IR_PART_TOOL_CALL:
+	case IR_PART_TOOL_RESULT:
+		return refuse_part(w, "calls of tools");
+	case IR_PART_OPAQUE:
+		return refuse_part(w, "a vendor's own block");
+	}
+	return RC_INVALID;
+}
+
+/* The operator's word stands first, without a mark; later it is a turn of the user. */
+static void put_mark(struct writer *w, const struct ir_message *m, bool first)
+{
+	switch (m->role) {
+	case IR_ROLE_SYSTEM:
+	case IR_ROLE_DEVELOPER:
+		if (first)
+			return;
+		json_escape(w->w.out, STR(AC_HUMAN " "));
+		return;
+	case IR_ROLE_USER:
+		json_escape(w->w.out, STR(AC_HUMAN " "));
+		return;
+	case IR_ROLE_ASSISTANT:
+		json_escape(w->w.out, STR(AC_ASSISTANT " "));
+		return;
+	}
+}
+
+static int put_prompt(struct writer *w)
+{
+	const struct ir_request *r = w->r;
+	bool goes_on = r->n_messages && r->messages[r->n_messages - 1].role == IR_ROLE_ASSISTANT;
+	int rc = RC_OK;
+
+	jw_key(&w->w, "prompt");
+	jw_raw(&w->w, STR("\""));
+	for (unsigned i = 0; !rc && i < r->n_messages; i++) {
+		const struct ir_message *m = &r->messages[i];
+
+		put_mark(w, m, i == 0 && r->n_messages > 1);
+		if (m->name.len)
+			ir_loss(w->losses, STR("name"));
+		for (unsigned k = 0; !rc && k < m->n_parts; k++)
+			rc = put_part(w, &m->parts[k]);
+	}
+	if (!goes_on)
+		json_escape(w->w.out, STR(AC_ASSISTANT));
+	buf_putc(w->w.out, '"');
+	return rc;
+}
+
+static int refuse_what_it_cannot(const struct writer *w)
+{
+	const struct ir_request *r = w->r;
+
+	if (r->choice.mode == IR_CHOICE_REQUIRED || r->choice.mode == IR_CHOICE_NAMED)
+		return err_param(w->reterr, RC_UNSUPPORTED, "tool_choice",
+				 "this model goes on with a text, and calls no tools");
+	if (r->format.kind == IR_FORMAT_JSON_OBJECT || r->format.kind == IR_FORMAT_JSON_SCHEMA)
+		return err_param(w->reterr, RC_UNSUPPORTED, "response_format",
+				 "this model's provider cannot hold a completion to a form");
+	if (r->n != IR_UNSET && r->n > 1)
+		return err_param(w->reterr, RC_UNSUPPORTED, "n",
+				 "several answers at once are not translated; ask for one");
+	return RC_OK;
+}
+
+static void put_stop(struct writer *w)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < w->r->n_stop; i++) {
+		if (str_trim(w->r->stop[i]).len == 0) { /* trap 72 */
+			ir_loss(w->losses, STR("stop"));
+			continue;
+		}
+		if (n++ == 0) {
+			jw_key(&w->w, "stop_sequences");
+			jw_arr(&w->w);
+		}
+		jw_str(&w->w, w->r->stop[i]);
+	}
+	if (n)
+		jw_end_arr(&w->w);
+}
+
+static void put_parameters(struct writer *w, const struct request_target *t)
+{
+	const struct ir_request *r = w->r;
+
+	jw_ki64(&w->w, "max_tokens_to_sample",
+		r->max_tokens != IR_UNSET ? r->max_tokens : t->default_max_tokens);
+	if (str_present(r->temperature))
+		jw_kraw(&w->w, "temperature", r->temperature);
+	if (str_present(r->top_p))
+		jw_kraw(&w->w, "top_p", r->top_p);
+	if (r->top_k != IR_UNSET)
+		jw_ki64(&w->w, "top_k", r->top_k);
+	put_stop(w);
+	if (str_present(r->user)) {
+		jw_key(&w->w, "metadata");
+		jw_obj(&w->w);
+		jw_kstr(&w->w, "user_id", r->user);
+		jw_end_obj(&w->w);
+	}
+	if (r->stream)
+		jw_kbool(&w->w, "stream", true);
+	for (unsigned i = 0; i < r->n_extras; i++) {
+		if (ac_minted(r->origin) && str_present(r->extras[i].raw)) {
+			jw_key_str(&w->w, r->extras[i].name);
+			jw_raw(&w->w, r->extras[i].raw);
+		} else {
+			ir_loss(w->losses, r->extras[i].name);
+		}
+	}
+}
+
+static bool is_zero(struct str number)
+{
+	return !str_present(number) || str_eq(number, STR("0")) || str_eq(number, STR("0.0"));
+}
+
+static void lose_the_rest(struct writer *w)
+{
+	const struct ir_request *r = w->r;
+	const struct {
+		const char *name;
+		bool said;
+	} rows[] = {
+		{ "tools", r->n_tools > 0 },
+		{ "parallel_tool_calls", r->choice.parallel == IR_FALSE },
+		{ "reasoning_effort", (r->reasoning.effort != IR_EFFORT_UNSET &&
+				       r->reasoning.effort != IR_EFFORT_NONE) ||
+					      r->reasoning.thinking > IR_THINKING_DISABLED ||
+					      r->reasoning.budget != IR_UNSET },
+		{ "frequency_penalty", !is_zero(r->frequency_penalty) },
+		{ "presence_penalty", !is_zero(r->presence_penalty) },
+		{ "seed", r->seed != IR_UNSET },
+		{ "logprobs", r->logprobs == IR_TRUE },
+		{ "top_logprobs", r->top_logprobs != IR_UNSET && r->top_logprobs > 0 },
+		{ "store", r->store == IR_TRUE },
+		{ "service_tier",
+		  str_present(r->service_tier) && !str_eq(r->service_tier, STR("auto")) },
+		{ "verbosity", str_present(r->verbosity) },
+		{ "prompt_cache_key", str_present(r->prompt_cache_key) },
+		{ "safety_identifier", str_present(r->safety_identifier) },
+		{ "metadata", str_present(r->metadata) },
+		{ "logit_bias", str_present(r->logit_bias) },
+		{ "prediction", str_present(r->prediction) },
+		{ "modalities",
+		  str_present(r->modalities) && !str_eq(r->modalities, STR("[\"text\"]")) },
+		{ "audio", str_present(r->audio) },
+		{ "cache_control", r->cache != IR_CACHE_NONE },
+		{ "suffix", str_present(r->suffix) },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		if (rows[i].said)
+			ir_loss(w->losses, str_from(rows[i].name));
+	ir_lose_stateful(w->losses, r);
+}
+
+int ac_encode_request(struct arena *a, const struct ir_request *r, const struct request_target *t,
+		      struct buf *out, struct ir_losses *losses, struct err *reterr)
+{
+	struct writer w = { .r = r, .losses = losses, .reterr = reterr, .w = jw_on(out) };
+	int rc = refuse_what_it_cannot(&w);
+
+	(void)a;
+	if (rc)
+		return rc;
+	jw_obj(&w.w);
+	jw_kstr(&w.w, "model", t->model);
+	rc = put_prompt(&w);
+	if (rc)
+		return rc;
+	put_parameters(&w, t);
+	lose_the_rest(&w);
+	jw_end_obj(&w.w);
+	return buf_ok(out) && !losses->failed
+		       ? RC_OK
+		       : err_set(reterr, RC_NOMEM, "the request needs more memory than it may use");
+}
