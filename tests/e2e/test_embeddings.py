@@ -103,6 +103,67 @@ def test_recorded_requests_come_out_as_they_went_in(capsys):
     tally.finish(capsys, 35)
 
 
+# ---- every dialect's vectors for every other dialect's clients ---------------------------------------------------------------
+
+def vectors_of(dialect, body):
+    """(the vectors, tokens or None) of an answer."""
+    if dialect == "openai-chat":
+        return [floats(i["embedding"]) for i in sorted(body["data"], key=lambda i: i["index"])], body["usage"]["prompt_tokens"]
+    if dialect == "gemini":
+        return [e["values"] for e in body["embeddings"]], (body.get("usageMetadata") or {}).get("promptTokenCount")
+    return body["embeddings"], body.get("prompt_eval_count")
+
+
+BATCH = "3"     # batchEmbedContents among the forms of Gemini's routes (GM_BATCH)
+
+
+def texts_of(dialect, body):
+    if dialect == "gemini":
+        return ["".join(p.get("text", "") for p in r["content"]["parts"]) for r in body["requests"]]
+    return [body["input"]] if isinstance(body["input"], str) else body["input"]
+
+
+RECORDED = {"openai-chat": lambda: answers(translated=True),
+            "gemini": lambda: [r for r in recordings.load("gemini") if r.target.endswith(":batchEmbedContents") and r.status == 200],
+            "ollama-chat": lambda: [r for r in recordings.load("ollama_native") if r.target == "/api/embed" and r.status == 200]}
+PAIRS = [(d, f) for d in RECORDED for f in RECORDED if d != f]
+
+
+def as_float32(vector):
+    return struct.pack(f"<{len(vector)}f", *vector)
+
+
+@pytest.mark.usefixtures("need_recordings")
+@pytest.mark.skipif(find_codec() is None, reason="tests/tools/codec is not built")
+@pytest.mark.parametrize("dialect, front", PAIRS)
+def test_trap_099_recorded_vectors_for_every_other_dialect(capsys, dialect, front):
+    tally, chosen = Tally(f"embeddings of {dialect} for {front}"), RECORDED[dialect]()
+    for recording, out in zip(chosen, codec("embed", dialect, front, inputs=[r.body for r in chosen])):
+        want, tokens = vectors_of(dialect, json.loads(recording.body))
+        got, counted = vectors_of(front, json.loads(out))
+        right = [as_float32(v) for v in want] == [as_float32(v) for v in got]
+        tally.judge(recording, None if right and (counted or 0) == (tokens or 0) else f"{len(got)} vectors, {counted} tokens of {tokens}")
+    tally.finish(capsys, 4)
+
+
+@pytest.mark.usefixtures("need_recordings")
+@pytest.mark.skipif(find_codec() is None, reason="tests/tools/codec is not built")
+@pytest.mark.parametrize("dialect, target", PAIRS)
+def test_trap_099_recorded_requests_towards_every_other_dialect(capsys, dialect, target):
+    tally, chosen = Tally(f"embeddings, requests of {dialect} towards {target}"), RECORDED[dialect]()
+    sent = [r.req or json.loads(r.req_raw) for r in chosen]
+    for recording, body, out in zip(chosen, sent, codec("embed-request", dialect, target, *([BATCH] if dialect == "gemini" else []),
+                                                   inputs=[json.dumps(b).encode() for b in sent])):
+        out = json.loads(out)
+        problem = out.get("error")
+        if problem and any(why in problem for why in ("picture", "image", "text")):     # one recording embeds a picture
+            problem = None if "inlineData" in json.dumps(body) or "inline_data" in json.dumps(body) else problem
+        if "body" in out and texts_of(target, out["body"]) != texts_of(dialect, body):
+            problem = f"{texts_of(target, out['body'])} of {texts_of(dialect, body)}"
+        tally.judge(recording, problem)
+    tally.finish(capsys, 4)
+
+
 # ---- the official SDK ---------------------------------------------------------------------------------------------------------
 
 VECTORS = [[0.5, -0.25, 0.1], [1.0, 2.0, -3.5]]

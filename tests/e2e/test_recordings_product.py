@@ -9,7 +9,11 @@ import copy
 import json
 import random
 
+import anthropic
+import ollama
+import openai
 import pytest
+from google.genai import errors as genai_errors
 
 from lib import expected, recordings
 from lib.readers import Held, Readers
@@ -177,3 +181,53 @@ def test_every_sdk_reads_it_through_the_gateway(gateway_readers, up, capsys, kin
             want = told(SAYS[KINDS[kind], recording.stream](recording), front)
             tally.judge(recording, problem_of(want, lambda: gateway_readers.read(front, model, recording.stream)))
     tally.finish(capsys, 5)
+
+
+# ---- errors, all of them through the gateway -----------------------------------------------------------------------------------
+
+def errors(kind):
+    return [r for r in recordings.load(kind) if r.status != 200 and r.method == "POST"]
+
+
+def words_of(error):
+    """What the recorded error says, wherever the vendor put it."""
+    if isinstance(error, list) and error:
+        return words_of(error[0])
+    if isinstance(error, str):
+        return error
+    for name in ("error", "message", "detail"):
+        if isinstance(error, dict) and error.get(name):
+            return words_of(error[name])
+    return json.dumps(error)
+
+
+def error_problem(recording, front, take):
+    """The SDK raises its error for the status, with the vendor's words; what is wrong with our own key is a 502 (trap 108)."""
+    ours = recording.status in (401, 403) or b"API_KEY_INVALID" in recording.body
+    want = 502 if ours else recording.status
+    if want == 404 and front == "openai-responses":     # in Responses a model that is not there is a bad request
+        want = 400
+    try:
+        return f"no error but {take()!r}"
+    except (openai.APIStatusError, anthropic.APIStatusError) as e:
+        status, said = e.status_code, e.message
+    except genai_errors.APIError as e:
+        status, said = e.code, e.message
+    except ollama.ResponseError as e:
+        status, said = e.status_code, e.error
+    if status != want:
+        return f"{status} {said!r}, recorded {recording.status}"
+    return None if ours or words_of(json.loads(recording.body)) in said else f"{said!r}, recorded {recording.body[:300]!r}"
+
+
+@pytest.mark.parametrize("kind, at_least", [("openai_chat", 4), ("openai_compat_chat", 12), ("responses", 13), ("anthropic_messages", 4),
+                                            ("gemini", 5)])
+def test_trap_107_108_every_sdk_raises_what_every_provider_answered(gateway_readers, up, capsys, kind, at_least):
+    tally, number = Tally(f"{kind}, errors raised by every SDK"), 0
+    for front in FRONTS:
+        for stream in (False, True):
+            for recording in errors(kind):
+                number += 1
+                play(up, recording, number)
+                tally.judge(recording, error_problem(recording, front, lambda: gateway_readers.read(front, f"m-{kind}", stream)))
+    tally.finish(capsys, 2 * len(FRONTS) * at_least)

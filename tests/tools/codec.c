@@ -6,7 +6,7 @@
  *	codec stream  PROTOCOL CLIENT [SEED]  a stream or body of PROTOCOL -> a stream as a client of CLIENT gets it
  *	codec whole   PROTOCOL CLIENT [SEED]  a stream or body of PROTOCOL -> one whole answer for a client of CLIENT
  *	codec request PROTOCOL UPSTREAM       a request -> {"body", "dropped"} as an upstream of UPSTREAM gets it
- *	codec embed-request PROTOCOL UPSTREAM the same of a request for embeddings
+ *	codec embed-request PROTOCOL UPSTREAM [VARIANT]  the same of a request for embeddings
  *	codec embed   PROTOCOL CLIENT         an answer with embeddings -> one for a client of CLIENT, in numbers
  *	codec embed64 PROTOCOL CLIENT         the same in base64
  *
@@ -194,7 +194,7 @@ static void run_request(const struct job *job, struct str in, struct buf *out)
 
 static void run_embed_request(const struct job *job, struct str in, struct buf *out)
 {
-	const struct request_line line = { .op = IR_OP_EMBED };
+	const struct request_line line = { .op = IR_OP_EMBED, .variant = (unsigned)job->seed };
 	const struct request_target target = { .model = STR("model-1") };
 	struct arena *a = arena_new(TAPE_ARENA);
 	struct ir_embed_request *r;
