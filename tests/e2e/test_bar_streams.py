@@ -104,7 +104,7 @@ def test_trap_031_an_event_goes_out_in_one_piece_and_at_once(gateway, up, client
     said = _responses_text if client == "openai-responses" else lambda events: text_of(client, events)
     with gateway.connect() as c:
         if client == "openai-responses":
-            c.request("POST", "/v1/responses", json_body={"model": MODELS[upstream], "input": "Hi", "stream": True})
+            c.request("POST", "/v1/responses", json_body={"model": MODELS[upstream], "input": "Hi", "stream": True, "store": False})
         else:
             send(c, client, MODELS[upstream], stream=True)
         hit = script.wait_for_request()
