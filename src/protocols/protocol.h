@@ -47,7 +47,8 @@ enum kept_op { KEPT_GET, KEPT_DELETE, KEPT_INPUT, KEPT_CANCEL };
 struct protocol_route {
 	enum http_method method;
 	/* Literal but for one "{id}", which takes one segment or more (model names hold slashes); what stands behind
-	 * it must follow: "/v1beta/models/{id}:countTokens". The first route that matches counts. */
+	 * it must follow: "/v1beta/models/{id}:countTokens". The first route that matches counts. Eight bytes or more, the end
+	 * counted, stand before "{id}" (route_find() looks at them first). */
 	const char *path;
 	enum ir_op op;
 	unsigned variant; /* of the protocol's own: which of several forms of one operation */

@@ -132,9 +132,20 @@ static void protocols_and_quirks_are_found_by_name(void **state)
 	assert_int_equal(quirk_find(STR("")), 0);
 }
 
+static void every_route_has_eight_bytes_to_tell_it_by(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; protocols[i]; i++)
+		for (const struct protocol_route *r = protocols[i]->routes; r->path; r++) {
+			assert_true(strlen(r->path) >= 7);
+			assert_null(memchr(r->path, '{', 8));
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_route_has_eight_bytes_to_tell_it_by),
 		cmocka_unit_test(trap_121_a_head_finds_its_protocol_or_is_refused_in_its_words),
 		cmocka_unit_test(protocols_and_quirks_are_found_by_name),
 	};
