@@ -1,4 +1,4 @@
-"""Recorded traffic of Gemini: relayed byte for byte in both forms of stream; and its errors, as Google's and OpenAI's SDKs raise them.
+"""Recorded traffic of Gemini: relayed byte for byte in both forms of stream; and its errors, as Google's own SDK raises them.
 What SDKs make of answers is test_recordings_product.py's.
 
 Each test goes through all recordings of a kind and reports the wrong ones together, by the recordings' ids.
@@ -7,7 +7,6 @@ Each test goes through all recordings of a kind and reports the wrong ones toget
 import json
 import re
 
-import openai
 import pytest
 from google.genai import errors as genai_errors
 
@@ -96,10 +95,6 @@ def test_everything_is_relayed_byte_for_byte(gateway, up, capsys, verb, listed, 
 
 # ---- errors ------------------------------------------------------------------------------------------------------------
 
-def ask_openai(client):
-    return expected.of_openai_sdk(client.chat.completions.create(model="g", messages=[{"role": "user", "content": "Hi"}]))
-
-
 def ask_genai(client, model):
     return expected.of_genai_sdk([client.models.generate_content(model=model, contents="Hi")])
 
@@ -124,20 +119,5 @@ def test_errors_reach_google_sdk(gateway, up, genai_client, capsys):
             said = json.loads(recording.body)["error"]["message"]
             good = e.code == want and (want == 502 or e.message == said)
             problem = None if good else f"{e.code} {e.message!r}"
-        tally.judge(recording, problem)
-    tally.finish(capsys, 5)
-
-
-def test_trap_107_errors_reach_the_openai_sdk(gateway, up, openai_client, capsys):
-    client, tally = openai_client(gateway), Tally("OpenAI SDK, recorded errors of Gemini")
-    for number, recording in enumerate(failures()):
-        play(up, recording, number)
-        want = 502 if is_our_key(recording) else recording.status
-        try:
-            problem = f"no error but {ask_openai(client)!r}"
-        except openai.APIStatusError as e:
-            said = json.loads(recording.body)["error"]["message"]
-            good = e.status_code == want and (want == 502 or said in e.message)
-            problem = None if good else f"{e.status_code} {e.message!r}"
         tally.judge(recording, problem)
     tally.finish(capsys, 5)

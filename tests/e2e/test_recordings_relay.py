@@ -14,7 +14,7 @@ from lib.recordings_tally import Tally, in_band_error, play, successes
 
 pytestmark = [pytest.mark.usefixtures("need_recordings"), pytest.mark.timeout(600)]
 
-DIALECTS = {"openai_chat": "/v1/chat/completions", "openai_compat_chat": "/v1/chat/completions",
+DIALECTS = {"openai_chat": "/v1/chat/completions", "other": "/v1/chat/completions", "openai_compat_chat": "/v1/chat/completions",
             "anthropic_messages": "/v1/messages"}
 ASKED = b'"stream_options":{"include_usage":true}'
 
@@ -29,6 +29,7 @@ def gateways(start_module_gateway, up):
     """One gateway per kind: each has one provider, which gets whatever model the recorded request names."""
     kinds = {"openai_chat": {"type": "openai", "base_url": f"{up.origin}/v1", "api_key": "sk-up"},
              "openai_compat_chat": {"type": "openai-compatible", "base_url": f"{up.origin}/v1"},
+             "other": {"type": "openai-compatible", "base_url": f"{up.origin}/v1"},
              "anthropic_messages": {"type": "anthropic", "base_url": up.origin, "api_key": "sk-up"}}
     return {kind: start_module_gateway({"providers": {"upstream": {**p, "default": True, "discover": False}}})
             for kind, p in kinds.items()}
@@ -109,7 +110,7 @@ def until_done(body):
     return blocks[: last + 1]
 
 
-@pytest.mark.parametrize("kind, at_least", [("openai_chat", 60), ("openai_compat_chat", 50), ("anthropic_messages", 100)])
+@pytest.mark.parametrize("kind, at_least", [("openai_chat", 60), ("openai_compat_chat", 50), ("other", 4), ("anthropic_messages", 100)])
 def test_streams_are_relayed_byte_for_byte(gateways, up, capsys, kind, at_least):
     """Cut at random; the client asked for usage itself, so that nothing of the stream is for the gateway alone."""
     wire, tally = Wire(gateways[kind]), Tally(f"{kind}, streamed, byte-identical")

@@ -8,8 +8,10 @@ import json
 
 import pytest
 
+from lib import recordings
 from lib.recordings_tally import Tally, play
 from test_codec_responses import answers
+from test_recordings_product import words_of
 from test_recordings_relay import Wire, dumps
 
 pytestmark = [pytest.mark.usefixtures("need_recordings"), pytest.mark.timeout(600)]
@@ -41,6 +43,32 @@ def test_openais_own_answers_pass_byte_for_byte(gateway, up, capsys, stream, at_
             problem = f"{response.status} {response.end}, {len(response.body)} of {len(recording.body)} bytes"
         tally.judge(recording, problem)
     tally.finish(capsys, at_least)
+
+
+@pytest.mark.parametrize("path, at_least", [("/responses/compact", 5), ("/responses/input_tokens", 4)])
+def test_what_else_openai_answers_passes_byte_for_byte(gateway, up, capsys, path, at_least):
+    wire, tally = Wire(gateway), Tally(f"responses, {path}, byte-identical")
+    for number, recording in enumerate(r for r in recordings.load("responses") if r.target.endswith(path)):
+        script, body = play(up, recording, number), dumps({**recording.req, "model": "o"})
+        response = wire.post("/v1" + path, body)
+        got = script.wait_for_request().request
+        problem = None if (got.body, got.target) == (body, "/v1" + path) else f"{got.target} {got.body[:300]!r}"
+        if (response.status, response.body) != (200, recording.body):
+            problem = f"{response.status} {response.body[:300]!r}"
+        tally.judge(recording, problem)
+    tally.finish(capsys, at_least)
+
+
+def test_openais_errors_are_its_own(gateway, up, capsys):
+    """In its own words; what is wrong with our own key is a 502 (trap 108)."""
+    wire, tally = Wire(gateway), Tally("responses, errors")
+    for number, recording in enumerate(r for r in recordings.load("responses") if r.status >= 400):
+        play(up, recording, number)
+        response = wire.post("/v1/responses", dumps({"model": "o", "input": "Hi", "store": False}))
+        ours = recording.status == 401 and response.status == 502
+        right = ours or (response.status == recording.status and response.json()["error"]["message"] == words_of(json.loads(recording.body)))
+        tally.judge(recording, None if right else f"{response.status} {response.body[:300]!r}")
+    tally.finish(capsys, 13)
 
 
 def test_an_unknown_model_is_400_here(gateway):
