@@ -12,8 +12,11 @@ import time
 
 import anthropic
 import jsonschema
+import ollama
 import openai
 import pytest
+
+from lib.fronts import FRONTS, Wish
 
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "llm-gateway"
 MODEL_FILE = CACHE / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -372,3 +375,31 @@ def test_a_text_is_gone_on_with(gateway, openai_client):
     assert choice.text and choice.finish_reason == "length" and whole.usage.completion_tokens == 6 and whole.model == "small"
     parts = list(client.completions.create(model="small", prompt="1 2 3 4", max_tokens=6, temperature=0, stream=True))
     assert "".join(c.text for p in parts for c in p.choices) == choice.text
+
+
+# ---- every dialect's own SDK ---------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("front", FRONTS)
+def test_every_sdk_talks_to_the_model(gateway, front, stream):
+    seen = FRONTS[front](gateway).ask("small", Wish(words="Say hello.", max_tokens=8), stream)
+    assert seen.text and seen.stop in ("length", "end") and seen.usage[0] > 5 and 0 < seen.usage[1] <= 8
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("front", [f for f in FRONTS if f != "ollama-chat"])      # which cannot force a call
+def test_every_sdk_has_the_model_call_a_tool(gateway, front, stream):
+    wish = Wish(words="What is the weather in Bonn?", tools=(("weather", "Tells the weather.", WEATHER),), force=True, max_tokens=80)
+    seen = FRONTS[front](gateway).ask("small", wish, stream)
+    assert seen.stop == "tools" and [name for name, _ in seen.calls] == ["weather"] and not seen.text
+    jsonschema.validate(seen.calls[0][1], WEATHER)
+
+
+def test_every_sdk_embeds_a_text(both, openai_client, genai_client):
+    of_openai = openai_client(both, timeout=SLOW).embeddings.create(model="vectors", input="rain in Bonn").data[0].embedding
+    of_google = genai_client(both).models.embed_content(model="vectors", contents="rain in Bonn").embeddings[0].values
+    client = ollama.Client(host=both.url, timeout=SLOW)
+    of_ollama = client.embed(model="vectors", input="rain in Bonn").embeddings[0]
+    client._client.close()
+    for vector in (of_google, of_ollama):
+        assert len(vector) == len(of_openai) and max(abs(a - b) for a, b in zip(vector, of_openai)) < 1e-4

@@ -17,6 +17,7 @@ from google import genai
 from google.genai import errors as genai_errors
 from google.genai import types as genai_types
 
+SECONDS = 90      # the real local model takes its time on a busy machine
 STOPS = {"openai-chat": {"stop": "end", "length": "length", "tool_calls": "tools", "content_filter": "refusal"},
          "anthropic-messages": {"end_turn": "end", "stop_sequence": "end", "max_tokens": "length", "tool_use": "tools",
                                 "refusal": "refusal"}}
@@ -49,6 +50,7 @@ class Wish:
     """What is asked for, in no vendor's words."""
     words: str = "Hi"
     tools: tuple = ()            # (name, description, schema)
+    force: bool = False          # one of the tools has to be called; Ollama has no word for it
     image: bytes = None          # a PNG
     schema: dict = None          # the answer's
     max_tokens: int = 500
@@ -88,13 +90,15 @@ class Chat(Front):
     dialect = "openai-chat"
 
     def run(self, model, wish, stream, seen, began):
-        sdk = openai.OpenAI(base_url=f"{self.url}/v1", api_key="test-client", max_retries=0, timeout=30)
+        sdk = openai.OpenAI(base_url=f"{self.url}/v1", api_key="test-client", max_retries=0, timeout=SECONDS)
         content = wish.words if wish.image is None else [
             {"type": "text", "text": wish.words}, {"type": "image_url", "image_url": {"url": self.data_url(wish)}}]
         request = {"model": model, "messages": [{"role": "user", "content": content}], "max_completion_tokens": wish.max_tokens}
         if wish.tools:
             request["tools"] = [{"type": "function", "function": {"name": n, "description": d, "parameters": s}}
                                 for n, d, s in wish.tools]
+        if wish.force:
+            request["tool_choice"] = "required"
         if wish.schema:
             request["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": wish.schema}}
         with sdk:
@@ -122,7 +126,7 @@ class Responses(Front):
     dialect = "openai-responses"
 
     def run(self, model, wish, stream, seen, began):
-        sdk = openai.OpenAI(base_url=f"{self.url}/v1", api_key="test-client", max_retries=0, timeout=30)
+        sdk = openai.OpenAI(base_url=f"{self.url}/v1", api_key="test-client", max_retries=0, timeout=SECONDS)
         content = [{"type": "input_text", "text": wish.words}]
         if wish.image is not None:
             content.append({"type": "input_image", "image_url": self.data_url(wish), "detail": "auto"})
@@ -131,6 +135,8 @@ class Responses(Front):
         if wish.tools:
             request["tools"] = [{"type": "function", "name": n, "description": d, "parameters": s, "strict": False}
                                 for n, d, s in wish.tools]
+        if wish.force:
+            request["tool_choice"] = "required"
         if wish.schema:
             request["text"] = {"format": {"type": "json_schema", "name": "answer", "strict": True, "schema": wish.schema}}
         with sdk:
@@ -173,7 +179,7 @@ class Claude(Front):
     dialect = "anthropic-messages"
 
     def run(self, model, wish, stream, seen, began):
-        sdk = anthropic.Anthropic(base_url=self.url, api_key="test-client", max_retries=0, timeout=30)
+        sdk = anthropic.Anthropic(base_url=self.url, api_key="test-client", max_retries=0, timeout=SECONDS)
         content = [{"type": "text", "text": wish.words}]
         if wish.image is not None:
             content.append({"type": "image", "source": {"type": "base64", "media_type": "image/png",
@@ -181,6 +187,8 @@ class Claude(Front):
         request = {"model": model, "max_tokens": wish.max_tokens, "messages": [{"role": "user", "content": content}]}
         if wish.tools:
             request["tools"] = [{"name": n, "description": d, "input_schema": s} for n, d, s in wish.tools]
+        if wish.force:
+            request["tool_choice"] = {"type": "any"}
         if wish.schema:
             request["output_config"] = {"format": {"type": "json_schema", "schema": wish.schema}}
         with sdk:
@@ -206,7 +214,7 @@ class Gemini(Front):
     dialect = "gemini"
 
     def run(self, model, wish, stream, seen, began):
-        sdk = genai.Client(api_key="test-client", http_options={"base_url": self.url, "timeout": 30000})
+        sdk = genai.Client(api_key="test-client", http_options={"base_url": self.url, "timeout": SECONDS * 1000})
         parts = [genai_types.Part(text=wish.words)]
         if wish.image is not None:
             parts.append(genai_types.Part.from_bytes(data=wish.image, mime_type="image/png"))
@@ -214,6 +222,8 @@ class Gemini(Front):
         if wish.tools:
             config["tools"] = [{"function_declarations": [{"name": n, "description": d, "parameters_json_schema": s}
                                                           for n, d, s in wish.tools]}]
+        if wish.force:
+            config["tool_config"] = {"function_calling_config": {"mode": "ANY"}}
         if wish.schema:
             config.update(response_mime_type="application/json", response_json_schema=wish.schema)
         request = {"model": model, "contents": [genai_types.Content(role="user", parts=parts)], "config": config}
@@ -256,7 +266,7 @@ class Ollama(Front):
     dialect = "ollama-chat"
 
     def run(self, model, wish, stream, seen, began):
-        sdk = ollama.Client(host=self.url, timeout=30)
+        sdk = ollama.Client(host=self.url, timeout=SECONDS)
         message = {"role": "user", "content": wish.words}
         if wish.image is not None:
             message["images"] = [wish.image]
