@@ -128,6 +128,21 @@ void jw_raw(struct jw *w, struct str json_text)
 	buf_put(w->out, json_text);
 }
 
+void jw_raw_line(struct jw *w, struct str json_text)
+{
+	size_t done = 0;
+
+	before(w);
+	for (size_t i = 0; i < json_text.len; i++) {
+		if (json_text.ptr[i] != '\n' && json_text.ptr[i] != '\r')
+			continue;
+		buf_put(w->out, (struct str){ json_text.ptr + done, i - done });
+		buf_putc(w->out, ' ');
+		done = i + 1;
+	}
+	buf_put(w->out, str_from_offset(json_text, done));
+}
+
 void json_escape(struct buf *out, struct str s)
 {
 	escape_json(out, s);

@@ -51,6 +51,10 @@ void jw_null(struct jw *w);
 /* Ready JSON text, trusted to be one value. */
 void jw_raw(struct jw *w, struct str json_text);
 
+/* The same for what stands in a frame that a line break would end (SSE, NDJSON): breaks, which can only stand between tokens,
+ * become blanks. Models do write their JSON over several lines. */
+void jw_raw_line(struct jw *w, struct str json_text);
+
 /* key and value in one go. */
 static inline void jw_kstr(struct jw *w, const char *key, struct str s)
 {

@@ -48,7 +48,7 @@ static void put_call_id(struct jw *w, struct str id, struct str message, unsigne
 static void put_citation(struct jw *w, const struct ir_citation *c)
 {
 	if (am_minted(c->origin) && str_present(c->raw)) {
-		jw_raw(w, c->raw);
+		jw_raw_line(w, c->raw);
 		return;
 	}
 	jw_obj(w);
@@ -254,7 +254,7 @@ static void put_opaque(struct protocol_encoder *e, struct str raw, struct buf *o
 	if (e->foreign)
 		return;
 	w = block_start(e, out);
-	jw_raw(&w, raw);
+	jw_raw_line(&w, raw);
 	block_started(&w);
 }
 

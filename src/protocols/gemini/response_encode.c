@@ -59,7 +59,8 @@ static void put_call(struct jw *w, struct str id, struct str name, struct str ar
 	if (id.len)
 		jw_kstr(w, "id", id);
 	jw_kstr(w, "name", str_present(name) ? name : STR(""));
-	jw_kraw(w, "args", json_scan(args, NULL, 0, NULL) == RC_OK ? args : STR("{}"));
+	jw_key(w, "args");
+	jw_raw_line(w, json_scan(args, NULL, 0, NULL) == RC_OK ? args : STR("{}"));
 	jw_end_obj(w);
 	put_signature(w, proof);
 	jw_end_obj(w);
@@ -344,7 +345,7 @@ static int on_delta(struct protocol_encoder *e, const struct ir_event *ev, struc
 		if (!gm_minted(e->origin))
 			return RC_OK;
 		w = chunk_start(e, out);
-		jw_raw(&w, ev->text);
+		jw_raw_line(&w, ev->text);
 		chunk_end(e, out);
 		return RC_OK;
 	}

@@ -82,7 +82,7 @@ static void put_arguments(struct jw *w, struct str text)
 	text = str_trim(text);
 	jw_key(w, "arguments");
 	if (text.len == 0 || json_scan(text, NULL, 0, NULL) == RC_OK) {
-		jw_raw(w, text.len ? text : STR("{}"));
+		jw_raw_line(w, text.len ? text : STR("{}"));
 		return;
 	}
 	jw_obj(w);

@@ -593,8 +593,10 @@ static int put_logprobs(struct jw *w, const struct encoder_options *o, const str
 		return RC_OK;
 	}
 	jw_obj(w);
-	jw_kraw(w, "content", str_present(content) ? content : STR("null"));
-	jw_kraw(w, "refusal", str_present(refusal) ? refusal : STR("null"));
+	jw_key(w, "content");
+	jw_raw_line(w, str_present(content) ? content : STR("null"));
+	jw_key(w, "refusal");
+	jw_raw_line(w, str_present(refusal) ? refusal : STR("null"));
 	jw_end_obj(w);
 	return RC_OK;
 }

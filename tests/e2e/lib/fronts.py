@@ -207,7 +207,9 @@ class Claude(Front):
         seen.thinking = "".join(b.thinking for b in message.content if b.type == "thinking")
         assert message.stop_reason, "no stop_reason"
         seen.stop = STOPS["anthropic-messages"][message.stop_reason]
-        seen.usage = (message.usage.input_tokens, message.usage.output_tokens)
+        usage = message.usage       # what came from and went to a cache stands beside the input
+        seen.usage = (usage.input_tokens + (usage.cache_read_input_tokens or 0) + (usage.cache_creation_input_tokens or 0),
+                      usage.output_tokens)
 
 
 class Gemini(Front):

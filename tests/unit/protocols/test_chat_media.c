@@ -7,7 +7,7 @@
 
 #define ASK(part)                                                                                  \
 	"{'model':'m','messages':[{'role':'user','content':[{'type':'text','text':'x'}," part "]}" \
-											      "]}"
+	"]}"
 #define AUDIO ASK("{'type':'input_audio','input_audio':{'data':'UklGRg==','format':'mp3'}}")
 #define PDF                                                                                       \
 	ASK("{'type':'file','file':{'filename':'a.pdf','file_data':'data:application/pdf;base64," \

@@ -4,7 +4,9 @@
 
 #include "base/arena.h"
 #include "ir/fold.h"
+#include "json/json.h"
 #include "protocols/protocol.h"
+#include "wire/framer.h"
 
 #define ARGUMENTS "{\"zeta\":9007199254740993,\"alpha\":1.50,\"n\":{\"b\":-0.0,\"a\":1E400}}"
 #define AS_A_TEXT                                                                                \
@@ -192,9 +194,43 @@ static void trap_065_a_request_that_is_no_json_is_read_by_none(void **state)
 	}
 }
 
+/* Models write their arguments over several lines; in a stream every frame must still be one JSON text. */
+static void trap_023_arguments_over_several_lines_stay_in_their_frame(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; protocols[i]; i++) {
+		struct arena *a = arena_new(1 << 20);
+		struct ir_block call = { .kind = IR_BLOCK_TOOL_CALL,
+					 .id = STR("call_1"),
+					 .name = STR("f"),
+					 .text = STR("{\n  \"city\": \"Bonn\",\r\n  \"n\": 1\n}") };
+		struct framer framer;
+		struct frame f;
+		struct str left;
+		struct buf out;
+		size_t used;
+
+		buf_init(&out, 1 << 20);
+		encode_answer(a, protocols[i], &call, true, &out);
+		left = buf_str(&out);
+		framer_init(&framer, protocols[i]->framing, 1 << 20);
+		while (left.len && framer_next(&framer, left, &f, &used) == FRAMER_FRAME) {
+			if (f.data.len && !str_eq(f.data, STR("[DONE]")))
+				assert_non_null(json_parse(a, f.data, NULL));
+			assert_null(f.data.ptr ? memchr(f.data.ptr, '\n', f.data.len) : NULL);
+			left = str_from_offset(left, used);
+		}
+		assert_int_equal(left.len, 0);
+		framer_done(&framer);
+		buf_done(&out);
+		arena_free(a);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(trap_023_arguments_over_several_lines_stay_in_their_frame),
 		cmocka_unit_test(trap_060_arguments_keep_their_keys_and_digits),
 		cmocka_unit_test(trap_065_a_request_that_is_no_json_is_read_by_none),
 		cmocka_unit_test(trap_065_an_answer_with_a_byte_that_is_no_text_is_read_by_none),
