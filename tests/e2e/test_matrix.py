@@ -10,6 +10,7 @@ import pathlib
 
 import pytest
 
+from lib import recordings
 from lib.fronts import FRONTS, Broken, Refused, Wish
 from lib.vendors import TOKENS, VENDORS
 
@@ -45,7 +46,8 @@ class Case:
         """What the provider got."""
         request = self.script.wait_for_request().request
         assert self.vendor.streams(request) is self.stream
-        assert self.vendor.problem(request.json()) is None
+        if recordings.shared_dir():     # OpenAI's description is there too
+            assert self.vendor.problem(request.json()) is None
         return request
 
 
