@@ -10,7 +10,7 @@ import json
 import re
 import uuid
 
-from . import canned, matrix, schemas
+from . import canned, matrix, recordings, responses_spec, schemas
 
 TOKENS = matrix.TOKENS      # input, output of every answer
 
@@ -247,6 +247,11 @@ def _function_names(body):
     return [t["function"]["name"] for t in body.get("tools", ()) if t.get("type") == "function"]
 
 
+def _by_description(problem):
+    """OpenAI's description is shared material: without it nothing can be held against it."""
+    return lambda body: problem(body) if recordings.shared_dir() else None
+
+
 def _asked_to_stream(request):
     return request.json().get("stream") is True
 
@@ -258,7 +263,7 @@ VENDORS = {
         lambda blocks, stop, stream: matrix.answer("openai-chat", blocks, stop, stream),
         lambda message, status: canned.openai_error(message, "invalid_request_error" if status < 500 else "server_error"),
         lambda message: b"data: " + canned.openai_error(message) + b"\n\n",
-        _function_names, _chat_results, _asked_to_stream, schemas.openai_problem),
+        _function_names, _chat_results, _asked_to_stream, _by_description(schemas.openai_problem)),
     "anthropic": Vendor(
         "anthropic-messages", "/v1/messages",
         lambda origin: {"type": "anthropic", "base_url": origin, "api_key": "sk-up-anthropic"},
@@ -274,18 +279,18 @@ VENDORS = {
         lambda message, status: canned.openai_error(message, "invalid_request_error" if status < 500 else "server_error"),
         _responses_error,
         lambda body: [t["name"] for t in body.get("tools", ()) if "name" in t], _responses_results, _asked_to_stream,
-        lambda body: None, begun=6),
+        _by_description(responses_spec.request_problem), begun=6),
     "gemini": Vendor(
         "gemini", re.compile(r"^/v1beta/models/[^/:]+:(g|streamG)enerateContent$"),
         lambda origin: {"type": "google", "base_url": origin, "api_key": "sk-up-gemini"},
         _gemini_answer, _gemini_error, lambda message: b"data: " + _gemini_error(message) + b"\r\n\r\n",
         lambda body: [f["name"] for t in body.get("tools", ()) for f in t.get("functionDeclarations", ())], _gemini_results,
-        lambda request: "streamGenerateContent" in request.target, lambda body: None, end=b"\r\n\r\n", proof=SIGNATURE),
+        lambda request: "streamGenerateContent" in request.target, schemas.gemini_problem, end=b"\r\n\r\n", proof=SIGNATURE),
     "ollama": Vendor(
         "ollama-chat", "/api/chat",
         lambda origin: {"type": "ollama", "base_url": origin},
         _ollama_answer, lambda message, status: canned.dumps({"error": message}).encode(),
         lambda message: canned.dumps({"error": message}).encode() + b"\n",
-        _function_names, _ollama_results, lambda request: request.json().get("stream") is not False, lambda body: None,
+        _function_names, _ollama_results, lambda request: request.json().get("stream") is not False, schemas.ollama_problem,
         end=b"\n"),
 }
