@@ -22,6 +22,7 @@ struct conf_problem {
 	bool warning; /* said, but not refused */
 };
 
+/* Problems of one file stand in the order of its lines. */
 struct conf_report {
 	struct arena *arena;
 	struct conf_problem *problems;

@@ -5,6 +5,7 @@
 #include "conf/report.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum { MAX_PROBLEMS = 100, MAX_SHOWN = 48 };
 
@@ -28,21 +29,40 @@ static bool room(struct conf_report *r)
 	return true;
 }
 
+/* Where a problem of that place belongs: the readers take several passes, people read from top to bottom. */
+static unsigned place_for(const struct conf_report *r, struct str file, unsigned line,
+			  unsigned column)
+{
+	for (unsigned i = 0; i < r->n && line; i++) {
+		const struct conf_problem *p = &r->problems[i];
+
+		if (str_eq(p->file, file) &&
+		    (p->line > line || (p->line == line && p->column > column)))
+			return i;
+	}
+	return r->n;
+}
+
 void conf_report_addv(struct conf_report *r, bool warning, struct str file, unsigned line,
 		      unsigned column, const char *fmt, va_list ap)
 {
+	unsigned at = r->n;
 	char text[1024];
 
 	if (!warning)
 		r->n_errors++;
 	if (r->n > MAX_PROBLEMS || !room(r))
 		return;
-	if (r->n == MAX_PROBLEMS)
+	if (r->n == MAX_PROBLEMS) {
 		(void)snprintf(text, sizeof(text), "and more; only the first %d are shown",
 			       MAX_PROBLEMS);
-	else
+	} else {
 		(void)vsnprintf(text, sizeof(text), fmt, ap);
-	r->problems[r->n++] = (struct conf_problem){
+		at = place_for(r, file, line, column);
+		memmove(&r->problems[at + 1], &r->problems[at], (r->n - at) * sizeof(*r->problems));
+	}
+	r->n++;
+	r->problems[at] = (struct conf_problem){
 		.file = arena_dup(r->arena, file),
 		.line = line,
 		.column = column,

@@ -25,6 +25,12 @@ static const struct {
 	{ "telemetry: {}\ncache: {}\n",
 	  "config.yaml:1:1: telemetry is not in this version: remove the section\n"
 	  "config.yaml:2:1: cache is not in this version: remove the section\n" },
+	/* in the order of the file, whichever pass finds them */
+	{ "models:\n  - { name: a, provider: nobody }\nproviders:\n  x: { type: opnai }\n"
+	  "server: { port: 80x }\n",
+	  "config.yaml:2:26: there is no provider 'nobody' under providers\n"
+	  "config.yaml:4:14: type: 'opnai' is no kind of provider: did you mean 'openai'?\n"
+	  "config.yaml:5:17: server.port: '80x' is not a number\n" },
 	/* types and bounds */
 	{ "- a\n", "config.yaml:1:1: a configuration is a map of keys (`server:`, `providers:`), "
 		   "not a list\n" },
@@ -113,8 +119,8 @@ static const struct {
 	{ "providers: { v: { type: vllm, quirks: [top_kk] } }\n",
 	  "config.yaml:1:40: no such quirk: 'top_kk': did you mean 'top_k'?\n" },
 	{ "providers: { v: { type: vllm, protocols: [openai-chta] } }\n",
-	  "config.yaml:1:43: no such protocol: 'openai-chta': did you mean 'openai-chat'?\n"
-	  "config.yaml:1:42: protocols names none\n" },
+	  "config.yaml:1:42: protocols names none\n"
+	  "config.yaml:1:43: no such protocol: 'openai-chta': did you mean 'openai-chat'?\n" },
 	{ "providers: { openai: { api_key: k, protocols: [openai-chat] } }\n",
 	  "config.yaml:1:47: protocols is for providers of type openai-compatible or ollama "
 	  "only\n" },
@@ -128,10 +134,10 @@ static const struct {
 	  "config.yaml:1:39: providers.v: engine is for local providers only\n" },
 	{ "engine: none\nproviders: { l: { type: local, api_key: k, models: [ { path: "
 	  "/no/such.gguf } ] } }\n",
-	  "config.yaml:2:41: providers.l: api_key means nothing for a local provider\n"
-	  "config.yaml:2:62: path: there is no file that can be read there\n"
 	  "config.yaml:1:9: warning: no llama-server was found, so local models cannot start: "
-	  "`make engine` gets one, or set engine\n" },
+	  "`make engine` gets one, or set engine\n"
+	  "config.yaml:2:41: providers.l: api_key means nothing for a local provider\n"
+	  "config.yaml:2:62: path: there is no file that can be read there\n" },
 	{ "providers: { a: { type: vllm, default: true }, b: { type: vllm, default: true } }\n",
 	  "config.yaml:1:48: providers.b is not the only one marked as default\n" },
 	{ "default: vlm\nproviders: { vllm: { } }\n",
@@ -167,9 +173,9 @@ static const struct {
 	{ "auth: { mode: keys }\n",
 	  "config.yaml:1:15: auth.mode is keys, but auth.keys defines none\n" },
 	{ "auth: { keys: [ { name: a, key: K } ] }\n",
+	  "config.yaml:1:28: unknown key 'key' in auth.keys\n"
 	  "config.yaml:1:33: write the key's SHA-256 as sha256, not the key: printf %s \"$KEY\" | "
-	  "sha256sum\n"
-	  "config.yaml:1:28: unknown key 'key' in auth.keys\n" },
+	  "sha256sum\n" },
 	{ "auth: { keys: [ { name: a, sha256: abcd } ] }\n",
 	  "config.yaml:1:36: sha256 must be 64 hex digits: printf %s \"$KEY\" | sha256sum\n" },
 	{ "auth: { keys: [ { name: a, permissions: [raed],"
