@@ -17,6 +17,15 @@ void sha256(struct str s, uint8_t out[SHA256_LEN])
 	OPENSSL_cleanse(&c, sizeof(c));
 }
 
+void sha1(struct str s, uint8_t out[SHA1_LEN])
+{
+	SHA_CTX c;
+
+	SHA1_Init(&c);
+	SHA1_Update(&c, s.ptr ? s.ptr : "", s.len);
+	SHA1_Final(out, &c);
+}
+
 void hex_encode(const uint8_t *bytes, size_t n, char *out)
 {
 	static const char digits[] = "0123456789abcdef";

@@ -8,9 +8,11 @@
 
 #include "base/str.h"
 
-enum { SHA256_LEN = 32 };
+enum { SHA1_LEN = 20, SHA256_LEN = 32 };
 
 void sha256(struct str s, uint8_t out[SHA256_LEN]);
+/* For protocols that ask for it; it keeps no secret and proves nothing. */
+void sha1(struct str s, uint8_t out[SHA1_LEN]);
 /* Lower-case hex of `n` bytes and a NUL into out[2 * n + 1]. */
 void hex_encode(const uint8_t *bytes, size_t n, char *out);
 /* Exactly 2 * n hex digits, either case. */

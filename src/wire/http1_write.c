@@ -49,6 +49,7 @@ struct str http_reason(int status)
 		struct str text;
 	} reasons[] = {
 		{ 100, STR_INIT("Continue") },
+		{ 101, STR_INIT("Switching Protocols") },
 		{ 200, STR_INIT("OK") },
 		{ 201, STR_INIT("Created") },
 		{ 202, STR_INIT("Accepted") },
