@@ -271,6 +271,8 @@ void http_server_drain(struct http_server *s)
 		close_listeners(s);
 	LIST_EACH_SAFE (&s->idle, it, tmp)
 		server_conn_drain(LIST_ENTRY(it, struct server_conn, node));
+	LIST_EACH_SAFE (&s->busy, it, tmp)
+		server_conn_drain(LIST_ENTRY(it, struct server_conn, node));
 }
 
 bool http_server_listening(const struct http_server *s)

@@ -37,6 +37,7 @@ static void conn_set(struct server_conn *c, enum conn_state state)
 		deadline_set(&c->read_deadline, LINGER_MS);
 		break;
 	case CONN_REQUEST: /* http_request_read_body() sets it */
+	case CONN_SOCKET:  /* server_websocket.c does */
 	case CONN_FLUSH:   /* the write deadline counts */
 		deadline_clear(&c->read_deadline);
 		break;
@@ -56,6 +57,7 @@ static void conn_free(struct server_conn *c)
 	buf_done(&c->in);
 	buf_done(&c->out);
 	buf_done(&c->fly);
+	server_websocket_free(c->ws);
 	free(c);
 	server_conn_freed(s);
 }
@@ -72,7 +74,7 @@ static void on_read_deadline_closed(struct deadline *d)
 	deadline_close(&c->write_deadline, on_write_deadline_closed);
 }
 
-void server_conn_close(struct server_conn *c, bool reset)
+static void close_conn(struct server_conn *c, bool reset, const char *why)
 {
 	if (c->state == CONN_CLOSED)
 		return;
@@ -88,6 +90,12 @@ void server_conn_close(struct server_conn *c, bool reset)
 	/* after this turn: the parser may be on the stack */
 	deadline_close(&c->read_deadline, on_read_deadline_closed);
 	server_conn_closed(c->server);
+	server_websocket_over(c, why);
+}
+
+void server_conn_close(struct server_conn *c, bool reset)
+{
+	close_conn(c, reset, "the connection was closed");
 }
 
 void server_conn_gone(struct server_conn *c, const char *why)
@@ -96,7 +104,7 @@ void server_conn_gone(struct server_conn *c, const char *why)
 
 	if (r)
 		request_over(r);
-	server_conn_close(c, c->reset);
+	close_conn(c, c->reset, why);
 	if (r && r->ev.on_gone)
 		r->ev.on_gone(r->user, why);
 }
@@ -188,6 +196,7 @@ static bool can_parse(const struct server_conn *c)
 		return c->req->wants_body;
 	case CONN_SHAKING:
 	case CONN_FLUSH:
+	case CONN_SOCKET:
 	case CONN_LINGER:
 	case CONN_CLOSED:
 		break;
@@ -212,6 +221,7 @@ static void parse_failed(struct server_conn *c, enum http1_error e)
 	case CONN_DRAIN: /* answered already */
 	case CONN_SHAKING:
 	case CONN_FLUSH:
+	case CONN_SOCKET:
 	case CONN_LINGER:
 	case CONN_CLOSED:
 		server_conn_close(c, false);
@@ -242,6 +252,7 @@ static void parsed(struct server_conn *c)
 		break;
 	case CONN_SHAKING:
 	case CONN_FLUSH:
+	case CONN_SOCKET:
 	case CONN_LINGER:
 	case CONN_CLOSED:
 		break;
@@ -316,9 +327,30 @@ static void on_read(void *user, struct str bytes)
 
 	if (c->state == CONN_CLOSED || c->state == CONN_LINGER)
 		return;
+	if (c->state == CONN_SOCKET && !buf_len(&c->in)) {
+		server_websocket_read(c, str_from_offset(bytes, n));
+		return;
+	}
 	if (n < bytes.len)
 		keep(c, str_from_offset(bytes, n));
 	settle(c);
+}
+
+/* The first bytes of a WebSocket, which came together with requests. */
+static void read_kept(struct server_conn *c)
+{
+	struct buf in = c->in;
+
+	buf_init(&c->in, KEPT_MAX);
+	server_websocket_read(c, buf_str(&in));
+	buf_done(&in);
+}
+
+void server_conn_upgraded(struct server_conn *c)
+{
+	conn_set(c, CONN_SOCKET);
+	if (buf_len(&c->in) && !c->feeding)
+		server_conn_kick(c);
 }
 
 void server_conn_go_on(struct server_conn *c)
@@ -334,6 +366,10 @@ void server_conn_go_on(struct server_conn *c)
 		if (!buf_len(&c->in))
 			buf_done(&c->in);
 	}
+	if (c->state == CONN_SOCKET && buf_len(&c->in))
+		read_kept(c);
+	if (c->state == CONN_CLOSED || c->state == CONN_LINGER)
+		return;
 	if (c->held && buf_len(&c->in) <= KEPT_STOP) {
 		c->held = false;
 		if (stream_read_start(c->stream) < 0) {
@@ -354,7 +390,11 @@ static uint64_t first_head_ms(const struct http_server *s)
 
 void server_conn_drain(struct server_conn *c)
 {
-	if (c->served)
+	if (c->state == CONN_SOCKET)
+		server_websocket_drain(c);
+	else if (c->state != CONN_IDLE)
+		return;
+	else if (c->served)
 		server_conn_close(c, false);
 	else /* its first request is on its way: whoever connects is answered */
 		deadline_set(&c->read_deadline, first_head_ms(c->server));
@@ -366,7 +406,7 @@ static void on_end(void *user, int status)
 
 	if (c->state == CONN_FLUSH && status == UV_EOF)
 		c->last = true; /* it may have closed one side only, and still read the answer */
-	else if (c->req)
+	else if (c->req || c->state == CONN_SOCKET)
 		server_conn_gone(c, status == UV_EOF ? "the client closed the connection"
 						     : uv_strerror(status));
 	else
@@ -407,6 +447,8 @@ static void on_read_deadline(struct deadline *d)
 		request_refuse(c, 408, STR("The request's headers did not arrive in time."));
 	} else if (c->state == CONN_REQUEST) {
 		request_body_fail(c->req, 408, STR("The request's body did not arrive in time."));
+	} else if (c->state == CONN_SOCKET) {
+		server_websocket_tick(c);
 	} else {
 		server_conn_close(c, false);
 	}

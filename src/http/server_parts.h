@@ -1,7 +1,8 @@
 /* http/server_parts.h - what the files of the HTTP server share.
  *
  *	SHAKING -> IDLE -> HEAD -> REQUEST -> (FLUSH) -> (DRAIN) -> IDLE ...
- *	                                        \-> LINGER -> CLOSED
+ *	                              |         \-> LINGER -> CLOSED
+ *	                              \-> SOCKET -> (FLUSH) -> LINGER
  *
  * Only conn_set() changes the state. Only server_*.c include this.
  */
@@ -72,9 +73,12 @@ enum conn_state {
 	CONN_REQUEST, /* the handler has it */
 	CONN_FLUSH,   /* answered; bytes of the answer have still to leave */
 	CONN_DRAIN,   /* answered; the rest of the body is read and dropped */
+	CONN_SOCKET,  /* a WebSocket */
 	CONN_LINGER,  /* our side is shut; what comes is dropped until the peer closes too */
 	CONN_CLOSED,
 };
+
+struct http_websocket;
 
 struct server_conn {
 	struct list node;         /* in server.idle or server.busy */
@@ -84,9 +88,10 @@ struct server_conn {
 	struct http1_parser *parser;
 	enum conn_state state;
 	struct http_request *req;
-	struct buf in;  /* received, not wanted yet */
-	struct buf out; /* to be sent after `fly` */
-	struct buf fly; /* with the stream */
+	struct http_websocket *ws; /* CONN_SOCKET, and after it */
+	struct buf in;             /* received, not wanted yet */
+	struct buf out;            /* to be sent after `fly` */
+	struct buf fly;            /* with the stream */
 	struct deadline read_deadline, write_deadline;
 	size_t unsent; /* at the last look at a slow write */
 	size_t lingered;
@@ -144,7 +149,7 @@ void server_keep_buf(struct http_server *s, struct buf *b);
 struct server_conn *server_conn_new(struct http_server *s, struct stream *stream,
 				    struct tls_ctx *tls, const char *peer);
 void server_conn_close(struct server_conn *c, bool reset);
-/* The server drains: ends an idle connection, unless its first request is still to come. */
+/* The server drains: ends an idle connection, unless its first request is still to come; a WebSocket is told. */
 void server_conn_drain(struct server_conn *c);
 /* Tells the handler that its client is gone, and closes. */
 void server_conn_gone(struct server_conn *c, const char *why);
@@ -156,6 +161,21 @@ void server_conn_kick(struct server_conn *c);
 void server_conn_flushed(struct server_conn *c);
 /* Reads on what was kept. */
 void server_conn_go_on(struct server_conn *c);
+
+/* It speaks no HTTP any more. */
+void server_conn_upgraded(struct server_conn *c);
+
+/* --- server_websocket.c; of connections that have one --- */
+void server_websocket_read(struct server_conn *c, struct str bytes);
+/* Its deadline has come. */
+void server_websocket_tick(struct server_conn *c);
+void server_websocket_drain(struct server_conn *c);
+/* Some output has to wait; some has left. */
+void server_websocket_waits(struct http_websocket *ws);
+void server_websocket_flushed(struct server_conn *c);
+/* Tells its owner, who has not been told yet. Does nothing without a WebSocket. */
+void server_websocket_over(struct server_conn *c, const char *why);
+void server_websocket_free(struct http_websocket *ws);
 
 /* --- server_request.c --- */
 extern const struct http1_callbacks server_parser_callbacks; /* user: struct server_conn */
@@ -170,6 +190,8 @@ void request_refuse(struct server_conn *c, int status, struct str message);
 /* --- server_write.c --- */
 void server_write(struct server_conn *c, const struct str *v, unsigned n);
 void server_written(struct server_conn *c, int status);
+/* Nothing can be written any more: the end comes when the stack is empty. */
+void server_break_off(struct server_conn *c, const char *why);
 /* The connection closes: what waits for the end of the turn is not sent. */
 void server_forget_output(struct server_conn *c);
 void server_write_deadline(struct server_conn *c);

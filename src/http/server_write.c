@@ -21,7 +21,7 @@ enum {
 
 /* --- bytes --- */
 
-static void break_off(struct server_conn *c, const char *why)
+void server_break_off(struct server_conn *c, const char *why)
 {
 	c->broken = why;
 	buf_done(&c->out);
@@ -41,12 +41,14 @@ static void fly(struct server_conn *c)
 	int rc = stream_write(c->stream, &bytes, 1);
 
 	if (rc < 0) {
-		break_off(c, uv_strerror(rc));
+		server_break_off(c, uv_strerror(rc));
 		return;
 	}
 	c->flying = true;
 	if (c->req) /* not by the low mark: a reload may move it meanwhile */
 		c->req->waited = true;
+	if (c->ws)
+		server_websocket_waits(c->ws);
 	c->unsent = stream_pending(c->stream);
 	deadline_set(&c->write_deadline, c->server->limits.write_timeout_ms);
 }
@@ -58,6 +60,8 @@ static void flushed(struct server_conn *c)
 
 	if (!c->flying)
 		server_conn_flushed(c);
+	if (c->state == CONN_SOCKET)
+		server_websocket_flushed(c);
 	if (r && c->req == r && r->waited && server_pending(c) < c->server->limits.write_low) {
 		r->waited = false;
 		if (r->ev.on_drain)
@@ -72,7 +76,7 @@ static void send_out(struct server_conn *c)
 	ssize_t taken = stream_try_write(c->stream, &bytes, 1);
 
 	if (taken < 0) {
-		break_off(c, uv_strerror((int)taken));
+		server_break_off(c, uv_strerror((int)taken));
 		return;
 	}
 	buf_consume(&c->out, (size_t)taken);
@@ -146,7 +150,7 @@ void server_write(struct server_conn *c, const struct str *v, unsigned n)
 	if (at_once)
 		taken = stream_try_write(c->stream, v, n);
 	if (taken < 0) {
-		break_off(c, uv_strerror((int)taken));
+		server_break_off(c, uv_strerror((int)taken));
 		return;
 	}
 	for (unsigned i = 0; i < n; i++) {
@@ -160,7 +164,7 @@ void server_write(struct server_conn *c, const struct str *v, unsigned n)
 		buf_put(&c->out, str_from_offset(v[i], k));
 	}
 	if (!buf_ok(&c->out))
-		break_off(c, "no memory for what the client does not take");
+		server_break_off(c, "no memory for what the client does not take");
 	else if (!c->flying && buf_len(&c->out) && !at_once)
 		send_later(c);
 	else if (!c->flying && (buf_len(&c->out) || stream_pending(c->stream)))
@@ -279,7 +283,7 @@ void http_respond(struct http_request *r, int status, const struct http_field *f
 	if (buf_ok(b))
 		server_write(r->conn, v, 2);
 	else
-		break_off(r->conn, "no memory for the answer's head");
+		server_break_off(r->conn, "no memory for the answer's head");
 	over(r);
 }
 
@@ -302,7 +306,7 @@ void http_respond_head(struct http_request *r, int status, const struct http_fie
 	buf_put(b, STR("\r\n"));
 	r->answer_head = buf_ok(b) ? arena_dup(r->arena, buf_str(b)) : STR_NONE;
 	if (!r->answer_head.ptr)
-		break_off(r->conn, "no memory for the answer's head");
+		server_break_off(r->conn, "no memory for the answer's head");
 }
 
 struct buf *http_respond_buf(struct http_request *r)
@@ -331,7 +335,7 @@ static void put_out(struct http_request *r, bool end)
 	unsigned n = 1;
 
 	if (r->data.failed) {
-		break_off(c, "no memory for the answer");
+		server_break_off(c, "no memory for the answer");
 		return;
 	}
 	if (data.len && !r->no_content) {
