@@ -68,10 +68,10 @@ static void error_in_stream(struct exchange *x, const struct ir_error *e, const 
 	struct outlet to = x->out;
 	struct buf *out = outlet_buf(to);
 
-	if (x->pump.encoder && x->committed) {
+	if (x->pump.choices && x->pump.choices[0].encoder && x->committed) {
 		struct ir_event ev = { .kind = IR_ERROR, .error = e };
 
-		if (x->match.protocol->encode_event(x->pump.encoder, &ev, out) != RC_OK)
+		if (x->match.protocol->encode_event(x->pump.choices[0].encoder, &ev, out) != RC_OK)
 			x->match.protocol->encode_stream_error(e, x->id, x->peek.framing,
 							       x->committed, out);
 	} else if (x->relay && x->committed && x->match.protocol->encode_relay_error) {

@@ -35,11 +35,9 @@ struct record {
 	struct str detail; /* of a failure, for people; no secret */
 };
 
-/* The answer on its way from the upstream to the client: one per attempt, see pump.c. */
-struct pump {
-	struct arena *arena;   /* the attempt's */
-	struct arena *scratch; /* emptied after each event */
-	struct relay_tap tap;
+/* One answer as it is translated; a request may ask for several (`n`), which come mingled. */
+struct choice {
+	struct exchange *x;
 	struct protocol_decoder *decoder;
 	struct protocol_encoder *encoder;
 	struct ir_grammar grammar;
@@ -47,7 +45,19 @@ struct pump {
 	struct ir_prefill prefill;
 	struct ir_stop_cut stop_cut;
 	struct ir_fold fold;
-	struct ir_sink sink;   /* the pump's own: after grammar and forced tool */
+	struct ir_sink sink; /* the pump's own: after all the others */
+	struct ir_event end; /* its FINISH, where that has to wait for the other answers */
+	bool finished;
+};
+
+/* The answer on its way from the upstream to the client: one per attempt, see pump.c. */
+struct pump {
+	struct arena *arena;   /* the attempt's */
+	struct arena *scratch; /* emptied after each event */
+	struct relay_tap tap;
+	struct choice first;
+	struct choice *choices; /* all of them: `first`, or an array */
+	unsigned n_choices;
 	struct buf held;       /* what the client would get, before the commit */
 	bool ready;            /* set up for this attempt */
 	bool finished;         /* the answer is whole */

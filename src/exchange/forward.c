@@ -92,6 +92,10 @@ int forward_translate_body(struct exchange *x, const struct target *t, struct bu
 			return rc;
 		r = &forced;
 	}
+	if (r->n > IR_CHOICES_MAX)
+		return err_param(reterr, RC_UNSUPPORTED, "n",
+				 "answers of this provider are translated; ask for %d at most",
+				 IR_CHOICES_MAX);
 	rc = t->protocol->encode_request(x->arena, r, &rt, out, &x->losses, reterr);
 	return rc == RC_OK ? forward_check_losses(x, t, reterr) : rc;
 }

@@ -3,6 +3,7 @@
  *	relay:      frame -> tap -------------------------------------> the same bytes
  *	translate:  frame -> decoder -> grammar -> (prefill, forced tool, stop) -> encoder -> client bytes
  *	whole body: the same events, folded (client does not stream) or streamed
+ *	n answers:  all of it n times, each decoder and encoder with its own number
  *
  * The hard thing is the commit gate: until the first meaningful event the client's bytes are held, and a failure may
  * still go to the next target. After it a failure becomes the client's own terminal error, never a made-up end.
@@ -117,49 +118,95 @@ static int mint_response_id(struct exchange *x)
 
 static int sink_event(struct ir_sink *sink, const struct ir_event *ev);
 
-static int set_up_translation(struct exchange *x)
+/* The sinks between the decoder and the pump, the last first; returns the first. NULL: memory is out. */
+static struct ir_sink *set_up_sinks(struct exchange *x, struct choice *c)
 {
-	struct pump *p = &x->pump;
-	struct ir_sink *first = &p->sink;
-	struct decoder_options d = { .arena = p->arena,
-				     .scratch = p->scratch,
-				     .request = x->ir,
-				     .quirks = x->target->account->quirks };
-	struct encoder_options e = {
-		.arena = p->arena,
+	struct ir_sink *first = &c->sink;
+	const struct ir_request *r = x->ir;
+
+	c->sink.event = sink_event;
+	if (r && x->target->protocol->cannot_stop && ir_stop_cut_count(r) > 0) {
+		if (ir_stop_cut_init(&c->stop_cut, x->pump.arena, r, first) != RC_OK)
+			return NULL;
+		first = &c->stop_cut.sink;
+	}
+	if (x->forced) {
+		if (ir_forced_tool_init(&c->forced, x->pump.arena, r, first) != RC_OK)
+			return NULL;
+		first = &c->forced.sink;
+	}
+	if (r && (x->target->account->quirks & QUIRK_REPEATS_PREFILL)) {
+		ir_prefill_init(&c->prefill, ir_prefill_words(r), first);
+		first = &c->prefill.sink;
+	}
+	ir_grammar_init(&c->grammar, first);
+	return &c->grammar.sink;
+}
+
+static struct encoder_options encoder_options(const struct exchange *x)
+{
+	return (struct encoder_options){
+		.arena = x->pump.arena,
 		.id = x->response_id,
 		.request = x->ir,
 		.framing = x->peek.framing,
 		.model = x->peek.model,
 		.created_s = x->created_s,
 		.now_s = clock_wall_s,
-		.include_usage = x->peek.include_usage,
+		.include_usage = x->peek.include_usage || !x->peek.stream,
 		.request_id = x->id,
 	};
+}
 
-	p->sink.event = sink_event;
-	if (x->ir && x->target->protocol->cannot_stop && ir_stop_cut_count(x->ir) > 0) {
-		if (ir_stop_cut_init(&p->stop_cut, p->arena, x->ir, first) != RC_OK)
-			return RC_NOMEM;
-		first = &p->stop_cut.sink;
-	}
-	if (x->forced) {
-		if (ir_forced_tool_init(&p->forced, p->arena, x->ir, first) != RC_OK)
-			return RC_NOMEM;
-		first = &p->forced.sink;
-	}
-	if (x->ir && (x->target->account->quirks & QUIRK_REPEATS_PREFILL)) {
-		ir_prefill_init(&p->prefill, ir_prefill_words(x->ir), first);
-		first = &p->prefill.sink;
-	}
-	ir_grammar_init(&p->grammar, first);
-	d.sink = &p->grammar.sink;
-	p->decoder = x->target->protocol->decoder_new(&d);
+static struct decoder_options decoder_options(struct exchange *x, unsigned choice)
+{
+	struct pump *p = &x->pump;
+
+	return (struct decoder_options){
+		.arena = p->arena,
+		.scratch = p->scratch,
+		.sink = &p->choices[choice].grammar.sink,
+		.request = x->ir,
+		.quirks = x->target->account->quirks,
+		.choice = choice,
+	};
+}
+
+static int set_up_choice(struct exchange *x, unsigned i)
+{
+	struct choice *c = &x->pump.choices[i];
+	struct encoder_options e = encoder_options(x);
+	struct decoder_options d = decoder_options(x, i);
+
+	c->x = x;
+	if (!set_up_sinks(x, c))
+		return RC_NOMEM;
+	c->decoder = x->target->protocol->decoder_new(&d);
+	e.choice = i;
+	e.lead = x->pump.choices[0].encoder;
 	if (x->peek.stream)
-		p->encoder = x->match.protocol->encoder_new(&e);
+		c->encoder = x->match.protocol->encoder_new(&e);
 	else
-		ir_fold_init(&p->fold, p->arena);
-	return p->decoder && (p->encoder || !x->peek.stream) ? RC_OK : RC_NOMEM;
+		ir_fold_init(&c->fold, x->pump.arena);
+	return c->decoder && (c->encoder || !x->peek.stream) ? RC_OK : RC_NOMEM;
+}
+
+static int set_up_translation(struct exchange *x)
+{
+	struct pump *p = &x->pump;
+	int rc = RC_OK;
+
+	p->choices = &p->first;
+	p->n_choices = 1;
+	if (x->ir && x->ir->n > 1 && x->ir->n <= IR_CHOICES_MAX) {
+		p->n_choices = (unsigned)x->ir->n;
+		p->choices = arena_array(p->arena, p->n_choices, sizeof(*p->choices));
+		if (!p->choices)
+			return RC_NOMEM;
+	}
+	for (unsigned i = 0; !rc && i < p->n_choices; i++)
+		rc = set_up_choice(x, i);
+	return rc;
 }
 
 static int set_up(struct exchange *x)
@@ -269,7 +316,7 @@ static void finish(struct exchange *x)
 
 	if (!x->pump.errored)
 		note_ok(x);
-	if (!x->relay && !x->pump.encoder) {
+	if (!x->relay && !x->pump.choices[0].encoder) {
 		answer_folded(x);
 		return;
 	}
@@ -287,12 +334,64 @@ static void finish(struct exchange *x)
 
 /* --- events of the upstream --- */
 
+/* One event of an answer goes to the client, or where the answer is made whole. */
+static int tell(struct choice *c, const struct ir_event *ev)
+{
+	struct exchange *x = c->x;
+	size_t before;
+
+	if (!c->encoder)
+		return c->fold.sink.event(&c->fold.sink, ev);
+	before = buf_len(out(x));
+	if (x->match.protocol->encode_event(c->encoder, ev, out(x)) != RC_OK)
+		return RC_NOMEM;
+	if (ev->kind == IR_FINISH)
+		turns_keep_frames(x, str_from_offset(buf_str(out(x)), before));
+	if (ev->kind == IR_DELTA || ev->kind == IR_CLOSE || ev->kind == IR_FINISH)
+		commit(x);
+	return RC_OK;
+}
+
+/* Of several answers none is over for the client before all are: only behind the last stands the end of the whole. */
+static int hold_end(struct choice *c, const struct ir_event *ev)
+{
+	c->end = *ev;
+	if (!str_present(ev->stop_sequence))
+		return RC_OK;
+	c->end.stop_sequence = arena_dup(c->x->pump.arena, ev->stop_sequence);
+	return str_present(c->end.stop_sequence) ? RC_OK : RC_NOMEM;
+}
+
+/* Those that came are whole: what each of them held back. A provider may make fewer than it was asked for. */
+static int end_choices(struct exchange *x)
+{
+	struct pump *p = &x->pump;
+	struct ir_event usage = { .kind = IR_USAGE, .usage = x->record.usage };
+	unsigned left = 0;
+	int rc = RC_OK;
+
+	for (unsigned i = 0; i < p->n_choices; i++)
+		left += p->choices[i].finished;
+	for (unsigned i = 0; !rc && i < p->n_choices; i++) {
+		struct choice *c = &p->choices[i];
+
+		if (!c->finished)
+			continue;
+		c->end.more = --left > 0;
+		rc = tell(c, &usage);
+		if (!rc)
+			rc = tell(c, &c->end);
+	}
+	p->finished = true;
+	return rc;
+}
+
 /* Last of the sinks: canonical events, in order. */
 static int sink_event(struct ir_sink *sink, const struct ir_event *ev)
 {
-	struct exchange *x = LIST_ENTRY(sink, struct exchange, pump.sink);
+	struct choice *c = LIST_ENTRY(sink, struct choice, sink);
+	struct exchange *x = c->x;
 	struct pump *p = &x->pump;
-	size_t before;
 
 	if (ev->kind == IR_START || ev->kind == IR_USAGE)
 		ir_usage_merge(&x->record.usage, &ev->usage);
@@ -305,22 +404,17 @@ static int sink_event(struct ir_sink *sink, const struct ir_event *ev)
 		p->error.type = arena_dup(p->arena, ev->error->type);
 		return RC_OK; /* who called the decoder decides what becomes of it */
 	}
-	if (ev->kind == IR_FINISH)
+	if (ev->kind == IR_FINISH) {
+		c->finished = true;
+		if (p->n_choices > 1)
+			return hold_end(c, ev);
 		p->finished = true;
-	if (!p->encoder)
-		return p->fold.sink.event(&p->fold.sink, ev);
-	before = buf_len(out(x));
-	if (x->match.protocol->encode_event(p->encoder, ev, out(x)) != RC_OK)
-		return RC_NOMEM;
-	if (ev->kind == IR_FINISH)
-		turns_keep_frames(x, str_from_offset(buf_str(out(x)), before));
-	if (ev->kind == IR_DELTA || ev->kind == IR_CLOSE || ev->kind == IR_FINISH)
-		commit(x);
-	return RC_OK;
+	}
+	return tell(c, ev);
 }
 
-/* The decoder met an error event, or what it read makes no sense. True: the exchange went another way. */
-static bool decoded_badly(struct exchange *x, int rc, const struct err *e)
+/* The decoder of an answer met an error event, or what it read makes no sense. True: the exchange went another way. */
+static bool decoded_badly(struct exchange *x, const struct choice *c, int rc, const struct err *e)
 {
 	struct pump *p = &x->pump;
 
@@ -331,19 +425,47 @@ static bool decoded_badly(struct exchange *x, int rc, const struct err *e)
 	else if (rc == RC_CLOSED)
 		fail_cut(x);
 	else if (rc != RC_OK)
-		pump_nonsense(x, p->grammar.breach ? p->grammar.breach : e->msg);
+		pump_nonsense(x, c->grammar.breach ? c->grammar.breach : e->msg);
 	else
 		return false;
 	return true;
 }
 
+/* Several answers in one frame: each decoder looks for its own. */
+static int translate_for_all(struct exchange *x, const struct frame *ev)
+{
+	struct pump *p = &x->pump;
+	unsigned n_finished = 0;
+	int rc = RC_OK;
+
+	for (unsigned i = 0; i < p->n_choices; i++) {
+		struct choice *c = &p->choices[i];
+		struct err e = { 0 };
+
+		if (!c->finished)
+			rc = x->target->protocol->decode_event(c->decoder, ev, &e);
+		arena_reset(p->scratch);
+		if (decoded_badly(x, c, rc, &e))
+			return -1;
+		n_finished += c->finished;
+	}
+	if (n_finished < p->n_choices)
+		return 0;
+	rc = end_choices(x);
+	return decoded_badly(x, &p->first, rc, &(struct err){ 0 }) ? -1 : 0;
+}
+
 static int translate_event(struct exchange *x, const struct frame *ev)
 {
+	struct choice *c = x->pump.choices;
 	struct err e = { 0 };
-	int rc = x->target->protocol->decode_event(x->pump.decoder, ev, &e);
+	int rc;
 
+	if (x->pump.n_choices > 1)
+		return translate_for_all(x, ev);
+	rc = x->target->protocol->decode_event(c->decoder, ev, &e);
 	arena_reset(x->pump.scratch);
-	return decoded_badly(x, rc, &e) ? -1 : 0;
+	return decoded_badly(x, c, rc, &e) ? -1 : 0;
 }
 
 static void pass_frame(struct exchange *x, const struct frame *ev, struct str bytes)
@@ -435,13 +557,33 @@ static void on_read_done(void *user)
 		flush(x);
 }
 
+/* The decoders hear that nothing more comes. An answer that never began was never made. */
+static void translate_end(struct exchange *x)
+{
+	struct pump *p = &x->pump;
+	int rc = RC_OK;
+
+	for (unsigned i = 0; i < p->n_choices; i++) {
+		struct choice *c = &p->choices[i];
+		struct err e = { 0 };
+
+		if (c->finished || (i > 0 && !c->grammar.started))
+			continue;
+		rc = x->target->protocol->decode_end(c->decoder, &e);
+		if (decoded_badly(x, c, rc, &e))
+			return;
+	}
+	if (p->n_choices > 1)
+		rc = end_choices(x);
+	if (!decoded_badly(x, &p->first, rc, &(struct err){ 0 }))
+		finish(x);
+}
+
 /* The body of a stream has ended. */
 static void on_end(void *user)
 {
 	struct exchange *x = user;
 	struct pump *p = &x->pump;
-	struct err e = { 0 };
-	int rc;
 
 	if (p->finished) {
 		finish(x);
@@ -450,9 +592,7 @@ static void on_end(void *user)
 	if (x->target->protocol->end_required) {
 		fail_cut(x);
 	} else if (!x->relay) {
-		rc = x->target->protocol->decode_end(p->decoder, &e);
-		if (!decoded_badly(x, rc, &e))
-			finish(x);
+		translate_end(x);
 	} else if (p->tap.finished) {
 		finish(x);
 	} else {
@@ -503,23 +643,30 @@ static void relay_whole(struct exchange *x, struct str body)
 	}
 }
 
+/* The answers that came, as one list. */
+static const struct ir_response *folded(struct pump *p)
+{
+	struct ir_response *next = NULL;
+
+	for (unsigned i = p->n_choices; i-- > 0;) {
+		struct ir_response *r = &p->choices[i].fold.response;
+
+		if (!p->choices[i].finished)
+			continue;
+		r->choice = i;
+		r->next = next;
+		next = r;
+	}
+	return next;
+}
+
 static void answer_folded(struct exchange *x)
 {
-	struct pump *p = &x->pump;
-	struct encoder_options o = {
-		.arena = p->arena,
-		.id = x->response_id,
-		.request = x->ir,
-		.framing = x->peek.framing,
-		.model = x->peek.model,
-		.created_s = x->created_s,
-		.now_s = clock_wall_s,
-		.include_usage = true,
-	};
+	struct encoder_options o = encoder_options(x);
 	struct buf body;
 
 	buf_init(&body, 2 * x->snapshot->max_response);
-	if (x->match.protocol->encode_response(&o, &p->fold.response, &body) != RC_OK ||
+	if (x->match.protocol->encode_response(&o, folded(&x->pump), &body) != RC_OK ||
 	    !buf_ok(&body)) {
 		pump_no_memory(x);
 	} else if (x->compacts) {
@@ -534,22 +681,23 @@ static void answer_folded(struct exchange *x)
 static void translate_whole(struct exchange *x, struct str body)
 {
 	struct pump *p = &x->pump;
-	struct decoder_options d = {
-		.arena = p->arena,
-		.scratch = p->scratch,
-		.sink = &p->grammar.sink,
-		.request = x->ir,
-		.quirks = x->target->account->quirks,
-	};
-	struct err e = { 0 };
-	int rc = x->target->protocol->decode_body(&d, body, &e);
+	unsigned n_finished = 0;
 
-	if (decoded_badly(x, rc, &e))
-		return;
-	if (p->finished)
-		finish(x);
-	else
+	for (unsigned i = 0; i < p->n_choices; i++) {
+		struct decoder_options d = decoder_options(x, i);
+		struct err e = { 0 };
+		int rc = x->target->protocol->decode_body(&d, body, &e);
+
+		if (decoded_badly(x, &p->choices[i], rc, &e))
+			return;
+		n_finished += p->choices[i].finished;
+	}
+	if (n_finished == 0)
 		pump_nonsense(x, NULL);
+	else if (p->n_choices > 1 && end_choices(x) != RC_OK)
+		pump_no_memory(x);
+	else
+		finish(x);
 }
 
 static void on_body(void *user, struct str body)

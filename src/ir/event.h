@@ -10,6 +10,7 @@
  * ERROR may come at any time, also before START and inside a block: that is when upstreams fail.
  * A REASONING block with a signature and no text is a proof that belongs to the block behind it (Gemini signs calls).
  * An answer without a block is allowed. Slices are valid only during the sink's call.
+ * Several answers to one request (`n` above 1) are as many streams, each with a decoder and an encoder of its own.
  */
 #ifndef GW_IR_EVENT_H
 #define GW_IR_EVENT_H
@@ -132,7 +133,8 @@ struct ir_event {
 	struct ir_usage usage;              /* START and USAGE (START: all -1 when unknown) */
 	enum ir_stop stop;                  /* FINISH */
 	struct str stop_sequence;           /* FINISH with IR_STOP_SEQUENCE; absent when unknown */
-	const struct ir_error *error;       /* ERROR */
+	bool more; /* FINISH, towards an encoder: other answers to the same request still end */
+	const struct ir_error *error; /* ERROR */
 };
 
 /* Takes events one by one. Non-zero (a negative rc) means: stop, I failed. */
@@ -166,6 +168,8 @@ struct ir_response {
 	struct ir_usage usage;
 	enum ir_stop stop;
 	struct str stop_sequence;
+	unsigned choice;                /* which of the answers to the request, from 0 */
+	const struct ir_response *next; /* another answer to the same request; NULL */
 };
 
 const char *ir_stop_name(enum ir_stop s); /* for logs */

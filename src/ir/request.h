@@ -23,6 +23,9 @@
 
 enum ir_tri { IR_TRI_UNSET = 0, IR_FALSE, IR_TRUE };
 
+/* More answers to one request than that are not translated: each piece of a stream is looked at once for each answer. */
+enum { IR_CHOICES_MAX = 32 };
+
 /* What is asked of the gateway. */
 enum ir_op {
 	IR_OP_GENERATE,     /* a model's turn */

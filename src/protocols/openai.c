@@ -17,6 +17,21 @@ int oc_parse(struct arena *a, struct str text, const json **ret, struct err *ret
 	return err.code;
 }
 
+const json *oc_choice(const json *root, unsigned number)
+{
+	struct json_iter it = json_iter(json_get(root, STR("choices")));
+
+	while (json_next(&it)) {
+		int64_t index;
+
+		if (!json_i64(json_get(it.val, STR("index")), &index))
+			index = 0;
+		if (index == number)
+			return it.val;
+	}
+	return NULL;
+}
+
 /* --- where we are, and what is wrong there --- */
 
 /* A path too long for its field is cut: it is there to be read, not to be parsed. */

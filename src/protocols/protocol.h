@@ -154,6 +154,9 @@ struct decoder_options {
 	unsigned quirks;
 	const struct ir_request *
 		request; /* what was asked, to give tools back the names the client knows; MAY be NULL */
+	/* Which of several answers to read (Chat's choices, Gemini's candidates). Of one that does not come no event comes; only
+	 * protocols whose requests can ask for several have to look. */
+	unsigned choice;
 };
 
 struct encoder_options {
@@ -167,6 +170,8 @@ struct encoder_options {
 	int64_t (*now_s)(void); /* the wall clock, for what says when it ended; MAY be NULL */
 	bool include_usage;
 	struct str request_id; /* for an error's body; absent: none */
+	unsigned choice;       /* of a stream of several answers: which one this encoder writes */
+	struct protocol_encoder *lead; /* the encoder of the first of them; NULL: it is this one */
 };
 
 /* A line of the model list. */

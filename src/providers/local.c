@@ -35,7 +35,7 @@ static int prepare(struct arena *a, const struct prepare_options *o, struct upst
 const struct provider provider_local = {
 	.name = "local",
 	.quirks = QUIRK_FORCED_TOOL_AS_SCHEMA | QUIRK_NO_DEVELOPER_ROLE | QUIRK_TOP_K |
-		  QUIRK_MAX_TOKENS | QUIRK_REPEATS_PREFILL,
+		  QUIRK_MAX_TOKENS | QUIRK_REPEATS_PREFILL | QUIRK_ONE_ANSWER,
 	.speaks = speaks,
 	.prepare = prepare,
 };

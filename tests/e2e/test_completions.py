@@ -187,7 +187,7 @@ def test_claude_goes_on_with_a_prompt(gateway, up, openai_client):
 
 
 @pytest.mark.parametrize("more, param", [({"prompt": ["a", "b"]}, "prompt"), ({"prompt": [1, 2]}, "prompt"),
-                                         ({"prompt": "a", "n": 2}, "n"), ({"prompt": "a", "echo": True, "logprobs": 1}, "echo")])
+                                         ({"prompt": "a", "echo": True, "logprobs": 1}, "echo")])
 def test_what_a_conversation_cannot_do_is_refused(gateway, up, openai_client, more, param):
     up.clear()
     with pytest.raises(openai.BadRequestError) as e:

@@ -449,6 +449,8 @@ static int put_config(struct gm_writer *w, bool tools)
 	jw_key(&w->w, "generationConfig");
 	jw_obj(&w->w);
 	put_count(w, "maxOutputTokens", w->r->max_tokens);
+	if (w->r->n > 1)
+		put_count(w, "candidateCount", w->r->n);
 	put_sampling(w);
 	put_stop(w);
 	put_thinking(w);
@@ -479,9 +481,6 @@ static int note_foreign(struct gm_writer *w)
 		{ "suffix", r->suffix },
 	};
 
-	if (r->n != IR_UNSET && r->n > 1) /* trap 32 */
-		return err_param(w->reterr, RC_UNSUPPORTED, "n",
-				 "n: one answer a request can be translated; ask for n = 1");
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		if (str_present(texts[i].value))
 			loss(w, texts[i].name);

@@ -292,19 +292,20 @@ static int on_candidate(struct protocol_decoder *d, const json *c, struct err *r
 	return str_present(d->reason) ? RC_OK : no_memory(reterr);
 }
 
-/* Only the first: an answer of ours is one. */
-static int on_candidates(struct protocol_decoder *d, const json *list, struct err *reterr)
+/* That of the decoder's number; NULL. One that does not say its own has that of its place. */
+static const json *own_candidate(const struct protocol_decoder *d, const json *list)
 {
 	struct json_iter it = json_iter(list);
-	int rc = RC_OK;
 
-	while (!rc && json_next(&it)) {
+	for (int64_t at = 0; json_next(&it); at++) {
 		int64_t index;
 
-		if (!json_i64(gm_get(it.val, "index"), &index) || index == 0)
-			rc = on_candidate(d, it.val, reterr);
+		if (!json_i64(gm_get(it.val, "index"), &index))
+			index = at;
+		if (index == d->o.choice)
+			return it.val;
 	}
-	return rc;
+	return NULL;
 }
 
 /* The prompt was refused: there are no candidates (trap 104). */
@@ -391,6 +392,7 @@ static int on_chunk(struct protocol_decoder *d, const json *root, struct err *re
 {
 	const json *candidates = gm_get(root, "candidates"),
 		   *feedback = gm_get(root, "promptFeedback");
+	const json *own = own_candidate(d, candidates);
 	int rc;
 
 	if (gm_error_is(root))
@@ -399,9 +401,11 @@ static int on_chunk(struct protocol_decoder *d, const json *root, struct err *re
 				   !gm_get(root, "modelVersion")))
 		return err_set(reterr, RC_SYNTAX,
 			       "the provider's answer is no Gemini answer: it has no candidates");
+	if (!own && !d->started && d->o.choice > 0)
+		return RC_OK; /* not begun, or never to come */
 	rc = start(d, root);
-	if (!rc)
-		rc = on_candidates(d, candidates, reterr);
+	if (!rc && own)
+		rc = on_candidate(d, own, reterr);
 	if (!rc)
 		on_feedback(d, feedback);
 	return rc;
@@ -457,7 +461,7 @@ int gm_decode_body(const struct decoder_options *o, struct str body, struct err 
 		while (!rc && !d->ended && json_next(&it))
 			rc = on_chunk(d, it.val, reterr);
 	}
-	if (rc || d->ended)
+	if (rc || d->ended || (!d->started && o->choice > 0))
 		return rc;
 	/* A whole body cannot be cut; one that does not say why it stopped did because it was done. */
 	if (!d->stop_seen)

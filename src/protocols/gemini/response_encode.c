@@ -13,7 +13,10 @@ struct source {
 
 struct protocol_encoder {
 	struct encoder_options o;
-	struct str tail; /* `,"modelVersion":...,"responseId":...}` */
+	struct protocol_encoder
+		*lead;    /* of the first of several answers: it knows whether the list has begun */
+	struct str index; /* `,"index":0` */
+	struct str tail;  /* `,"modelVersion":...,"responseId":...}` */
 	bool started, ended;
 	bool ascii; /* of the text so far: characters are bytes */
 	struct ir_usage usage;
@@ -148,8 +151,10 @@ struct protocol_encoder *gm_encoder_new(const struct encoder_options *o)
 	e->o = *o;
 	e->ascii = true;
 	e->usage = IR_USAGE_NONE;
+	e->lead = o->lead ? o->lead : e;
+	e->index = arena_printf(o->arena, ",\"index\":%u", o->choice);
 	e->tail = make_tail(o);
-	return str_present(e->tail) ? e : NULL;
+	return str_present(e->tail) && str_present(e->index) ? e : NULL;
 }
 
 #define CHUNK_HEAD "{\"candidates\":[{\"content\":{\"parts\":["
@@ -160,8 +165,8 @@ static void frame_start(struct protocol_encoder *e, struct buf *out)
 	if (e->o.framing != FRAMING_JSON_ARRAY)
 		buf_put(out, STR("data: "));
 	else
-		buf_put(out, e->started ? STR(",\r\n") : STR("["));
-	e->started = true;
+		buf_put(out, e->lead->started ? STR(",\r\n") : STR("["));
+	e->lead->started = true;
 }
 
 static void frame_end(struct protocol_encoder *e, struct buf *out)
@@ -178,10 +183,17 @@ static struct jw chunk_start(struct protocol_encoder *e, struct buf *out)
 	return jw_on(out);
 }
 
+static void candidate_end(struct protocol_encoder *e, struct buf *out)
+{
+	buf_put(out, e->index);
+	buf_put(out, STR("}]"));
+	buf_put(out, e->tail);
+}
+
 static void chunk_end(struct protocol_encoder *e, struct buf *out)
 {
-	buf_put(out, STR(CHUNK_ROLE ",\"index\":0}]"));
-	buf_put(out, e->tail);
+	buf_put(out, STR(CHUNK_ROLE));
+	candidate_end(e, out);
 	frame_end(e, out);
 }
 
@@ -228,8 +240,7 @@ static void put_piece(struct protocol_encoder *e, const struct ir_event *ev, str
 		buf_put(out, STR(CHUNK_ROLE ",\"logprobsResult\":"));
 		w = jw_on(out);
 		gm_logprobs_write(&w, e->o.arena, ev->logprobs);
-		buf_put(out, STR(",\"index\":0}]"));
-		buf_put(out, e->tail);
+		candidate_end(e, out);
 		frame_end(e, out);
 		return;
 	}
@@ -363,7 +374,7 @@ static void on_close(struct protocol_encoder *e, const struct ir_event *ev, stru
 	chunk_end(e, out);
 }
 
-/* The last chunk: why it ended, and the counts. */
+/* An answer's last chunk: why it ended; behind the last of several the counts. */
 static void on_finish(struct protocol_encoder *e, const struct ir_event *ev, struct buf *out)
 {
 	struct str proof = take_proof(e);
@@ -373,18 +384,22 @@ static void on_finish(struct protocol_encoder *e, const struct ir_event *ev, str
 	buf_put(out, STR(CHUNK_ROLE));
 	buf_puts(out, ",\"finishReason\":\"");
 	buf_puts(out, gm_stop_name(ev->stop));
-	buf_puts(out, "\",\"index\":0");
+	buf_putc(out, '"');
+	buf_put(out, e->index);
 	if (e->n_sources) {
 		buf_putc(out, ',');
 		w = jw_on(out);
 		put_grounding(&w, e->sources, e->n_sources);
 	}
-	buf_put(out, STR("}],\"usageMetadata\":"));
-	w = jw_on(out);
-	gm_usage_write(&w, &e->usage);
+	buf_put(out, STR("}]"));
+	if (!ev->more) {
+		buf_put(out, STR(",\"usageMetadata\":"));
+		w = jw_on(out);
+		gm_usage_write(&w, &e->usage);
+	}
 	buf_put(out, e->tail);
 	frame_end(e, out);
-	if (e->o.framing == FRAMING_JSON_ARRAY)
+	if (!ev->more && e->o.framing == FRAMING_JSON_ARRAY)
 		buf_put(out, STR("]"));
 	e->ended = true;
 }
@@ -416,10 +431,11 @@ int gm_encode_event(struct protocol_encoder *e, const struct ir_event *ev, struc
 		break;
 	case IR_ERROR:
 		e->ended = true;
-		gm_encode_stream_error(ev->error, e->o.request_id, e->o.framing, e->started, out);
+		gm_encode_stream_error(ev->error, e->o.request_id, e->o.framing, e->lead->started,
+				       out);
 		break;
 	case IR_PING:
-		if (e->started)
+		if (e->lead->started)
 			gm_encode_ping(e->o.framing, true, out);
 		break;
 	}
@@ -520,6 +536,27 @@ static void body_extras(struct body *b, const struct ir_response *r)
 		put_grounding(&b->w, sources, at);
 }
 
+static void body_candidate(struct body *b, const struct ir_response *r)
+{
+	struct jw *w = &b->w;
+
+	jw_obj(w);
+	jw_key(w, "content");
+	jw_obj(w);
+	jw_key(w, "parts");
+	jw_arr(w);
+	for (unsigned i = 0; i < r->n_blocks; i++)
+		body_block(b, &r->blocks[i]);
+	body_flush(b);
+	jw_end_arr(w);
+	jw_kcstr(w, "role", "model");
+	jw_end_obj(w);
+	jw_kcstr(w, "finishReason", gm_stop_name(r->stop));
+	jw_ki64(w, "index", r->choice);
+	body_extras(b, r);
+	jw_end_obj(w);
+}
+
 int gm_encode_response(const struct encoder_options *o, const struct ir_response *r,
 		       struct buf *out)
 {
@@ -529,21 +566,8 @@ int gm_encode_response(const struct encoder_options *o, const struct ir_response
 	jw_obj(w);
 	jw_key(w, "candidates");
 	jw_arr(w);
-	jw_obj(w);
-	jw_key(w, "content");
-	jw_obj(w);
-	jw_key(w, "parts");
-	jw_arr(w);
-	for (unsigned i = 0; i < r->n_blocks; i++)
-		body_block(&b, &r->blocks[i]);
-	body_flush(&b);
-	jw_end_arr(w);
-	jw_kcstr(w, "role", "model");
-	jw_end_obj(w);
-	jw_kcstr(w, "finishReason", gm_stop_name(r->stop));
-	jw_ki64(w, "index", 0);
-	body_extras(&b, r);
-	jw_end_obj(w);
+	for (const struct ir_response *c = r; c; c = c->next)
+		body_candidate(&b, c);
 	jw_end_arr(w);
 	jw_key(w, "usageMetadata");
 	gm_usage_write(w, &r->usage);

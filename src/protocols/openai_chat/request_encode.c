@@ -483,10 +483,9 @@ int oc_encode_request(struct arena *a, const struct ir_request *r, const struct 
 	unsigned n_tools;
 	int rc;
 
-	/* Trap 32: of several answers only the first is read back. */
-	if (r->n != IR_UNSET && r->n > 1)
+	if (r->n != IR_UNSET && r->n > 1 && (t->quirks & QUIRK_ONE_ANSWER)) /* trap 32 */
 		return err_param(reterr, RC_UNSUPPORTED, "n",
-				 "several answers at once are not translated; ask for one");
+				 "this provider makes one answer to a request; ask for one");
 	w.lent_schema =
 		r->format.kind == IR_FORMAT_JSON_SCHEMA && (t->quirks & QUIRK_NO_JSON_SCHEMA);
 	jw_obj(&w.w);

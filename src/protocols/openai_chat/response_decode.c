@@ -3,7 +3,7 @@
  * The hard thing is the end: finish_reason comes before the usage, on several chunks, or never, and
  * [DONE] may be missing too. So FINISH is held until usage has come after a finish_reason, or [DONE], or the end of the bytes
  * (traps 7, 8, 9, 11); an end without any of them is a cut, and said to be one (trap 113).
- * Only choice 0 is read: an answer with several passes in a relay alone. */
+ */
 #include "protocols/openai_chat/openai_chat.h"
 
 struct protocol_decoder {
@@ -475,19 +475,6 @@ static int finish(struct protocol_decoder *d)
 
 /* --- chunks --- */
 
-/* Choice 0 of a chunk or body, NULL when there is none. */
-static const json *first_choice(const json *root)
-{
-	struct json_iter it = json_iter(json_get(root, STR("choices")));
-	int64_t index;
-
-	while (json_next(&it)) {
-		if (!json_i64(json_get(it.val, STR("index")), &index) || index == 0)
-			return it.val;
-	}
-	return NULL;
-}
-
 static void read_usage(struct protocol_decoder *d, const json *root)
 {
 	const json *usage = json_get(root, STR("usage"));
@@ -503,7 +490,7 @@ static void read_usage(struct protocol_decoder *d, const json *root)
 
 static int read_chunk(struct protocol_decoder *d, const json *root)
 {
-	const json *choice = first_choice(root);
+	const json *choice = oc_choice(root, d->o.choice);
 	int rc = learn_head(d, root);
 
 	if (!rc)
@@ -586,10 +573,12 @@ int oc_decode_body(const struct decoder_options *o, struct str body, struct err 
 		return rc;
 	if (!d)
 		return explain(RC_NOMEM, reterr);
-	choice = first_choice(root);
+	choice = oc_choice(root, d->o.choice);
 	message = json_get(choice, STR("message"));
 	if (oc_error_is(root))
 		return fail_with(d, root);
+	if (!choice && d->o.choice > 0)
+		return RC_OK; /* fewer came than were asked for */
 	if (!json_is_obj(message))
 		return err_set(reterr, RC_SYNTAX, "the provider's answer holds no message");
 	read_usage(d, root);

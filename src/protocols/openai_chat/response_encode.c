@@ -39,7 +39,9 @@ static void put_envelope(struct jw *w, const struct encoder_options *o, const ch
 	jw_kstr(w, "model", o->model);
 }
 
-static struct str prefix(const struct encoder_options *o, const char *rest)
+/* Up to `before`, the number unless it is negative, `after`. */
+static struct str prefix(const struct encoder_options *o, const char *before, int64_t number,
+			 const char *after)
 {
 	struct buf b;
 	struct jw w;
@@ -50,7 +52,10 @@ static struct str prefix(const struct encoder_options *o, const char *rest)
 	w = jw_on(&b);
 	jw_obj(&w);
 	put_envelope(&w, o, "chat.completion.chunk");
-	buf_puts(&b, rest);
+	buf_puts(&b, before);
+	if (number >= 0)
+		buf_put_u64(&b, (uint64_t)number);
+	buf_puts(&b, after);
 	head = buf_ok(&b) ? arena_dup(o->arena, buf_str(&b)) : STR_NONE;
 	buf_done(&b);
 	return head;
@@ -66,8 +71,8 @@ struct protocol_encoder *oc_encoder_new(const struct encoder_options *o)
 	e->request = o->request;
 	e->include_usage = o->include_usage;
 	e->usage = IR_USAGE_NONE;
-	e->head = prefix(o, ",\"choices\":[{\"index\":0,\"delta\":");
-	e->usage_head = prefix(o, ",\"choices\":[],\"usage\":");
+	e->head = prefix(o, ",\"choices\":[{\"index\":", o->choice, ",\"delta\":");
+	e->usage_head = prefix(o, ",\"choices\":[],\"usage\":", -1, "");
 	e->tail = o->include_usage
 			  ? STR(NO_LOGPROBS ",\"finish_reason\":null}],\"usage\":null}\n\n")
 			  : STR(NO_LOGPROBS ",\"finish_reason\":null}]}\n\n");
@@ -369,14 +374,16 @@ static int put_delta(struct protocol_encoder *e, const struct ir_event *ev, stru
 	return RC_INVALID;
 }
 
-static void put_finish(struct protocol_encoder *e, enum ir_stop stop, struct buf *out)
+static void put_finish(struct protocol_encoder *e, const struct ir_event *ev, struct buf *out)
 {
 	struct jw w = jw_on(out);
 
 	buf_put(out, e->head);
 	buf_puts(out, "{},\"logprobs\":null,\"finish_reason\":\"");
-	buf_puts(out, oc_stop_name(stop));
+	buf_puts(out, oc_stop_name(ev->stop));
 	buf_puts(out, e->include_usage ? "\"}],\"usage\":null}\n\n" : "\"}]}\n\n");
+	if (ev->more)
+		return;
 	if (e->include_usage) {
 		buf_put(out, e->usage_head);
 		oc_usage_write(&w, &e->usage);
@@ -412,7 +419,7 @@ int oc_encode_event(struct protocol_encoder *e, const struct ir_event *ev, struc
 		break;
 	case IR_FINISH:
 		put_google_detail(e, out);
-		put_finish(e, ev->stop, out);
+		put_finish(e, ev, out);
 		break;
 	case IR_ERROR:
 		oc_encode_stream_error(ev->error, STR_NONE, FRAMING_SSE, true, out);
@@ -601,23 +608,32 @@ static int put_logprobs(struct jw *w, const struct encoder_options *o, const str
 	return RC_OK;
 }
 
+static int put_choice(struct jw *w, const struct encoder_options *o, const struct ir_response *r)
+{
+	int rc;
+
+	jw_obj(w);
+	jw_ki64(w, "index", r->choice);
+	jw_key(w, "message");
+	put_message(w, o, r);
+	rc = put_logprobs(w, o, r);
+	jw_kcstr(w, "finish_reason", oc_stop_name(r->stop));
+	jw_end_obj(w);
+	return rc;
+}
+
 int oc_encode_response(const struct encoder_options *o, const struct ir_response *r,
 		       struct buf *out)
 {
 	struct jw w = jw_on(out);
-	int rc;
+	int rc = RC_OK;
 
 	jw_obj(&w);
 	put_envelope(&w, o, "chat.completion");
 	jw_key(&w, "choices");
 	jw_arr(&w);
-	jw_obj(&w);
-	jw_ki64(&w, "index", 0);
-	jw_key(&w, "message");
-	put_message(&w, o, r);
-	rc = put_logprobs(&w, o, r);
-	jw_kcstr(&w, "finish_reason", oc_stop_name(r->stop));
-	jw_end_obj(&w);
+	for (const struct ir_response *c = r; !rc && c; c = c->next)
+		rc = put_choice(&w, o, c);
 	jw_end_arr(&w);
 	jw_key(&w, "usage");
 	oc_usage_write(&w, &r->usage);

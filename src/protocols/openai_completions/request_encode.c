@@ -118,9 +118,9 @@ static int refuse_what_it_cannot(const struct writer *w)
 	if (r->format.kind == IR_FORMAT_JSON_OBJECT || r->format.kind == IR_FORMAT_JSON_SCHEMA)
 		return err_param(w->reterr, RC_UNSUPPORTED, "response_format",
 				 "this model's provider cannot hold a completion to a form");
-	if (r->n != IR_UNSET && r->n > 1)
+	if (r->n != IR_UNSET && r->n > 1 && (w->t->quirks & QUIRK_ONE_ANSWER)) /* trap 32 */
 		return err_param(w->reterr, RC_UNSUPPORTED, "n",
-				 "several answers at once are not translated; ask for one");
+				 "this provider makes one answer to a request; ask for one");
 	return RC_OK;
 }
 
@@ -173,6 +173,7 @@ static void put_parameters(struct writer *w)
 	if (w->t->quirks & QUIRK_TOP_K)
 		put_integer(w, "top_k", r->top_k);
 	put_integer(w, "seed", r->seed);
+	put_integer(w, "n", r->n);
 	put_logprobs(w);
 	put_stop(w);
 	put_number(w, "logit_bias", r->logit_bias);

@@ -2,7 +2,7 @@
  *
  * As in Chat the end is the hard thing: finish_reason, usage and [DONE] come in any order or not at all. FINISH is held until
  * usage has come after a finish_reason, or [DONE], or the end of the bytes; an end without any of them is a cut (trap 113).
- * Only choice 0 is read: several pass in a relay alone. */
+ */
 #include "protocols/openai_completions/openai_completions.h"
 
 struct protocol_decoder {
@@ -151,19 +151,6 @@ static int finish(struct protocol_decoder *d)
 
 /* --- chunks --- */
 
-/* Choice 0 of a chunk or body, NULL when there is none. */
-static const json *first_choice(const json *root)
-{
-	struct json_iter it = json_iter(json_get(root, STR("choices")));
-	int64_t index;
-
-	while (json_next(&it)) {
-		if (!json_i64(json_get(it.val, STR("index")), &index) || index == 0)
-			return it.val;
-	}
-	return NULL;
-}
-
 static void read_usage(struct protocol_decoder *d, const json *root)
 {
 	const json *usage = json_get(root, STR("usage"));
@@ -177,7 +164,7 @@ static void read_usage(struct protocol_decoder *d, const json *root)
 
 static int read_chunk(struct protocol_decoder *d, const json *root)
 {
-	const json *choice = first_choice(root);
+	const json *choice = oc_choice(root, d->o.choice);
 	int rc = learn_head(d, root);
 
 	if (!rc && json_is_obj(choice)) {
@@ -245,7 +232,9 @@ int ot_decode_body(const struct decoder_options *o, struct str body, struct err 
 		return explain(RC_NOMEM, reterr);
 	if (oc_error_is(root))
 		return fail_with(d, root);
-	choice = first_choice(root);
+	choice = oc_choice(root, d->o.choice);
+	if (!choice && d->o.choice > 0)
+		return RC_OK; /* fewer came than were asked for */
 	if (!json_is_str(json_get(choice, STR("text"))))
 		return err_set(reterr, RC_SYNTAX, "the provider's answer holds no text");
 	read_usage(d, root);

@@ -71,7 +71,9 @@ static void put_envelope(struct jw *w, const struct encoder_options *o)
 	jw_kstr(w, "model", o->model);
 }
 
-static struct str prefix(const struct encoder_options *o, const char *rest)
+/* Up to `before`, the number unless it is negative, `after`. */
+static struct str prefix(const struct encoder_options *o, const char *before, int64_t number,
+			 const char *after)
 {
 	struct buf b;
 	struct jw w;
@@ -82,7 +84,10 @@ static struct str prefix(const struct encoder_options *o, const char *rest)
 	w = jw_on(&b);
 	jw_obj(&w);
 	put_envelope(&w, o);
-	buf_puts(&b, rest);
+	buf_puts(&b, before);
+	if (number >= 0)
+		buf_put_u64(&b, (uint64_t)number);
+	buf_puts(&b, after);
 	head = buf_ok(&b) ? arena_dup(o->arena, buf_str(&b)) : STR_NONE;
 	buf_done(&b);
 	return head;
@@ -96,8 +101,8 @@ struct protocol_encoder *ot_encoder_new(const struct encoder_options *o)
 		return NULL;
 	e->include_usage = o->include_usage;
 	e->usage = IR_USAGE_NONE;
-	e->head = prefix(o, ",\"choices\":[{\"index\":0,\"text\":\"");
-	e->usage_head = prefix(o, ",\"choices\":[],\"usage\":");
+	e->head = prefix(o, ",\"choices\":[{\"index\":", o->choice, ",\"text\":\"");
+	e->usage_head = prefix(o, ",\"choices\":[],\"usage\":", -1, "");
 	e->echo = echo_of(o->request);
 	e->logprobs = o->request && o->request->logprobs == IR_TRUE;
 	e->top = wants_top(o->request);
@@ -137,11 +142,13 @@ static int put_delta(struct protocol_encoder *e, const struct ir_event *ev, stru
 	return put_chunk(e, ev->text, ev->logprobs, NULL, out);
 }
 
-static int put_finish(struct protocol_encoder *e, enum ir_stop stop, struct buf *out)
+static int put_finish(struct protocol_encoder *e, const struct ir_event *ev, struct buf *out)
 {
 	struct jw w = jw_on(out);
-	int rc = put_chunk(e, STR(""), STR_NONE, stop_name(stop), out);
+	int rc = put_chunk(e, STR(""), STR_NONE, stop_name(ev->stop), out);
 
+	if (ev->more)
+		return rc;
 	if (e->include_usage) {
 		buf_put(out, e->usage_head);
 		oc_usage_write(&w, &e->usage);
@@ -172,7 +179,7 @@ int ot_encode_event(struct protocol_encoder *e, const struct ir_event *ev, struc
 		ir_usage_merge(&e->usage, &ev->usage);
 		break;
 	case IR_FINISH:
-		rc = put_finish(e, ev->stop, out);
+		rc = put_finish(e, ev, out);
 		break;
 	case IR_ERROR:
 		oc_encode_stream_error(ev->error, STR_NONE, FRAMING_SSE, true, out);
@@ -192,36 +199,45 @@ static bool is_said(const struct ir_block *b)
 	return b->kind == IR_BLOCK_TEXT || b->kind == IR_BLOCK_REFUSAL;
 }
 
-int ot_encode_response(const struct encoder_options *o, const struct ir_response *r,
-		       struct buf *out)
+static int put_choice(struct jw *w, const struct encoder_options *o, const struct ir_response *r)
 {
 	struct str echo = echo_of(o->request), logprobs = STR_NONE;
 	int64_t offset = characters(echo);
-	struct jw w = jw_on(out);
 	int rc = RC_OK;
 
 	if (o->request && o->request->logprobs == IR_TRUE)
 		rc = oc_logprobs_all(o->arena, r, IR_BLOCK_TEXT, &logprobs);
 	if (rc)
 		return rc;
+	jw_obj(w);
+	jw_ki64(w, "index", r->choice);
+	jw_key(w, "text");
+	jw_raw(w, STR("\""));
+	json_escape(w->out, echo);
+	for (unsigned i = 0; i < r->n_blocks; i++) {
+		if (is_said(&r->blocks[i]))
+			json_escape(w->out, r->blocks[i].text);
+	}
+	buf_putc(w->out, '"');
+	jw_key(w, "logprobs");
+	rc = ot_logprobs_write(w, logprobs, wants_top(o->request), &offset);
+	jw_kcstr(w, "finish_reason", stop_name(r->stop));
+	jw_end_obj(w);
+	return rc;
+}
+
+int ot_encode_response(const struct encoder_options *o, const struct ir_response *r,
+		       struct buf *out)
+{
+	struct jw w = jw_on(out);
+	int rc = RC_OK;
+
 	jw_obj(&w);
 	put_envelope(&w, o);
 	jw_key(&w, "choices");
 	jw_arr(&w);
-	jw_obj(&w);
-	jw_ki64(&w, "index", 0);
-	jw_key(&w, "text");
-	jw_raw(&w, STR("\""));
-	json_escape(out, echo);
-	for (unsigned i = 0; i < r->n_blocks; i++) {
-		if (is_said(&r->blocks[i]))
-			json_escape(out, r->blocks[i].text);
-	}
-	buf_putc(out, '"');
-	jw_key(&w, "logprobs");
-	rc = ot_logprobs_write(&w, logprobs, wants_top(o->request), &offset);
-	jw_kcstr(&w, "finish_reason", stop_name(r->stop));
-	jw_end_obj(&w);
+	for (const struct ir_response *c = r; !rc && c; c = c->next)
+		rc = put_choice(&w, o, c);
 	jw_end_arr(&w);
 	jw_key(&w, "usage");
 	oc_usage_write(&w, &r->usage);

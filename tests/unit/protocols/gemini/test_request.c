@@ -251,7 +251,9 @@ static void trap_071_090_parameters(void **state)
 		     "{\"model\":\"m\",\"max_tokens\":9,\"top_k\":40,\"messages\":[{\"role\":"
 		     "\"user\",\"content\":\"hi\"}]}",
 		     "{" HI CONFIG("\"maxOutputTokens\":9,\"topK\":40") "}", NULL);
-	check_refused(&protocol_openai_chat, CHAT_HI ",\"n\":2}", "n = 1");
+	check_chat("gemini-2.5-flash", CHAT_HI ",\"n\":2}",
+		   "{" HI CONFIG("\"candidateCount\":2") "}", NULL);
+	check_chat("gemini-2.5-flash", CHAT_HI ",\"n\":1}", "{" HI CONFIG("") "}", NULL);
 }
 
 static void trap_084_effort_budget_and_level(void **state)
