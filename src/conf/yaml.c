@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "base/hash.h"
+#include "base/utf8.h"
 #include "conf/report.h"
 
 enum {
@@ -320,6 +321,19 @@ static void run(struct builder *b, struct str text)
 		fy_diag_destroy(diag);
 }
 
+static void report_not_utf8(struct builder *b, struct str text)
+{
+	const unsigned char *p = (const unsigned char *)text.ptr;
+	unsigned line = 1, column = 1;
+
+	for (size_t i = 0, n; i < text.len && (n = utf8_char(p + i, text.len - i)) > 0; i += n) {
+		column = p[i] == '\n' ? 1 : column + 1;
+		line += p[i] == '\n';
+	}
+	conf_report_add(b->report, false, b->file, line, column,
+			"not UTF-8: save the file in that encoding");
+}
+
 const struct yaml_node *yaml_parse(struct arena *a, struct str text, struct str file,
 				   struct conf_report *report, bool *ret_empty)
 {
@@ -332,6 +346,10 @@ const struct yaml_node *yaml_parse(struct arena *a, struct str text, struct str 
 	*b = (struct builder){ .arena = a, .report = report, .file = file };
 	if (memchr(text.ptr, 0, text.len)) {
 		give_up(b, 0, 0, "holds a NUL: not a text file");
+		return NULL;
+	}
+	if (!utf8_valid(text)) { /* libfyaml 0.7.12 may never come back from such a directive */
+		report_not_utf8(b, text);
 		return NULL;
 	}
 	run(b, text);

@@ -518,7 +518,8 @@ struct str turn_ask_summary(struct arena *a, struct str body, struct err *reterr
 	buf_init(&out, ITEMS_MAX);
 	jw = jw_on(&out);
 	jw_obj(&jw);
-	jw_kraw(&jw, "model", w[0].value);
+	if (w[0].first)
+		jw_kraw(&jw, "model", w[0].value);
 	if (w[2].first && w[2].first != 'n')
 		jw_kraw(&jw, "instructions", w[2].value);
 	jw_kraw(&jw, "store", STR("false"));

@@ -194,6 +194,7 @@ int oc_read_stop(const struct oc_reader *r, const json *v, struct ir_request *q)
 	q->stop = arena_array(r->arena, json_len(v) + 1, sizeof(*q->stop));
 	if (!q->stop)
 		return oc_nomem(r);
+	q->n_stop = 0;
 	if (json_is_str(v)) { /* trap 71 */
 		q->stop[q->n_stop++] = json_str(v);
 		return RC_OK;

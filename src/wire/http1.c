@@ -449,8 +449,10 @@ static enum http1_error error_of(const struct http1_parser *p, llhttp_errno_t co
 			       ? HTTP1_E_METHOD
 			       : HTTP1_E_SYNTAX;
 	case HPE_INVALID_VERSION:
-		/* A good version and a bare LF are this too. */
-		return at > 0 && bytes.ptr[at - 1] == '\n' ? HTTP1_E_SYNTAX : HTTP1_E_VERSION;
+		/* A good version and a bare LF are this too; HTTP/2's preface has LFs of its own. */
+		return p->ll.method != HTTP_PRI && at > 0 && bytes.ptr[at - 1] == '\n'
+			       ? HTTP1_E_SYNTAX
+			       : HTTP1_E_VERSION;
 	case HPE_PAUSED_H2_UPGRADE:
 		return HTTP1_E_VERSION;
 	case HPE_INVALID_URL:

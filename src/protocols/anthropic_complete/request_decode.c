@@ -113,6 +113,7 @@ static int read_prompt(struct decode *d, const json *v)
 
 	if (!json_is_str(v))
 		return refuse(d, "prompt", "Input should be a valid string");
+	d->r->n_messages = 0;
 	at = find_mark(prompt, &next, &len);
 	lead = at < 0 ? prompt : (struct str){ prompt.ptr, (size_t)at };
 	user = has_user(prompt);
@@ -156,6 +157,7 @@ static int read_stop(struct decode *d, const json *v)
 
 	if (!json_is_arr(v))
 		return refuse(d, "stop_sequences", "Input should be a valid list");
+	d->r->n_stop = 0;
 	d->r->stop = arena_alloc(d->arena, (json_len(v) + 1) * sizeof(*d->r->stop));
 	if (!d->r->stop)
 		return no_memory(d);

@@ -47,25 +47,28 @@ static int read_server_tool(struct gm_reader *d, struct str key, const json *v, 
 	return str_present(t->server_raw) ? RC_OK : gm_no_memory(d);
 }
 
+/* How many tools read_entry() makes of it at most. */
+static size_t count_entry(const json *entry)
+{
+	return json_len(entry) + json_len(gm_get(entry, "functionDeclarations"));
+}
+
 static int read_entry(struct gm_reader *d, const json *entry)
 {
-	struct json_iter it = json_iter(entry), functions;
+	struct json_iter functions = json_iter(gm_get(entry, "functionDeclarations"));
+	struct json_iter it = json_iter(entry);
 	struct ir_request *r = d->r;
 	int rc = RC_OK;
 
+	while (!rc && json_next(&functions)) {
+		rc = read_declaration(d, functions.val, r->n_tools, &r->tools[r->n_tools]);
+		r->n_tools += rc == RC_OK;
+	}
 	while (!rc && json_next(&it)) {
-		if (json_is_null(it.val))
+		if (json_is_null(it.val) || gm_is(it.key, "functionDeclarations"))
 			continue;
-		if (!gm_is(it.key, "functionDeclarations")) {
-			rc = read_server_tool(d, it.key, it.val, &r->tools[r->n_tools]);
-			r->n_tools += rc == RC_OK;
-			continue;
-		}
-		functions = json_iter(it.val);
-		while (!rc && json_next(&functions)) {
-			rc = read_declaration(d, functions.val, r->n_tools, &r->tools[r->n_tools]);
-			r->n_tools += rc == RC_OK;
-		}
+		rc = read_server_tool(d, it.key, it.val, &r->tools[r->n_tools]);
+		r->n_tools += rc == RC_OK;
 	}
 	return rc;
 }
@@ -80,10 +83,10 @@ int gm_read_tools(struct gm_reader *d, const json *v)
 	if (!json_is_arr(v) && !json_is_obj(v))
 		return gm_refuse(d, "tools", "should be a list");
 	if (json_is_obj(v)) {
-		most += json_len(v) + json_len(gm_get(v, "functionDeclarations"));
+		most += count_entry(v);
 	} else {
 		while (json_next(&it))
-			most += json_len(it.val) + json_len(gm_get(it.val, "functionDeclarations"));
+			most += count_entry(it.val);
 	}
 	d->r->tools = arena_array(d->arena, most, sizeof(*d->r->tools));
 	if (!d->r->tools)

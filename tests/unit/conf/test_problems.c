@@ -25,6 +25,12 @@ static const struct {
 	{ "telemetry: {}\ncache: {}\n",
 	  "config.yaml:1:1: telemetry is not in this version: remove the section\n"
 	  "config.yaml:2:1: cache is not in this version: remove the section\n" },
+	/* a text of another encoding: read by its parser, it could hold the program for ever */
+	{ "%s\xdb"
+	  "e: {}\n",
+	  "config.yaml:1:3: not UTF-8: save the file in that encoding\n" },
+	{ "# \xc3\xa9\nserver: { port: 1 } # gr\xfc\xdf\n",
+	  "config.yaml:2:25: not UTF-8: save the file in that encoding\n" },
 	/* in the order of the file, whichever pass finds them */
 	{ "models:\n  - { name: a, provider: nobody }\nproviders:\n  x: { type: opnai }\n"
 	  "server: { port: 80x }\n",

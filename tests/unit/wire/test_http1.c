@@ -399,6 +399,7 @@ static void R21_heads_that_are_not_exactly_http_are_refused(void **state)
 		{ IN("GETT / HTTP/1.1\r\n" H "\r\n"), "!501" },
 		/* versions */
 		{ IN("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), "!505" },
+		{ IN("PRI * HTTP/2.0\r\n?\r\n\r\n"), "!505" },
 		{ IN("GET / HTTP/2.0\r\n" H "\r\n"), "!505" },
 		{ IN("GET / HTTP/1.2\r\n" H "\r\n"), "!505" },
 		{ IN("GET / HTTP/0.9\r\n" H "\r\n"), "!505" },

@@ -524,9 +524,21 @@ static void what_is_wrong_is_said(void **state)
 		check_refused(&protocol_gemini, rows[i].body, rows[i].words);
 }
 
+/* The list that counts is the one there is room for. */
+static void the_last_of_two_lists_of_functions_counts(void **state)
+{
+	(void)state;
+	check_again("{" HI ",\"tools\":[{\"functionDeclarations\":[{\"name\":\"a\"},{\"name\":"
+		    "\"b\"},{\"name\":\"c\"},{\"name\":\"d\"},{\"name\":\"e\"}],"
+		    "\"functionDeclarations\":[{\"name\":\"z\"}]}]}",
+		    "{" HI ",\"tools\":[{\"functionDeclarations\":[{\"name\":\"z\"}]}],"
+			   "\"generationConfig\":{}}");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_last_of_two_lists_of_functions_counts),
 		cmocka_unit_test(trap_036_038_system_apart_and_roles_merged),
 		cmocka_unit_test(trap_052_the_alphabet_for_addresses_becomes_the_usual_one),
 		cmocka_unit_test(trap_082_types_by_their_numbers_get_their_names),
