@@ -66,3 +66,12 @@ size_t utf8_put(char out[4], uint32_t c)
 	out[3] = (char)(0x80 | (c & 0x3f));
 	return 4;
 }
+
+int64_t utf8_count(struct str s)
+{
+	int64_t n = 0;
+
+	for (size_t i = 0; i < s.len; i++)
+		n += ((unsigned char)s.ptr[i] & 0xc0) != 0x80;
+	return n;
+}

@@ -11,6 +11,8 @@
 bool utf8_valid(struct str s);
 /* Length of the longest prefix of `s` that does not end inside a character. */
 size_t utf8_whole(struct str s);
+/* Characters of a valid text. */
+int64_t utf8_count(struct str s);
 /* Writes the code point (<= 0x10FFFF, no surrogate) as 1..4 bytes; returns how many. */
 size_t utf8_put(char out[4], uint32_t code_point);
 

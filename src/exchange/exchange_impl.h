@@ -199,6 +199,8 @@ void forward_next(struct exchange *x);
 /* The request's body for a foreign target, its losses noted; decodes the request first when nobody has. */
 int forward_translate_body(struct exchange *x, const struct target *t, struct buf *out,
 			   struct err *reterr) MUST_CHECK;
+/* The answer must be searched for the request's stop sequences: the target's protocol has no place for all of them. */
+bool forward_cuts_stops(const struct ir_request *r, const struct protocol *p);
 /* What a provider's encoder may assume of the target. */
 struct request_target forward_target(const struct exchange *x, const struct target *t);
 /* RC_UNSUPPORTED when something was lost and the caller wants none of that. */

@@ -65,6 +65,28 @@ int forward_check_losses(struct exchange *x, const struct target *t, struct err 
 		       STR_ARG(t->account->name), STR_ARG(ir_losses_text(&x->losses)));
 }
 
+bool forward_cuts_stops(const struct ir_request *r, const struct protocol *p)
+{
+	unsigned n = ir_stop_cut_count(r);
+
+	return n > 0 && (p->cannot_stop || (p->max_stops > 0 && n > p->max_stops));
+}
+
+/* What no encoder has to know: the gateway's own limits. */
+static int check_limits(const struct ir_request *r, const struct protocol *p, struct err *reterr)
+{
+	if (r->n > IR_CHOICES_MAX)
+		return err_param(reterr, RC_UNSUPPORTED, "n",
+				 "answers of this provider are translated; ask for %d at most",
+				 IR_CHOICES_MAX);
+	if (forward_cuts_stops(r, p) && ir_stop_cut_count(r) > IR_STOP_CUT_MAX)
+		return err_param(reterr, RC_UNSUPPORTED, "stop",
+				 "%d stop sequences are the most this model's answers are "
+				 "searched for",
+				 IR_STOP_CUT_MAX);
+	return RC_OK;
+}
+
 int forward_translate_body(struct exchange *x, const struct target *t, struct buf *out,
 			   struct err *reterr)
 {
@@ -92,10 +114,9 @@ int forward_translate_body(struct exchange *x, const struct target *t, struct bu
 			return rc;
 		r = &forced;
 	}
-	if (r->n > IR_CHOICES_MAX)
-		return err_param(reterr, RC_UNSUPPORTED, "n",
-				 "answers of this provider are translated; ask for %d at most",
-				 IR_CHOICES_MAX);
+	rc = check_limits(r, t->protocol, reterr);
+	if (rc != RC_OK)
+		return rc;
 	rc = t->protocol->encode_request(x->arena, r, &rt, out, &x->losses, reterr);
 	return rc == RC_OK ? forward_check_losses(x, t, reterr) : rc;
 }

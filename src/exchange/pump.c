@@ -125,7 +125,7 @@ static struct ir_sink *set_up_sinks(struct exchange *x, struct choice *c)
 	const struct ir_request *r = x->ir;
 
 	c->sink.event = sink_event;
-	if (r && x->target->protocol->cannot_stop && ir_stop_cut_count(r) > 0) {
+	if (r && forward_cuts_stops(r, x->target->protocol)) {
 		if (ir_stop_cut_init(&c->stop_cut, x->pump.arena, r, first) != RC_OK)
 			return NULL;
 		first = &c->stop_cut.sink;

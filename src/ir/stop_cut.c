@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "json/json.h"
 
 struct stop_word {
@@ -127,6 +128,7 @@ static int pass(struct ir_stop_cut *c, unsigned index, struct str text)
 	if (text.len == 0)
 		return RC_OK;
 	c->said_ += text.len;
+	c->chars_ += utf8_count(text);
 	rc = take_tokens(c, &ev.logprobs);
 	return rc ? rc : ir_emit(c->next, &ev);
 }
@@ -156,12 +158,11 @@ static const struct stop_word *feed(struct ir_stop_cut *c, char byte)
 	return whole;
 }
 
+/* The block stays open: what is cited of its text may come at its end. */
 static int cut(struct ir_stop_cut *c, const struct ir_event *ev, struct str held, size_t n)
 {
-	struct ir_event close = { .kind = IR_CLOSE, .index = ev->index, .block = IR_BLOCK_TEXT };
-	int rc = pass_both(c, ev->index, held, ev->text, n);
-
-	return rc ? rc : ir_emit(c->next, &close);
+	c->last_ = ev->index;
+	return pass_both(c, ev->index, held, ev->text, n);
 }
 
 static int on_text(struct ir_stop_cut *c, const struct ir_event *ev)
@@ -196,15 +197,34 @@ static int on_close(struct ir_stop_cut *c, const struct ir_event *ev)
 	return rc ? rc : ir_emit(c->next, ev);
 }
 
+/* One that stands behind what was said has nothing to stand on. */
+static int pass_citation(struct ir_stop_cut *c, const struct ir_event *ev)
+{
+	struct ir_citation cited = *ev->citation;
+	struct ir_event out = *ev;
+
+	if (c->chars_ == 0 || cited.start >= c->chars_)
+		return RC_OK;
+	if (cited.end > c->chars_)
+		cited.end = c->chars_;
+	out.citation = &cited;
+	return ir_emit(c->next, &out);
+}
+
 static int after_the_cut(struct ir_stop_cut *c, const struct ir_event *ev)
 {
+	bool of_the_text = ev->index == c->last_;
 	struct ir_event end = *ev;
 
 	switch (ev->kind) {
 	case IR_OPEN:
-	case IR_DELTA:
-	case IR_CLOSE:
 		return RC_OK;
+	case IR_DELTA:
+		return of_the_text && ev->delta == IR_DELTA_CITATION && ev->citation
+			       ? pass_citation(c, ev)
+			       : RC_OK;
+	case IR_CLOSE:
+		return of_the_text ? ir_emit(c->next, ev) : RC_OK;
 	case IR_FINISH:
 		end.stop = IR_STOP_SEQUENCE;
 		end.stop_sequence = c->found_->text;

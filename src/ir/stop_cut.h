@@ -1,6 +1,6 @@
 /* ir/stop_cut.h - ends an answer before the client's stop sequence where the provider cannot.
  *
- * OpenAI's Responses API has no stop sequences (trap 73). This sink stands behind its decoder: text that may be the
+ * OpenAI's Responses API has no stop sequences (trap 73), others take a few only (trap 71). This sink stands behind its decoder: text that may be the
  * beginning of a sequence is held back until that is decided, what follows a sequence is swallowed, and the answer ends in
  * IR_STOP_SEQUENCE. Only the model's text counts, not its thoughts, refusals or calls; no sequence reaches over two
  * blocks. Of several the one that is whole first ends the text, as where tokens are made. The provider is heard to its end
@@ -23,6 +23,8 @@ struct ir_stop_cut {
 	unsigned n_words_;
 	const struct stop_word *found_;
 	uint64_t came_, said_; /* bytes of the open block's text */
+	int64_t chars_;        /* of all the text that was said: citations count them */
+	unsigned last_;        /* the block that was cut */
 	struct stop_token *tokens_, **last_token_;
 };
 

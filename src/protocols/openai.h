@@ -20,6 +20,8 @@
 /* json_parse() with the reason as the result: RC_SYNTAX or RC_NOMEM. */
 int oc_parse(struct arena *a, struct str text, const json **ret, struct err *reterr) MUST_CHECK;
 
+enum { OC_MAX_STOPS = 4 }; /* sequences in Chat and Completions */
+
 /* The choice of that number in a chunk or a body, NULL when it is not there. One that does not say its own is the first. */
 const json *oc_choice(const json *root, unsigned number);
 

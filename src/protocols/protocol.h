@@ -225,6 +225,8 @@ struct protocol {
 	enum framing framing; /* in which its streams come, when it is spoken upstream */
 	bool keeps_turns; /* its answers may be kept and continued: bodies and answers are those of policy/conversation.h */
 	bool cannot_stop; /* its requests have no stop sequences: the gateway cuts the answers (ir/stop_cut.h, trap 73) */
+	unsigned
+		max_stops; /* so many fit (0: any number); of more the first go up, and the gateway cuts the answers (trap 71) */
 	bool end_required; /* a stream without its own end (TAP_END) was cut, even when a stop reason came before (trap 113) */
 
 	/* Requests, relay. MUST. RC_INVALID / RC_SYNTAX with a message for the caller. */

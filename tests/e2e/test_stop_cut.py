@@ -1,5 +1,6 @@
 """Trap 73: OpenAI's Responses API has no stop sequences, so the gateway ends such answers itself, for clients of any dialect."""
 
+import anthropic
 import pytest
 
 from lib.vendors import TOKENS, VENDORS
@@ -45,3 +46,46 @@ def test_trap_073_chats_sdk_gets_the_text_before_the_sequence(gateway, openai_cl
         choice = sdk.chat.completions.create(**ask).choices[0]
         text, reason = choice.message.content, choice.finish_reason
     assert (text, reason) == ("One, two, STOP ", "stop")
+
+
+# ---- trap 71: fewer sequences than were asked for fit into the provider's request --------------------------------------------
+
+MANY = [f"no such word {i}" for i in range(7)] + ["STOP"]
+
+
+@pytest.fixture
+def limited(start_gateway, upstream):
+    """A provider of each kind whose requests hold a few sequences only."""
+    up = {}
+    for kind in ("openai", "gemini"):
+        vendor = VENDORS[kind]
+        up[kind] = {**vendor.provider(upstream.origin), "models": [f"m-{kind}"], "discover": False}
+        upstream.reply("POST", vendor.path, body=lambda request, v=vendor: v.reply(request, [("text", TEXT)], None))
+    return start_gateway({"providers": up})
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("kind, most", [("openai", 4), ("gemini", 5)])
+def test_trap_071_more_sequences_than_the_provider_takes_all_work(limited, upstream, anthropic_client, kind, most, stream):
+    sdk = anthropic_client(limited)
+    ask = {"model": f"m-{kind}", "max_tokens": 50, "stop_sequences": MANY, "messages": [{"role": "user", "content": "Count."}]}
+    if stream:
+        with sdk.messages.stream(**ask) as events:
+            answer, head = events.get_final_message(), events.response.headers
+    else:
+        raw = sdk.messages.with_raw_response.create(**ask)
+        answer, head = raw.parse(), raw.headers
+    assert [b.text for b in answer.content] == ["One, two, "]
+    assert (answer.stop_reason, answer.stop_sequence) == ("stop_sequence", "STOP")
+    assert answer.usage.output_tokens == TOKENS[1] and "x-llm-gateway-dropped" not in head
+    body = upstream.requests[-1].json()
+    assert (body.get("stop") or body["generationConfig"]["stopSequences"]) == MANY[:most]
+    assert VENDORS[kind].problem(body) is None
+
+
+@pytest.mark.parametrize("kind", ["openai", "gemini"])
+def test_trap_071_too_many_to_search_for_are_refused(limited, upstream, anthropic_client, kind):
+    with pytest.raises(anthropic.BadRequestError, match="64 stop sequences"):
+        anthropic_client(limited).messages.create(model=f"m-{kind}", max_tokens=5, stop_sequences=[f"s{i}" for i in range(65)],
+                                                  messages=[{"role": "user", "content": "Hi"}])
+    assert not upstream.requests

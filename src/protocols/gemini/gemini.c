@@ -143,6 +143,7 @@ const struct protocol protocol_gemini = {
 	.name = GM_NAME,
 	.id_prefix = "",
 	.request_id_header = "x-request-id",
+	.max_stops = GM_MAX_STOPS,
 	.routes = routes,
 	.error_content_type = "application/json; charset=UTF-8",
 	.framing = FRAMING_SSE,

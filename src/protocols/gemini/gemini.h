@@ -21,6 +21,8 @@
 #include "protocols/protocol.h"
 
 /* The name under which this protocol mints signatures and opaque parts. */
+enum { GM_MAX_STOPS = 5 };
+
 #define GM_NAME "gemini"
 
 /* True when `origin` (a part's, tool's or request's) is this protocol. */

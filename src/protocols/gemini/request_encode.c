@@ -4,7 +4,7 @@
  * takes a budget and the first takes neither; together the two are a 400, and so is a schema beside tools before the third. */
 #include "protocols/gemini/gemini.h"
 
-enum { MAX_STOPS = 5, MAX_TOOL_PAIRS = 1 << 24 };
+enum { MAX_TOOL_PAIRS = 1 << 24 };
 
 static void loss(struct gm_writer *w, const char *name)
 {
@@ -413,11 +413,10 @@ static void put_stop(struct gm_writer *w)
 	jw_key(&w->w, "stopSequences");
 	jw_arr(&w->w);
 	for (unsigned i = 0; i < w->r->n_stop; i++) {
-		if (w->r->stop[i].len == 0 || n == MAX_STOPS) {
-			loss(w, "stop"); /* trap 71 */
+		if (w->r->stop[i].len == 0) /* trap 72: means nothing */
 			continue;
-		}
-		n++;
+		if (n++ == GM_MAX_STOPS) /* trap 71: the gateway cuts at the others */
+			break;
 		jw_str(&w->w, w->r->stop[i]);
 	}
 	jw_end_arr(&w->w);

@@ -25,6 +25,7 @@ const struct protocol protocol_openai_chat = {
 	.name = OC_NAME,
 	.id_prefix = "chatcmpl-",
 	.request_id_header = "x-request-id",
+	.max_stops = OC_MAX_STOPS,
 	.routes = routes,
 	.error_content_type = "application/json",
 	.peek = oc_peek,

@@ -360,6 +360,8 @@ static void write_stop(struct oc_writer *w)
 	for (unsigned i = 0; i < w->r->n_stop; i++) {
 		if (w->r->stop[i].len == 0) /* trap 72: means nothing, and is refused */
 			continue;
+		if (n == OC_MAX_STOPS) /* trap 71: the gateway cuts at the others */
+			break;
 		if (n++ == 0) {
 			jw_key(&w->w, "stop");
 			jw_arr(&w->w);

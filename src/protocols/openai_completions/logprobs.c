@@ -6,6 +6,8 @@
  * Numbers keep their text. Offsets count characters, as those of OpenAI do. */
 #include "protocols/openai_completions/openai_completions.h"
 
+#include "base/utf8.h"
+
 enum { LIST_MAX = 64 << 20 };
 
 /* --- from here to Chat --- */
@@ -67,15 +69,6 @@ int ot_logprobs_read(struct arena *a, const json *v, struct str *ret)
 
 /* --- from Chat to here --- */
 
-static int64_t characters(struct str s)
-{
-	int64_t n = 0;
-
-	for (size_t i = 0; i < s.len; i++)
-		n += ((unsigned char)s.ptr[i] & 0xc0) != 0x80;
-	return n;
-}
-
 static void put_top(struct jw *w, const json *list)
 {
 	struct json_iter it = json_iter(list);
@@ -112,7 +105,7 @@ static void put_list(struct jw *w, const char *key, const json *content, char ki
 			put_top(w, json_get(it.val, STR("top_logprobs")));
 		} else {
 			jw_i64(w, *offset);
-			*offset += characters(token);
+			*offset += utf8_count(token);
 		}
 	}
 	jw_end_arr(w);

@@ -16,6 +16,7 @@ const struct protocol protocol_openai_completions = {
 	.name = OT_NAME,
 	.id_prefix = "cmpl-",
 	.request_id_header = "x-request-id",
+	.max_stops = OC_MAX_STOPS,
 	.routes = routes,
 	.error_content_type = "application/json",
 	.peek = oc_peek,

@@ -4,6 +4,7 @@
  * model thinks to itself has none. */
 #include "protocols/openai_completions/openai_completions.h"
 
+#include "base/utf8.h"
 #include "wire/sse.h"
 
 enum { HEAD_MAX = 1 << 20 };
@@ -28,15 +29,6 @@ static struct str echo_of(const struct ir_request *r)
 	if (!r || !ot_minted(r->origin) || json_scan(r->raw, &echo, 1, NULL) || echo.first != 't')
 		return STR_NONE;
 	return r->messages[0].parts[0].text;
-}
-
-static int64_t characters(struct str s)
-{
-	int64_t n = 0;
-
-	for (size_t i = 0; i < s.len; i++)
-		n += ((unsigned char)s.ptr[i] & 0xc0) != 0x80;
-	return n;
 }
 
 static bool wants_top(const struct ir_request *r)
@@ -106,7 +98,7 @@ struct protocol_encoder *ot_encoder_new(const struct encoder_options *o)
 	e->echo = echo_of(o->request);
 	e->logprobs = o->request && o->request->logprobs == IR_TRUE;
 	e->top = wants_top(o->request);
-	e->offset = characters(e->echo);
+	e->offset = utf8_count(e->echo);
 	return e->head.ptr && e->usage_head.ptr ? e : NULL;
 }
 
@@ -202,7 +194,7 @@ static bool is_said(const struct ir_block *b)
 static int put_choice(struct jw *w, const struct encoder_options *o, const struct ir_response *r)
 {
 	struct str echo = echo_of(o->request), logprobs = STR_NONE;
-	int64_t offset = characters(echo);
+	int64_t offset = utf8_count(echo);
 	int rc = RC_OK;
 
 	if (o->request && o->request->logprobs == IR_TRUE)

@@ -4,8 +4,6 @@
  * on by default here and nowhere else: an answer is stored, and a schema is strict. Both are said no to unless asked for. */
 #include "protocols/openai_responses/openai_responses.h"
 
-#include "ir/stop_cut.h"
-
 enum { LEAST_OUTPUT = 16 };
 
 static void lose(struct rs_writer *w, const char *name)
@@ -413,10 +411,6 @@ int rs_encode_request(struct arena *a, const struct ir_request *r, const struct 
 	if (r->n != IR_UNSET && r->n != 1)
 		return err_param(reterr, RC_UNSUPPORTED, "n",
 				 "this model's provider gives one answer a request; n must be 1");
-	if (ir_stop_cut_count(r) > IR_STOP_CUT_MAX) /* the gateway cuts the answer itself */
-		return err_param(
-			reterr, RC_UNSUPPORTED, "stop",
-			"64 stop sequences are the most this model's answers are searched for");
 	if (rs_minted(r->origin) && str_present(r->raw))
 		w.raw = json_parse(a, r->raw, NULL);
 	jw_obj(&w.w);

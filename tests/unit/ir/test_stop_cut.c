@@ -9,6 +9,7 @@ struct heard {
 	struct ir_sink sink;
 	char text[512];   /* of all blocks; a reasoning block's in braces */
 	char tokens[512]; /* the lists of log probabilities */
+	char cited[128];
 	unsigned open, closed;
 	int64_t output;
 	bool finished;
@@ -29,6 +30,10 @@ static int hear(struct ir_sink *self, const struct ir_event *ev)
 		add(h->text, sizeof(h->text), ev->text);
 	if (ev->kind == IR_DELTA && str_present(ev->logprobs))
 		add(h->tokens, sizeof(h->tokens), ev->logprobs);
+	if (ev->kind == IR_DELTA && ev->citation)
+		(void)snprintf(h->cited + strlen(h->cited), sizeof(h->cited) - strlen(h->cited),
+			       "%.*s %d-%d; ", STR_ARG(ev->citation->url), (int)ev->citation->start,
+			       (int)ev->citation->end);
 	h->open += ev->kind == IR_OPEN;
 	h->closed += ev->kind == IR_CLOSE;
 	if (ev->kind == IR_USAGE)
@@ -177,6 +182,44 @@ static void trap_073_what_follows_the_cut_is_swallowed(void **state)
 	arena_free(g.a);
 }
 
+static void cite(struct ir_sink *s, unsigned index, int64_t start, int64_t end, const char *url)
+{
+	struct ir_citation c = { .start = start, .end = end, .url = str_from(url) };
+
+	say(s, (struct ir_event){ .kind = IR_DELTA,
+				  .index = index,
+				  .block = IR_BLOCK_TEXT,
+				  .delta = IR_DELTA_CITATION,
+				  .citation = &c });
+}
+
+/* Many vendors cite at the end of a text: what is cited of the part that was said is still told. */
+static void trap_055_citations_behind_the_cut_are_told(void **state)
+{
+	struct rig g;
+	struct ir_sink *s = rig_start(&g, STOPS("END"));
+
+	(void)state;
+	say(s, (struct ir_event){ .kind = IR_OPEN, .block = IR_BLOCK_TEXT });
+	say(s, (struct ir_event){ .kind = IR_DELTA,
+				  .block = IR_BLOCK_TEXT,
+				  .delta = IR_DELTA_TEXT,
+				  .text = STR("wörd END more") });
+	cite(s, 0, 0, 4, "a");
+	cite(s, 0, 2, 12, "b");
+	cite(s, 0, 5, 12, "c");
+	cite(s, 0, -1, -1, "d");
+	say(s, (struct ir_event){ .kind = IR_CLOSE, .block = IR_BLOCK_TEXT });
+	say(s, (struct ir_event){ .kind = IR_OPEN, .index = 1, .block = IR_BLOCK_TEXT });
+	cite(s, 1, 0, 4, "e");
+	say(s, (struct ir_event){ .kind = IR_CLOSE, .index = 1, .block = IR_BLOCK_TEXT });
+	finish(s);
+	assert_string_equal(g.heard.text, "wörd ");
+	assert_string_equal(g.heard.cited, "a 0-4; b 2-5; d -1--1; ");
+	assert_int_equal(g.heard.closed, 1);
+	arena_free(g.a);
+}
+
 static void tokens_leave_with_their_text(void **state)
 {
 	static const struct {
@@ -229,6 +272,7 @@ int main(void)
 		cmocka_unit_test(trap_073_any_other_text_passes),
 		cmocka_unit_test(trap_073_the_sequence_that_is_whole_first_counts),
 		cmocka_unit_test(trap_073_what_follows_the_cut_is_swallowed),
+		cmocka_unit_test(trap_055_citations_behind_the_cut_are_told),
 		cmocka_unit_test(tokens_leave_with_their_text),
 		cmocka_unit_test(empty_sequences_mean_nothing),
 	};

@@ -246,7 +246,7 @@ static void trap_071_090_parameters(void **state)
 				 "\"stopSequences\":[\"x\"]") "}",
 		   "reasoning_effort, user");
 	check_chat("gemini-2.5-flash", CHAT_HI ",\"stop\":[\"1\",\"2\",\"3\",\"4\",\"5\",\"6\"]}",
-		   "{" HI CONFIG("\"stopSequences\":[\"1\",\"2\",\"3\",\"4\",\"5\"]") "}", "stop");
+		   "{" HI CONFIG("\"stopSequences\":[\"1\",\"2\",\"3\",\"4\",\"5\"]") "}", NULL);
 	check_claude("gemini-2.5-flash",
 		     "{\"model\":\"m\",\"max_tokens\":9,\"top_k\":40,\"messages\":[{\"role\":"
 		     "\"user\",\"content\":\"hi\"}]}",
