@@ -1,84 +1,42 @@
-/* json/write.c - the writer without a tree: it only keeps track of commas. */
+/* json/write.c - the writer without a tree: what is not in the header. */
 #include "json/write.h"
-
-#include <assert.h>
 
 #include "base/escape.h"
 
-/* What stands before a value or a key: a comma, unless it is the first at its depth or follows a key. */
+/* What is due before a value or a key. */
 static void before(struct jw *w)
 {
-	uint64_t here = UINT64_C(1) << w->depth;
-
-	if (w->after_key)
-		w->after_key = false;
-	else if (w->has_items & here)
+	if (w->comma)
 		buf_putc(w->out, ',');
-	w->has_items |= here;
 }
 
-static void open_level(struct jw *w, char bracket)
+/* Most strings have nothing to escape: they go in one piece. */
+static void put_string(struct jw *w, struct str s)
 {
-	before(w);
-	assert(w->depth < 63);
-	w->depth++;
-	w->has_items &= ~(UINT64_C(1) << w->depth);
-	buf_putc(w->out, bracket);
-}
+	const unsigned char *from = (const unsigned char *)s.ptr;
+	size_t plain = s.len ? (size_t)(escape_plain_end(from, from + s.len) - from) : 0;
+	char *to = buf_reserve(w->out, w->comma + s.len + 2);
 
-static void close_level(struct jw *w, char bracket)
-{
-	assert(w->depth > 0 && !w->after_key);
-	w->depth--;
-	buf_putc(w->out, bracket);
-}
-
-void jw_obj(struct jw *w)
-{
-	open_level(w, '{');
-}
-
-void jw_end_obj(struct jw *w)
-{
-	close_level(w, '}');
-}
-
-void jw_arr(struct jw *w)
-{
-	open_level(w, '[');
-}
-
-void jw_end_arr(struct jw *w)
-{
-	close_level(w, ']');
-}
-
-void jw_key_plain_(struct jw *w, const char *key, size_t len)
-{
-	char *to;
-
-	assert(!w->after_key);
-	before(w);
-	w->after_key = true;
-	to = buf_reserve(w->out, len + 3);
 	if (!to)
 		return;
+	*to = ',';
+	to += w->comma;
 	*to++ = '"';
-	memcpy(to, key, len);
-	to += len;
-	*to++ = '"';
-	*to = ':';
-	buf_added(w->out, len + 3);
+	if (plain)
+		memcpy(to, s.ptr, plain);
+	to[plain] = '"';
+	buf_added(w->out, w->comma + plain + (plain == s.len ? 2 : 1));
+	if (plain == s.len)
+		return;
+	escape_json(w->out, str_from_offset(s, plain));
+	buf_putc(w->out, '"');
 }
 
 void jw_key_str(struct jw *w, struct str key)
 {
-	assert(!w->after_key);
-	before(w);
-	buf_putc(w->out, '"');
-	escape_json(w->out, key);
-	buf_put(w->out, STR("\":"));
-	w->after_key = true;
+	put_string(w, key);
+	buf_putc(w->out, ':');
+	w->comma = false;
 }
 
 void jw_str(struct jw *w, struct str s)
@@ -87,10 +45,8 @@ void jw_str(struct jw *w, struct str s)
 		jw_null(w);
 		return;
 	}
-	before(w);
-	buf_putc(w->out, '"');
-	escape_json(w->out, s);
-	buf_putc(w->out, '"');
+	put_string(w, s);
+	w->comma = true;
 }
 
 void jw_cstr(struct jw *w, const char *s)
@@ -100,32 +56,27 @@ void jw_cstr(struct jw *w, const char *s)
 
 void jw_i64(struct jw *w, int64_t v)
 {
-	before(w);
-	buf_put_i64(w->out, v);
+	if (v >= 0 && v < 10) { /* most counts are 0 */
+		jw_put_(w, &"0123456789"[v], 1);
+	} else {
+		before(w);
+		buf_put_i64(w->out, v);
+	}
+	w->comma = true;
 }
 
 void jw_u64(struct jw *w, uint64_t v)
 {
 	before(w);
 	buf_put_u64(w->out, v);
-}
-
-void jw_bool(struct jw *w, bool v)
-{
-	before(w);
-	buf_puts(w->out, v ? "true" : "false");
-}
-
-void jw_null(struct jw *w)
-{
-	before(w);
-	buf_put(w->out, STR("null"));
+	w->comma = true;
 }
 
 void jw_raw(struct jw *w, struct str json_text)
 {
 	before(w);
 	buf_put(w->out, json_text);
+	w->comma = true;
 }
 
 void jw_raw_line(struct jw *w, struct str json_text)
@@ -141,6 +92,7 @@ void jw_raw_line(struct jw *w, struct str json_text)
 		done = i + 1;
 	}
 	buf_put(w->out, str_from_offset(json_text, done));
+	w->comma = true;
 }
 
 void json_escape(struct buf *out, struct str s)

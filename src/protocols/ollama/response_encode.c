@@ -214,12 +214,11 @@ static int put_delta(struct protocol_encoder *e, const struct ir_event *ev, stru
 
 static void put_last(struct protocol_encoder *e, enum ir_stop stop, struct buf *out)
 {
-	struct jw w = jw_on(out);
+	struct jw w = jw_inside(out);
 
 	buf_put(out, e->head);
 	buf_putc(out, '"');
 	buf_put(out, e->shut);
-	w.has_items = 1; /* inside the object that the head began */
 	jw_kbool(&w, "done", true);
 	jw_kcstr(&w, "done_reason", ol_stop_name(stop));
 	ol_usage_write(&w, &e->usage);

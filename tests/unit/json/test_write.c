@@ -53,7 +53,7 @@ static void commas_and_colons_come_right(void **state)
 	buf_done(&b);
 }
 
-/* The bits that remember commas are per depth, and fresh in each level that opens again. */
+/* Whether a comma is due is known by what was written last, at any depth. */
 static void levels_do_not_remember_their_predecessors(void **state)
 {
 	struct arena *a = arena_new(1 << 20);
