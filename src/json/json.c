@@ -257,6 +257,51 @@ const json *json_get_set(const json *obj, struct str key)
 	return json_is_null(v) ? NULL : v;
 }
 
+static inline bool is_name(const struct str *name, struct str key)
+{
+	/* by length and first byte nearly all are told apart */
+	return name->len == key.len &&
+	       (!key.len || (*name->ptr == *key.ptr && memcmp(name->ptr, key.ptr, key.len) == 0));
+}
+
+size_t json_name_index(const struct str *names, size_t stride, size_t n, size_t from,
+		       struct str key)
+{
+	const char *row = (const char *)names;
+
+	for (size_t i = from; i < n; i++)
+		if (is_name((const struct str *)(const void *)(row + i * stride), key))
+			return i;
+	for (size_t i = 0; i < from; i++)
+		if (is_name((const struct str *)(const void *)(row + i * stride), key))
+			return i;
+	return n;
+}
+
+size_t json_find(const json *obj, const struct str *names, size_t stride, size_t n,
+		 const json **ret)
+{
+	size_t strangers = 0, next = 0;
+	yyjson_val *at;
+
+	memset(ret, 0, n * sizeof(*ret));
+	if (!json_is_obj(obj))
+		return 0;
+	at = unsafe_yyjson_get_first(val(obj));
+	for (size_t left = json_len(obj); left; left--, at = unsafe_yyjson_get_next(at + 1)) {
+		struct str key = { unsafe_yyjson_get_str(at), unsafe_yyjson_get_len(at) };
+		size_t i = json_name_index(names, stride, n, next, key);
+
+		if (i == n) {
+			strangers++;
+			continue;
+		}
+		ret[i] = unsafe_yyjson_is_null(at + 1) ? NULL : at + 1;
+		next = i + 1;
+	}
+	return strangers;
+}
+
 struct str json_str(const json *v)
 {
 	if (!json_is_str(v))
@@ -288,16 +333,32 @@ static int64_t exponent(struct str s)
 	return minus ? -e : e;
 }
 
-/* Digits are taken one by one up to where the exponent puts the point; any beyond it must be 0. */
-bool json_i64(const json *v, int64_t *ret)
+/* A few digits and nothing else, which most numbers are. */
+static bool short_digits(struct str s, int64_t *ret)
 {
-	struct str rest = json_num(v), whole, fraction = STR_NONE;
+	int64_t n = 0;
+
+	if (s.len == 0 || s.len > 18)
+		return false;
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned d = (unsigned)(s.ptr[i] - '0');
+
+		if (d > 9)
+			return false;
+		n = n * 10 + d;
+	}
+	*ret = n;
+	return true;
+}
+
+/* Digits are taken one by one up to where the exponent puts the point; any beyond it must be 0. */
+static bool any_digits(struct str rest, int64_t *ret)
+{
+	struct str whole, fraction = STR_NONE;
 	bool minus = rest.len && *rest.ptr == '-';
 	int64_t point, at = 0;
 	uint64_t n = 0;
 
-	if (!rest.len)
-		return false;
 	if (minus)
 		rest = str_from_offset(rest, 1);
 	whole = str_cut(&rest, str_chr(rest, 'e') >= 0 ? 'e' : 'E');
@@ -328,12 +389,34 @@ bool json_i64(const json *v, int64_t *ret)
 	return true;
 }
 
+bool json_i64(const json *v, int64_t *ret)
+{
+	struct str number = json_num(v);
+
+	return number.len && (short_digits(number, ret) || any_digits(number, ret));
+}
+
 bool json_f64(const json *v, double *ret)
 {
 	yyjson_val n;
 
 	/* The raw text of a number ends in a NUL that yyjson put there. */
 	if (!json_is_num(v) || !yyjson_read_number(json_num(v).ptr, &n, 0, NULL, NULL))
+		return false;
+	*ret = yyjson_get_num(&n);
+	return true;
+}
+
+bool json_text_f64(struct str number, double *ret)
+{
+	char copy[501]; /* yyjson wants a NUL behind it */
+	yyjson_val n;
+
+	if (!number.len || number.len >= sizeof(copy))
+		return false;
+	memcpy(copy, number.ptr, number.len);
+	copy[number.len] = '\0';
+	if (yyjson_read_number(copy, &n, 0, NULL, NULL) != copy + number.len)
 		return false;
 	*ret = yyjson_get_num(&n);
 	return true;

@@ -44,6 +44,21 @@ const json *json_get(const json *obj, struct str key);
 #define JSON_GET(obj, lit) json_get_set((obj), STR(lit))
 const json *json_get_set(const json *obj, struct str key);
 
+/* Several members in one walk: ret[i] becomes the member names[i], NULL when it is absent or JSON null. Of duplicate keys the last
+ * counts. Returns how many members of `obj` have none of the names (0 when it is no object). The names may be a column of
+ * a table, whose rows are `stride` bytes apart. Quickest where both stand in the same order. */
+size_t json_find(const json *obj, const struct str *names, size_t stride, size_t n,
+		 const json **ret);
+/* With an array of names, and with a table whose rows have a `name`. */
+#define JSON_FIND(obj, names, ret) \
+	json_find((obj), (names), sizeof((names)[0]), sizeof(names) / sizeof((names)[0]), (ret))
+#define JSON_FIND_ROWS(obj, table, ret)                                                            \
+	json_find((obj), &(table)[0].name, sizeof((table)[0]), sizeof(table) / sizeof((table)[0]), \
+		  (ret))
+/* The place of `key` among such names, looked for from the one at `from` on and then from the start; `n` when it is none of them. */
+size_t json_name_index(const struct str *names, size_t stride, size_t n, size_t from,
+		       struct str key);
+
 /* A string's bytes (may hold NUL); absent (.ptr NULL) when `v` is no string. */
 struct str json_str(const json *v);
 /* A number's text as it stood; absent when `v` is no number. */
@@ -51,6 +66,8 @@ struct str json_num(const json *v);
 /* An integer that fits, also from "3.0" or "3e0"; false otherwise. */
 bool json_i64(const json *v, int64_t *ret);
 bool json_f64(const json *v, double *ret);
+/* The same of a number's text that was kept; false when it is none, or longer than anybody writes numbers (500 bytes). */
+bool json_text_f64(struct str number, double *ret);
 /* `v` as a boolean, `otherwise` when it is not one. */
 bool json_bool(const json *v, bool otherwise);
 

@@ -420,11 +420,11 @@ static int put_tools(struct am_writer *w)
 
 /* --- sampling and limits --- */
 
-static double number(struct am_writer *w, struct str text, double otherwise)
+static double number(struct str text, double otherwise)
 {
 	double d;
 
-	return json_f64(json_parse(w->arena, text, NULL), &d) ? d : otherwise;
+	return json_text_f64(text, &d) ? d : otherwise;
 }
 
 static void put_max_tokens(struct am_writer *w)
@@ -444,17 +444,17 @@ static void put_sampling(struct am_writer *w)
 	bool heat = str_present(r->temperature), nucleus = str_present(r->top_p);
 
 	if (heat && w->thinking &&
-	    number(w, r->temperature, 0) != 1) { /* must be 1 or absent (trap 70) */
+	    number(r->temperature, 0) != 1) { /* must be 1 or absent (trap 70) */
 		loss(w, "temperature");
 		heat = false;
 	}
 	/* Newer models refuse both (trap 69); the vendor's own clients know what they ask. */
 	if (nucleus &&
-	    ((heat && !am_minted(r->origin)) || (w->thinking && number(w, r->top_p, 0) < 0.95))) {
+	    ((heat && !am_minted(r->origin)) || (w->thinking && number(r->top_p, 0) < 0.95))) {
 		loss(w, "top_p");
 		nucleus = false;
 	}
-	if (heat && number(w, r->temperature, 0) > 1) { /* trap 68 */
+	if (heat && number(r->temperature, 0) > 1) { /* trap 68 */
 		loss(w, "temperature");
 		jw_kraw(&w->w, "temperature", STR("1"));
 	} else if (heat) {
@@ -531,9 +531,9 @@ static int note_foreign(struct am_writer *w)
 	if (r->n != IR_UNSET && r->n > 1) /* trap 32 */
 		return err_param(w->reterr, RC_UNSUPPORTED, "n",
 				 "n: the provider gives one answer a request; ask for n = 1");
-	if (str_present(r->frequency_penalty) && number(w, r->frequency_penalty, 1) != 0)
+	if (str_present(r->frequency_penalty) && number(r->frequency_penalty, 1) != 0)
 		loss(w, "frequency_penalty");
-	if (str_present(r->presence_penalty) && number(w, r->presence_penalty, 1) != 0)
+	if (str_present(r->presence_penalty) && number(r->presence_penalty, 1) != 0)
 		loss(w, "presence_penalty");
 	if (r->seed != IR_UNSET)
 		loss(w, "seed");

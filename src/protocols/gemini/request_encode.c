@@ -11,9 +11,15 @@ static void loss(struct gm_writer *w, const char *name)
 	ir_loss(w->losses, str_from(name));
 }
 
+/* The model's name holds the word. */
+static bool names(struct str model, const char *word)
+{
+	return str_find(model, str_from(word)) >= 0;
+}
+
 bool gm_is_third(struct str model)
 {
-	return str_glob(STR("*gemini-3*"), model) || str_glob(STR("*gemini-4*"), model);
+	return names(model, "gemini-3") || names(model, "gemini-4");
 }
 
 /* What kind of thinking a model takes. */
@@ -21,12 +27,12 @@ enum thinking { THINKS_NOT, THINKS_BUDGET, THINKS_LEVEL };
 
 static enum thinking thinking_of(const struct request_target *t)
 {
-	static const char *const none[] = { "*gemini-1*", "*gemini-2.0*", "*gemma*", "*learnlm*" };
+	static const char *const none[] = { "gemini-1", "gemini-2.0", "gemma", "learnlm" };
 
 	if (t->adaptive_thinking || gm_is_third(t->model))
 		return THINKS_LEVEL;
 	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
-		if (str_glob(str_from(none[i]), t->model))
+		if (names(t->model, none[i]))
 			return THINKS_NOT;
 	return THINKS_BUDGET;
 }
@@ -45,7 +51,7 @@ static enum ir_effort effort_of(const struct request_target *t, int64_t budget)
 /* No model of the third generation can be told not to think; the Pro ones know fewer levels. */
 static const char *level_word(struct gm_writer *w, enum ir_effort e)
 {
-	bool pro = str_glob(STR("*gemini-3-pro*"), w->t->model);
+	bool pro = names(w->t->model, "gemini-3-pro");
 
 	switch (e) {
 	case IR_EFFORT_NONE:
@@ -69,8 +75,8 @@ static const char *level_word(struct gm_writer *w, enum ir_effort e)
 
 static int64_t fit_budget(struct gm_writer *w, int64_t n)
 {
-	bool pro = str_glob(STR("*-pro*"), w->t->model);
-	bool lite = str_glob(STR("*-lite*"), w->t->model);
+	bool pro = names(w->t->model, "-pro");
+	bool lite = names(w->t->model, "-lite");
 	int64_t most = pro ? 32768 : 24576, least = pro ? 128 : lite ? 512 : 1;
 
 	if (n == 0 && pro) /* cannot be switched off */
@@ -114,10 +120,11 @@ static void put_thinking(struct gm_writer *w)
 	const struct ir_reasoning *t = &w->r->reasoning;
 	bool off = t->thinking == IR_THINKING_DISABLED ||
 		   (t->thinking == IR_THINKING_UNSET && t->effort == IR_EFFORT_NONE);
-	enum thinking kind = thinking_of(w->t);
+	enum thinking kind;
 
 	if (t->thinking == IR_THINKING_UNSET && t->effort == IR_EFFORT_UNSET)
 		return;
+	kind = thinking_of(w->t);
 	if (kind == THINKS_NOT || (w->t->quirks & QUIRK_NO_REASONING_EFFORT)) {
 		if (!off)
 			loss(w, "reasoning_effort");
@@ -385,11 +392,11 @@ static void put_extras(struct gm_writer *w, const char *group)
 
 /* --- generationConfig --- */
 
-static double number(struct gm_writer *w, struct str text, double otherwise)
+static double number(struct str text, double otherwise)
 {
 	double d;
 
-	return json_f64(json_parse(w->arena, text, NULL), &d) ? d : otherwise;
+	return json_text_f64(text, &d) ? d : otherwise;
 }
 
 static void put_number(struct gm_writer *w, const char *key, struct str text)
@@ -489,7 +496,7 @@ static int note_foreign(struct gm_writer *w)
 		loss(w, "cache_control");
 	if (str_present(r->modalities) && !str_eq(str_trim(r->modalities), STR("[\"text\"]")))
 		loss(w, "modalities");
-	if (number(w, r->temperature, 0) > 2)
+	if (number(r->temperature, 0) > 2)
 		loss(w, "temperature");
 	ir_lose_stateful(w->losses, r);
 	for (unsigned i = 0; i < r->n_extras; i++)

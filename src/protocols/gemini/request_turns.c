@@ -109,35 +109,52 @@ static int put_system(struct gm_writer *w)
 struct part_list {
 	const struct ir_part **parts;
 	bool *done;
-	unsigned n;
+	unsigned n, cap;
 };
+
+/* Room for `n` parts; one array serves all turns that have no more. */
+static int need_room(const struct gm_writer *w, struct part_list *l, unsigned n)
+{
+	if (n <= l->cap)
+		return RC_OK;
+	l->parts = arena_array(w->arena, n, sizeof(*l->parts));
+	l->done = arena_array(w->arena, n, sizeof(*l->done));
+	l->cap = n;
+	return l->parts && l->done ? RC_OK : err_set(w->reterr, RC_NOMEM, "out of memory");
+}
+
+static bool is_of(const struct gm_writer *w, const struct ir_message *m, unsigned k,
+		  enum ir_part_kind kind)
+{
+	return m->parts[k].kind == kind && !is_system(w, m);
+}
 
 static int collect(const struct gm_writer *w, const struct turn *t, enum ir_part_kind kind,
 		   struct part_list *ret)
 {
+	unsigned n = 0;
+	int rc;
+
 	ret->n = 0;
-	if (!ret->parts) { /* one array serves all turns */
-		ret->parts = arena_array(w->arena, MAX_CALLS, sizeof(*ret->parts));
-		ret->done = arena_array(w->arena, MAX_CALLS, sizeof(*ret->done));
-	}
-	if (!ret->parts || !ret->done)
-		return err_set(w->reterr, RC_NOMEM, "out of memory");
-	for (unsigned i = t->first; i < t->end; i++) {
+	for (unsigned i = t->first; i < t->end; i++)
+		for (unsigned k = 0; k < w->r->messages[i].n_parts; k++)
+			n += is_of(w, &w->r->messages[i], k, kind);
+	if (n > MAX_CALLS)
+		return err_param(w->reterr, RC_INVALID, "messages",
+				 "messages: more than %d tool calls or results in one turn",
+				 MAX_CALLS);
+	rc = need_room(w, ret, n);
+	for (unsigned i = t->first; !rc && i < t->end; i++) {
 		const struct ir_message *m = &w->r->messages[i];
 
 		for (unsigned k = 0; k < m->n_parts; k++) {
-			if (m->parts[k].kind != kind || is_system(w, m))
+			if (!is_of(w, m, k, kind))
 				continue;
-			if (ret->n == MAX_CALLS)
-				return err_param(
-					w->reterr, RC_INVALID, "messages",
-					"messages: more than %d tool calls or results in one turn",
-					MAX_CALLS);
 			ret->done[ret->n] = false;
 			ret->parts[ret->n++] = &m->parts[k];
 		}
 	}
-	return RC_OK;
+	return rc;
 }
 
 /* First the results of the calls, call by call; then what answers none of them. Of several for one call the last counts. */

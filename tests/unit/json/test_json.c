@@ -417,6 +417,45 @@ static void R16_integers_only_where_they_fit(void **state)
 	arena_free(a);
 }
 
+static void several_members_in_one_walk(void **state)
+{
+	static const struct str names[] = { STR_INIT("a"), STR_INIT(""), STR_INIT("bc"),
+					    STR_INIT("missing"), STR_INIT("null") };
+	static const struct {
+		int other;
+		struct str name;
+	} rows[] = { { 1, STR_INIT("bd") }, { 2, STR_INIT("bc") } };
+	struct arena *a = arena_new(ROOMY);
+	const json *v = json_parse(a,
+				   STR("{\"bc\":1,\"x\":{\"a\":9},\"\":2,\"a\":3,\"null\":4,"
+				       "\"a\":5,\"null\":null,\"b\\u0064\":6,\"A\":7}"),
+				   NULL);
+	const json *got[5], *of_rows[2];
+
+	assert_int_equal(JSON_FIND(v, names, got), 3); /* x, bd, A */
+	CHECK_STR(json_num(got[0]), "5");              /* of duplicates the last */
+	CHECK_STR(json_num(got[1]), "2");
+	CHECK_STR(json_num(got[2]), "1");
+	assert_null(got[3]);
+	assert_null(got[4]); /* the last one, too, when it is null */
+	for (size_t i = 0; i < 5; i++)
+		assert_ptr_equal(got[i], json_get_set(v, names[i]));
+
+	assert_int_equal(JSON_FIND_ROWS(v, rows, of_rows), 7);
+	CHECK_STR(json_num(of_rows[0]), "6");
+	CHECK_STR(json_num(of_rows[1]), "1");
+
+	assert_int_equal(JSON_FIND(NULL, names, got), 0);
+	assert_null(got[0]);
+	assert_int_equal(JSON_FIND(got[0], names, got), 0);
+	assert_int_equal(JSON_FIND(json_parse(a, STR("[1]"), NULL), names, got), 0);
+	for (size_t from = 0; from <= 5; from++) {
+		assert_int_equal(json_name_index(names, sizeof(*names), 5, from, STR("bc")), 2);
+		assert_int_equal(json_name_index(names, sizeof(*names), 5, from, STR("bd")), 5);
+	}
+	arena_free(a);
+}
+
 static void doubles(void **state)
 {
 	struct arena *a = arena_new(ROOMY);
@@ -435,7 +474,12 @@ static void doubles(void **state)
 		assert_int_equal(ok, i != 5); /* beyond any double is no number to calculate with */
 		if (ok)
 			assert_true(d == want[i]);
+		d = 77;
+		assert_int_equal(json_text_f64(json_num(it.val), &d), i != 5);
+		assert_true(d == (ok ? want[i] : 77));
 	}
+	assert_false(json_text_f64(STR_NONE, &d) || json_text_f64(STR("1x"), &d) ||
+		     json_text_f64(STR("\"1\""), &d) || json_text_f64(STR("1 "), &d));
 	arena_free(a);
 }
 
@@ -511,6 +555,7 @@ int main(void)
 		cmocka_unit_test(everything_reads_absent_values),
 		cmocka_unit_test(walking),
 		cmocka_unit_test(R16_integers_only_where_they_fit),
+		cmocka_unit_test(several_members_in_one_walk),
 		cmocka_unit_test(doubles),
 		cmocka_unit_test(written_texts_are_the_same_but_for_blanks_and_escapes),
 	};
