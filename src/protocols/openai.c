@@ -1,6 +1,7 @@
 /* protocols/openai.c - what OpenAI's wire formats share in reading and writing requests. */
 #include "protocols/openai.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 enum { WRAPPED_MAX = 256 << 20 };
@@ -34,51 +35,51 @@ const json *oc_choice(const json *root, unsigned number)
 
 /* --- where we are, and what is wrong there --- */
 
-/* A path too long for its field is cut: it is there to be read, not to be parsed. */
-static void path_add(struct oc_path *p, const char *more)
-{
-	size_t at = strlen(p->text);
-
-	while (*more && at + 1 < sizeof(p->text))
-		p->text[at++] = *more++;
-	p->text[at] = '\0';
-}
-
 struct oc_path oc_path_member(const struct oc_path *at, const char *member)
 {
-	struct oc_path p = *at;
-
-	if (p.text[0])
-		path_add(&p, ".");
-	path_add(&p, member);
-	return p;
+	return (struct oc_path){ .member = member, .up = at };
 }
 
 struct oc_path oc_path_index(const struct oc_path *at, unsigned index)
 {
-	struct oc_path p = *at;
-	char digits[16];
+	return (struct oc_path){ .index = index, .up = at };
+}
 
-	(void)snprintf(digits, sizeof(digits), "[%u]", index);
-	path_add(&p, digits);
-	return p;
+/* Outermost first. What does not fit is left out: a path is there to be read, not to be parsed. */
+static void put_path(char *text, size_t size, const struct oc_path *at)
+{
+	size_t used;
+
+	assert(at->up != at);
+	if (at->up)
+		put_path(text, size, at->up);
+	used = strlen(text);
+	if (at->member)
+		(void)snprintf(text + used, size - used, "%s%s", used ? "." : "", at->member);
+	else
+		(void)snprintf(text + used, size - used, "[%u]", at->index);
 }
 
 int oc_refuse_type(const struct oc_reader *r, const struct oc_path *at, const char *expected,
 		   const json *got)
 {
+	char place[64] = "";
+
+	put_path(place, sizeof(place), at);
 	if (!got)
-		return err_param(r->reterr, RC_INVALID, at->text,
-				 "Missing required parameter: '%s'.", at->text);
-	return err_param(r->reterr, RC_INVALID, at->text,
-			 "Invalid type for '%s': expected %s, but got %s instead.", at->text,
-			 expected, json_type(got));
+		return err_param(r->reterr, RC_INVALID, place, "Missing required parameter: '%s'.",
+				 place);
+	return err_param(r->reterr, RC_INVALID, place,
+			 "Invalid type for '%s': expected %s, but got %s instead.", place, expected,
+			 json_type(got));
 }
 
 int oc_refuse(const struct oc_reader *r, const struct oc_path *at, const char *what)
 {
-	return err_param(r->reterr, RC_INVALID, at->text, "Invalid value for '%s': %s", at->text,
-			 what);
+	char place[64] = "";
+
+	put_path(place, sizeof(place), at);
+	return err_param(r->reterr, RC_INVALID, place, "Invalid value for '%s': %s", place, what);
 }
 
 int oc_nomem(const struct oc_reader *r)
@@ -106,9 +107,8 @@ static int read_member(const struct oc_reader *r, const struct oc_member *m, con
 		       struct ir_request *q)
 {
 	void *field = (char *)q + m->at;
-	struct oc_path at = { "" };
+	const struct oc_path at = { .member = m->name.ptr };
 
-	at = oc_path_member(&at, m->name.ptr);
 	switch (m->kind) {
 	case OC_SKIP:
 	case OC_PIN:
@@ -142,29 +142,13 @@ static int read_member(const struct oc_reader *r, const struct oc_member *m, con
 
 static bool is_member(struct str name, const json *v, const struct oc_member *members, unsigned n)
 {
-	for (unsigned i = 0; i < n; i++) {
-		if (str_eq(name, members[i].name))
-			return members[i].kind != OC_PIN || json_is_str(v);
-	}
-	return false;
+	size_t i = json_name_index(&members->name, sizeof(*members), n, 0, name);
+
+	return i < n && (members[i].kind != OC_PIN || json_is_str(v));
 }
 
-int oc_read_members(const struct oc_reader *r, const json *root, const struct oc_member *members,
-		    unsigned n, struct ir_request *q)
-{
-	int rc = RC_OK;
-
-	for (unsigned i = 0; !rc && i < n; i++) {
-		const json *v = json_get_set(root, members[i].name);
-
-		if (v)
-			rc = read_member(r, &members[i], v, q);
-	}
-	return rc;
-}
-
-int oc_read_extras(const struct oc_reader *r, const json *root, const struct oc_member *members,
-		   unsigned n, struct ir_request *q)
+static int read_extras(const struct oc_reader *r, const json *root, const struct oc_member *members,
+		       unsigned n, struct ir_request *q)
 {
 	struct json_iter it = json_iter(root);
 
@@ -184,9 +168,27 @@ int oc_read_extras(const struct oc_reader *r, const json *root, const struct oc_
 	return RC_OK;
 }
 
+int oc_read_members(const struct oc_reader *r, const json *root, const struct oc_member *members,
+		    unsigned n, struct ir_request *q)
+{
+	const json *said[OC_MAX_MEMBERS];
+	bool extras;
+	int rc = RC_OK;
+
+	assert(n <= OC_MAX_MEMBERS);
+	extras = json_find(root, &members->name, sizeof(*members), n, said) > 0;
+	for (unsigned i = 0; !rc && i < n; i++) {
+		if (!said[i])
+			continue;
+		extras = extras || (members[i].kind == OC_PIN && !json_is_str(said[i]));
+		rc = read_member(r, &members[i], said[i], q);
+	}
+	return rc || !extras ? rc : read_extras(r, root, members, n, q);
+}
+
 int oc_read_stop(const struct oc_reader *r, const json *v, struct ir_request *q)
 {
-	struct oc_path at = { "stop" };
+	struct oc_path at = { .member = "stop" };
 	struct json_iter it = json_iter(v);
 
 	if (!json_is_str(v) && !json_is_arr(v))
@@ -211,7 +213,7 @@ int oc_read_stop(const struct oc_reader *r, const json *v, struct ir_request *q)
 
 int oc_read_stream_options(const struct oc_reader *r, const json *v, struct ir_request *q)
 {
-	const struct oc_path at = { "stream_options" };
+	const struct oc_path at = { .member = "stream_options" };
 
 	if (!json_is_obj(v))
 		return oc_refuse_type(r, &at, "an object", v);

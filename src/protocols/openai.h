@@ -25,9 +25,12 @@ enum { OC_MAX_STOPS = 4 }; /* sequences in Chat and Completions */
 /* The choice of that number in a chunk or a body, NULL when it is not there. One that does not say its own is the first. */
 const json *oc_choice(const json *root, unsigned number);
 
-/* Where in the request the decoder stands, as OpenAI writes it: "messages[1].content". */
+/* Where in the request the decoder stands: a chain through the stack frames of its callers, put into words
+ * ("messages[1].content") only for an error. Each link is a variable of its own. */
 struct oc_path {
-	char text[64];
+	const char *member;       /* NULL: an element */
+	unsigned index;           /* of the element */
+	const struct oc_path *up; /* NULL: the request itself */
 };
 
 struct oc_reader {
@@ -74,12 +77,11 @@ struct oc_member {
 		STR_INIT(name), OC_CALL, 0, function \
 	}
 
-/* In the table's order; a member that is null is as if it were not there. */
+enum { OC_MAX_MEMBERS = 64 };
+
+/* In the table's order; a member that is null is as if it were not there. What no row of the table knows becomes an extra. */
 int oc_read_members(const struct oc_reader *r, const json *root, const struct oc_member *members,
 		    unsigned n, struct ir_request *q) MUST_CHECK;
-/* What no row of the table knows becomes an extra. */
-int oc_read_extras(const struct oc_reader *r, const json *root, const struct oc_member *members,
-		   unsigned n, struct ir_request *q) MUST_CHECK;
 
 /* `stop`: a string or a list of strings. */
 int oc_read_stop(const struct oc_reader *r, const json *v, struct ir_request *q) MUST_CHECK;

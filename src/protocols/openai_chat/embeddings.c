@@ -6,7 +6,7 @@
 #include "protocols/openai_chat/openai_chat.h"
 #include "protocols/vectors.h"
 
-static const struct oc_path input_path = { "input" };
+static const struct oc_path input_path = { .member = "input" };
 
 /* --- requests --- */
 
@@ -69,7 +69,7 @@ static int read_inputs(const struct oc_reader *r, const json *v, struct ir_embed
 
 static int read_encoding(const struct oc_reader *r, const json *v, struct ir_embed_request *q)
 {
-	const struct oc_path at = { "encoding_format" };
+	const struct oc_path at = { .member = "encoding_format" };
 
 	q->base64 = str_eq(json_str(v), STR("base64"));
 	if (q->base64 || str_eq(json_str(v), STR("float")))
@@ -80,9 +80,8 @@ static int read_encoding(const struct oc_reader *r, const json *v, struct ir_emb
 static int read_member(const struct oc_reader *r, struct str name, const json *v,
 		       struct ir_embed_request *q)
 {
-	struct oc_path at = { "" };
+	const struct oc_path at = { .member = name.ptr };
 
-	at = oc_path_member(&at, name.ptr);
 	if (json_is_null(v))
 		return RC_OK;
 	if (str_eq(name, STR("model"))) {
@@ -110,7 +109,7 @@ static int decode_request(struct arena *a, const struct request_line *line, stru
 			  struct ir_embed_request **ret, struct err *reterr)
 {
 	const struct oc_reader r = { .arena = a, .reterr = reterr };
-	const struct oc_path model = { "model" };
+	const struct oc_path model = { .member = "model" };
 	struct ir_embed_request *q = arena_alloc(a, sizeof(*q));
 	const json *root;
 	struct json_iter it;

@@ -36,12 +36,12 @@ static int read_custom(const struct oc_reader *r, const json *c, const struct oc
 		       struct ir_tool *ret)
 {
 	const json *format = JSON_GET(c, "format");
-	struct oc_path p = oc_path_member(at, "custom");
+	const struct oc_path custom_at = oc_path_member(at, "custom");
+	const struct oc_path name_at = oc_path_member(&custom_at, "name");
 
-	p = oc_path_member(&p, "name");
 	ret->name = json_str(json_get(c, STR("name")));
 	if (!ret->name.len)
-		return oc_refuse_type(r, &p, "a name", json_get(c, STR("name")));
+		return oc_refuse_type(r, &name_at, "a name", json_get(c, STR("name")));
 	ret->description = json_str(json_get(c, STR("description")));
 	ret->parameters =
 		STR("{\"type\":\"object\",\"properties\":{\"input\":{\"type\":\"string\"}},"
@@ -80,12 +80,11 @@ static int read_tool_list(const struct oc_reader *r, const json *v, const char *
 			  struct ir_request *q)
 {
 	bool legacy = strcmp(name, "functions") == 0;
-	struct oc_path at = { "" };
+	const struct oc_path at = { .member = name };
 	struct json_iter it = json_iter(v);
 	size_t n = json_len(v);
 	int rc = RC_OK;
 
-	at = oc_path_member(&at, name);
 	if (!json_is_arr(v))
 		return oc_refuse_type(r, &at, "an array", v);
 	if (q->n_tools) /* both lists: the newer one counts */
@@ -158,7 +157,7 @@ static int read_allowed(const struct oc_reader *r, const json *v, const struct o
 
 static int read_tool_choice(const struct oc_reader *r, const json *v, struct ir_request *q)
 {
-	const struct oc_path at = { "tool_choice" };
+	const struct oc_path at = { .member = "tool_choice" };
 
 	if (json_is_str(v)) {
 		q->choice.mode = oc_choice_mode(json_str(v));
@@ -178,7 +177,7 @@ static int read_tool_choice(const struct oc_reader *r, const json *v, struct ir_
 
 static int read_function_call(const struct oc_reader *r, const json *v, struct ir_request *q)
 {
-	const struct oc_path at = { "function_call" };
+	const struct oc_path at = { .member = "function_call" };
 
 	if (q->choice.mode != IR_CHOICE_UNSET)
 		return RC_OK;
@@ -200,7 +199,8 @@ static int read_format(const struct oc_reader *r, const json *v, struct ir_reque
 	const json *s = json_get(v, STR("json_schema")), *schema = JSON_GET(s, "schema"),
 		   *strict = JSON_GET(s, "strict");
 	struct str type = json_str(json_get(v, STR("type")));
-	struct oc_path at = { "response_format" };
+	const struct oc_path at = { .member = "response_format" };
+	struct oc_path here;
 
 	if (!json_is_obj(v))
 		return oc_refuse_type(r, &at, "an object", v);
@@ -211,12 +211,12 @@ static int read_format(const struct oc_reader *r, const json *v, struct ir_reque
 	if (str_eq(type, STR("json_object"))) {
 		schema = JSON_GET(v, "schema"); /* llama.cpp, Together: the schema stands here */
 	} else if (!str_eq(type, STR("json_schema"))) {
-		at = oc_path_member(&at, "type");
-		return oc_refuse(r, &at,
+		here = oc_path_member(&at, "type");
+		return oc_refuse(r, &here,
 				 "supported values are 'text', 'json_object' and 'json_schema'.");
 	} else if (!json_is_obj(s)) {
-		at = oc_path_member(&at, "json_schema");
-		return oc_refuse_type(r, &at, "an object", s);
+		here = oc_path_member(&at, "json_schema");
+		return oc_refuse_type(r, &here, "an object", s);
 	}
 	/* A schema format without a schema holds the answer to JSON alone. */
 	q->format.kind = schema ? IR_FORMAT_JSON_SCHEMA : IR_FORMAT_JSON_OBJECT;
@@ -232,7 +232,7 @@ static int read_format(const struct oc_reader *r, const json *v, struct ir_reque
 
 static int read_effort(const struct oc_reader *r, const json *v, struct ir_request *q)
 {
-	const struct oc_path at = { "reasoning_effort" };
+	const struct oc_path at = { .member = "reasoning_effort" };
 
 	if (!json_is_str(v))
 		return oc_refuse_type(r, &at, "a string", v);
@@ -258,7 +258,7 @@ static void take_budget(const json *v, struct ir_request *q)
 /* OpenRouter's {"effort", "max_tokens", "enabled"}. */
 static int read_reasoning(const struct oc_reader *r, const json *v, struct ir_request *q)
 {
-	const struct oc_path at = { "reasoning" };
+	const struct oc_path at = { .member = "reasoning" };
 	const json *effort = JSON_GET(v, "effort");
 
 	if (!json_is_obj(v))
@@ -274,7 +274,7 @@ static int read_reasoning(const struct oc_reader *r, const json *v, struct ir_re
 /* Anthropic's {"type", "budget_tokens"}, as DeepSeek, Z.ai and many proxies take it beside Chat's own members. */
 static int read_thinking(const struct oc_reader *r, const json *v, struct ir_request *q)
 {
-	const struct oc_path at = { "thinking" };
+	const struct oc_path at = { .member = "thinking" };
 	struct str type = json_str(json_get(v, STR("type")));
 
 	if (!json_is_obj(v))
@@ -304,7 +304,7 @@ static int read_cache_control(const struct oc_reader *r, const json *v, struct i
 /* OpenRouter and Anthropic-like clients name top_k; parallel_tool_calls sits in the choice. */
 static int read_parallel(const struct oc_reader *r, const json *v, struct ir_request *q)
 {
-	const struct oc_path at = { "parallel_tool_calls" };
+	const struct oc_path at = { .member = "parallel_tool_calls" };
 
 	if (!json_is_bool(v))
 		return oc_refuse_type(r, &at, "a boolean", v);
@@ -314,7 +314,7 @@ static int read_parallel(const struct oc_reader *r, const json *v, struct ir_req
 
 static int read_max_completion(const struct oc_reader *r, const json *v, struct ir_request *q)
 {
-	const struct oc_path at = { "max_completion_tokens" };
+	const struct oc_path at = { .member = "max_completion_tokens" };
 
 	/* Of both names the newer one counts (trap 66). */
 	return json_i64(v, &q->max_tokens) ? RC_OK : oc_refuse_type(r, &at, "an integer", v);
@@ -322,7 +322,7 @@ static int read_max_completion(const struct oc_reader *r, const json *v, struct 
 
 static int read_max_tokens(const struct oc_reader *r, const json *v, struct ir_request *q)
 {
-	const struct oc_path at = { "max_tokens" };
+	const struct oc_path at = { .member = "max_tokens" };
 
 	if (q->max_tokens != IR_UNSET)
 		return RC_OK;
@@ -381,7 +381,7 @@ int oc_decode_request(struct arena *a, const struct request_line *line, struct s
 	const struct oc_reader r = { .arena = a, .reterr = reterr };
 	const json *root;
 	struct ir_request *q = arena_alloc(a, sizeof(*q));
-	struct oc_path at = { "" };
+	const struct oc_path at = { .member = "model" };
 	int rc = oc_parse(a, body, &root, reterr);
 
 	if (rc)
@@ -395,7 +395,6 @@ int oc_decode_request(struct arena *a, const struct request_line *line, struct s
 	ir_request_init(q);
 	q->origin = OC_NAME;
 	rc = oc_read_members(&r, root, members, N_MEMBERS, q);
-	at = oc_path_member(&at, "model");
 	if (str_present(line->arg)) /* the path names it: Azure's deployments */
 		q->model = line->arg;
 	if (!rc && q->model.len == 0)
@@ -403,8 +402,6 @@ int oc_decode_request(struct arena *a, const struct request_line *line, struct s
 					   : oc_refuse_type(&r, &at, "", NULL);
 	if (!rc)
 		rc = oc_read_messages(&r, json_get(root, STR("messages")), q);
-	if (!rc)
-		rc = oc_read_extras(&r, root, members, N_MEMBERS, q);
 	if (rc)
 		return rc;
 	ir_request_needs(q);

@@ -12,12 +12,11 @@ static int read_image(const struct oc_reader *r, const json *v, const struct oc_
 {
 	const json *image = json_get(v, STR("image_url"));
 	const json *url = json_is_str(image) ? image : json_get(image, STR("url"));
-	struct oc_path here = oc_path_member(at, "image_url");
+	const struct oc_path image_at = oc_path_member(at, "image_url");
+	const struct oc_path url_at = oc_path_member(&image_at, "url");
 
-	if (!json_is_str(url)) {
-		here = oc_path_member(&here, "url");
-		return oc_refuse_type(r, &here, "a string", url);
-	}
+	if (!json_is_str(url))
+		return oc_refuse_type(r, &url_at, "a string", url);
 	oc_read_url(json_str(url), &p->media);
 	p->media.detail = json_str(json_get(image, STR("detail")));
 	return RC_OK;
@@ -27,11 +26,11 @@ static int read_audio(const struct oc_reader *r, const json *v, const struct oc_
 		      struct ir_part *p)
 {
 	const json *audio = json_get(v, STR("input_audio")), *data = json_get(audio, STR("data"));
-	struct oc_path here = oc_path_member(at, "input_audio");
+	const struct oc_path audio_at = oc_path_member(at, "input_audio");
+	const struct oc_path data_at = oc_path_member(&audio_at, "data");
 
-	here = oc_path_member(&here, "data");
 	if (!json_is_str(data))
-		return oc_refuse_type(r, &here, "a string", data);
+		return oc_refuse_type(r, &data_at, "a string", data);
 	p->media.source = IR_MEDIA_BASE64;
 	p->media.data = json_str(data);
 	p->media.detail = json_str(json_get(audio, STR("format")));
@@ -444,7 +443,7 @@ int oc_read_messages(const struct oc_reader *r, const json *messages, struct ir_
 {
 	struct reading s = { .r = r, .q = q };
 	struct json_iter it = json_iter(messages);
-	const struct oc_path at = { "messages" };
+	const struct oc_path at = { .member = "messages" };
 	int rc = RC_OK;
 
 	if (!json_is_arr(messages))

@@ -5,7 +5,7 @@
  * same for every such target; a provider that speaks this format gets the client's own bytes and none of this applies. */
 #include "protocols/openai_completions/openai_completions.h"
 
-static const struct oc_path prompt_path = { "prompt" };
+static const struct oc_path prompt_path = { .member = "prompt" };
 
 static int read_text(const struct oc_reader *r, struct str text, struct ir_request *q)
 {
@@ -49,7 +49,7 @@ static int read_prompt(const struct oc_reader *r, const json *v, struct ir_reque
 
 static int read_logprobs(const struct oc_reader *r, const json *v, struct ir_request *q)
 {
-	const struct oc_path at = { "logprobs" };
+	const struct oc_path at = { .member = "logprobs" };
 
 	if (!json_i64(v, &q->top_logprobs))
 		return oc_refuse_type(r, &at, "an integer", v);
@@ -62,7 +62,7 @@ static int read_logprobs(const struct oc_reader *r, const json *v, struct ir_req
 /* Several tries of which the best is given back: one is what happens anyway, more stays an extra, to be disclosed. */
 static int read_best_of(const struct oc_reader *r, const json *v, struct ir_request *q)
 {
-	const struct oc_path at = { "best_of" };
+	const struct oc_path at = { .member = "best_of" };
 	int64_t n;
 
 	if (!json_i64(v, &n))
@@ -76,7 +76,7 @@ static int read_best_of(const struct oc_reader *r, const json *v, struct ir_requ
 /* The prompt's own text is put before the answer by our encoder, which finds `echo` in the raw body. */
 static int read_echo(const struct oc_reader *r, const json *v, struct ir_request *q)
 {
-	const struct oc_path at = { "echo" };
+	const struct oc_path at = { .member = "echo" };
 
 	if (!json_is_bool(v))
 		return oc_refuse_type(r, &at, "a boolean", v);
@@ -118,7 +118,7 @@ int ot_decode_request(struct arena *a, const struct request_line *line, struct s
 		      struct ir_request **ret, struct err *reterr)
 {
 	const struct oc_reader r = { .arena = a, .reterr = reterr };
-	const struct oc_path model = { "model" };
+	const struct oc_path model = { .member = "model" };
 	struct ir_request *q = arena_alloc(a, sizeof(*q));
 	const json *root;
 	int rc = oc_parse(a, body, &root, reterr);
@@ -141,8 +141,6 @@ int ot_decode_request(struct arena *a, const struct request_line *line, struct s
 		rc = oc_refuse_type(&r, &model, "", NULL);
 	if (!rc && !q->n_messages)
 		rc = oc_refuse_type(&r, &prompt_path, "", NULL);
-	if (!rc)
-		rc = oc_read_extras(&r, root, members, N_MEMBERS, q);
 	if (!rc && JSON_GET(root, "best_of"))
 		rc = read_best_of(&r, JSON_GET(root, "best_of"), q);
 	if (rc)

@@ -123,7 +123,7 @@ int rs_add_tools(const struct oc_reader *r, const json *list, const struct oc_pa
 
 static int read_tools(const struct oc_reader *r, const json *v, struct ir_request *q)
 {
-	const struct oc_path at = { "tools" };
+	const struct oc_path at = { .member = "tools" };
 
 	return rs_add_tools(r, v, &at, q);
 }
@@ -141,7 +141,7 @@ static struct str choice_name(const json *v)
 /* Trap 76: a hard constraint; the list of tools itself stays as it is. */
 static int read_allowed(const struct oc_reader *r, const json *v, struct ir_request *q)
 {
-	const struct oc_path at = { "tool_choice" };
+	const struct oc_path at = { .member = "tool_choice" };
 	const json *inner = json_get(v, STR("allowed_tools")), *tools;
 	const json *mode = JSON_GET(v, "mode");
 	struct oc_path p;
@@ -174,7 +174,7 @@ static int read_allowed(const struct oc_reader *r, const json *v, struct ir_requ
 
 static int read_tool_choice(const struct oc_reader *r, const json *v, struct ir_request *q)
 {
-	const struct oc_path at = { "tool_choice" };
+	const struct oc_path at = { .member = "tool_choice" };
 
 	if (json_is_str(v)) {
 		q->choice.mode = oc_choice_mode(json_str(v));
@@ -198,7 +198,8 @@ static int read_format(const struct oc_reader *r, const json *v, struct ir_reque
 {
 	const json *schema = JSON_GET(v, "schema"), *strict = JSON_GET(v, "strict");
 	struct str type = json_str(json_get(v, STR("type")));
-	struct oc_path at = { "text.format" };
+	const struct oc_path at = { .member = "text.format" };
+	struct oc_path p;
 
 	if (!json_is_obj(v))
 		return oc_refuse_type(r, &at, "an object", v);
@@ -211,13 +212,13 @@ static int read_format(const struct oc_reader *r, const json *v, struct ir_reque
 		return RC_OK;
 	}
 	if (!str_eq(type, STR("json_schema"))) {
-		at = oc_path_member(&at, "type");
-		return oc_refuse(r, &at,
+		p = oc_path_member(&at, "type");
+		return oc_refuse(r, &p,
 				 "supported values are 'text', 'json_object' and 'json_schema'.");
 	}
-	at = oc_path_member(&at, "schema");
+	p = oc_path_member(&at, "schema");
 	if (!json_is_obj(schema))
-		return oc_refuse_type(r, &at, "an object", schema);
+		return oc_refuse_type(r, &p, "an object", schema);
 	q->format.kind = IR_FORMAT_JSON_SCHEMA;
 	q->format.name = json_str(json_get(v, STR("name")));
 	q->format.description = json_str(json_get(v, STR("description")));
@@ -229,7 +230,7 @@ static int read_format(const struct oc_reader *r, const json *v, struct ir_reque
 
 static int read_text(const struct oc_reader *r, const json *v, struct ir_request *q)
 {
-	const struct oc_path at = { "text" };
+	const struct oc_path at = { .member = "text" };
 	const json *format = JSON_GET(v, "format"), *verbosity = JSON_GET(v, "verbosity");
 	struct oc_path p = oc_path_member(&at, "verbosity");
 
@@ -245,7 +246,8 @@ static int read_text(const struct oc_reader *r, const json *v, struct ir_request
 static int read_reasoning(const struct oc_reader *r, const json *v, struct ir_request *q)
 {
 	const json *effort = JSON_GET(v, "effort");
-	struct oc_path at = { "reasoning" };
+	const struct oc_path at = { .member = "reasoning" };
+	const struct oc_path effort_at = oc_path_member(&at, "effort");
 
 	if (!json_is_obj(v))
 		return oc_refuse_type(r, &at, "an object", v);
@@ -253,13 +255,12 @@ static int read_reasoning(const struct oc_reader *r, const json *v, struct ir_re
 		q->reasoning.display = STR("summarized");
 	if (!effort)
 		return RC_OK;
-	at = oc_path_member(&at, "effort");
 	if (!json_is_str(effort))
-		return oc_refuse_type(r, &at, "a string", effort);
+		return oc_refuse_type(r, &effort_at, "a string", effort);
 	q->reasoning.effort = ir_effort_parse(json_str(effort));
 	return q->reasoning.effort != IR_EFFORT_UNSET
 		       ? RC_OK
-		       : oc_refuse(r, &at,
+		       : oc_refuse(r, &effort_at,
 				   "supported values are 'none', 'minimal', 'low', 'medium', "
 				   "'high', 'xhigh' and 'max'.");
 }
@@ -273,7 +274,7 @@ static bool is_ours_to_give(struct str include)
 
 static int read_include(const struct oc_reader *r, const json *v, struct ir_request *q)
 {
-	const struct oc_path at = { "include" };
+	const struct oc_path at = { .member = "include" };
 	struct json_iter it = json_iter(v);
 	bool others = false;
 
@@ -296,7 +297,7 @@ static int read_include(const struct oc_reader *r, const json *v, struct ir_requ
 
 static int read_parallel(const struct oc_reader *r, const json *v, struct ir_request *q)
 {
-	const struct oc_path at = { "parallel_tool_calls" };
+	const struct oc_path at = { .member = "parallel_tool_calls" };
 
 	if (!json_is_bool(v))
 		return oc_refuse_type(r, &at, "a boolean", v);
@@ -347,11 +348,11 @@ static bool input_may_miss(const json *root)
 static int read_conversation(const struct oc_reader *r, const json *root, struct ir_request *q)
 {
 	const json *instructions = JSON_GET(root, "instructions"), *input = JSON_GET(root, "input");
-	struct oc_path at = { "instructions" };
+	struct oc_path at = { .member = "instructions" };
 
 	if (instructions && !json_is_str(instructions))
 		return oc_refuse_type(r, &at, "a string", instructions);
-	at = (struct oc_path){ "input" };
+	at = (struct oc_path){ .member = "input" };
 	if (!input && !input_may_miss(root))
 		return oc_refuse_type(r, &at, "", NULL);
 	return rs_read_input(r, json_str(instructions), input, q);
@@ -361,7 +362,7 @@ int rs_decode_request(struct arena *a, const struct request_line *line, struct s
 		      struct ir_request **ret, struct err *reterr)
 {
 	const struct oc_reader r = { .arena = a, .reterr = reterr };
-	const struct oc_path at = { "model" };
+	const struct oc_path at = { .member = "model" };
 	const json *root;
 	struct ir_request *q = arena_alloc(a, sizeof(*q));
 	int rc = oc_parse(a, body, &root, reterr);
@@ -387,8 +388,6 @@ int rs_decode_request(struct arena *a, const struct request_line *line, struct s
 		q->logprobs = IR_TRUE;
 	if (!rc)
 		rc = read_conversation(&r, root, q);
-	if (!rc)
-		rc = oc_read_extras(&r, root, members, N_MEMBERS, q);
 	if (rc)
 		return rc;
 	ir_request_needs(q);

@@ -478,7 +478,7 @@ int rs_read_input(const struct oc_reader *r, struct str instructions, const json
 {
 	struct reading s = { .r = r, .q = q };
 	struct json_iter it = json_iter(input);
-	const struct oc_path at = { "input" };
+	const struct oc_path at = { .member = "input" };
 	int rc = RC_OK;
 
 	if (input && !json_is_str(input) && !json_is_arr(input))
