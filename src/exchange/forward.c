@@ -118,6 +118,7 @@ int forward_translate_body(struct exchange *x, const struct target *t, struct bu
 	if (rc != RC_OK)
 		return rc;
 	rc = t->protocol->encode_request(x->arena, r, &rt, out, &x->losses, reterr);
+	ir_lose_unknown(&x->losses, r);
 	return rc == RC_OK ? forward_check_losses(x, t, reterr) : rc;
 }
 

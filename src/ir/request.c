@@ -167,6 +167,24 @@ void ir_loss(struct ir_losses *l, struct str name)
 	l->names[l->n++] = copy;
 }
 
+void ir_lose_tool_words(struct ir_losses *l, const struct ir_tool *t)
+{
+	if (str_present(t->custom_format))
+		ir_loss(l, STR("tools.format"));
+}
+
+void ir_lose_format_words(struct ir_losses *l, const struct ir_format *f)
+{
+	if (f->description.len)
+		ir_loss(l, STR("response_format.description"));
+}
+
+void ir_lose_unknown(struct ir_losses *l, const struct ir_request *r)
+{
+	for (unsigned i = 0; i < r->n_unknown; i++)
+		ir_loss(l, r->unknown[i]);
+}
+
 void ir_lose_stateful(struct ir_losses *l, const struct ir_request *r)
 {
 	if (str_present(r->previous_response_id))

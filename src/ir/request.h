@@ -230,6 +230,10 @@ struct ir_request {
 
 	struct ir_extra *extras;
 	unsigned n_extras;
+	/* Members further in (of messages, parts, tools) that the decoder knows no place for, "messages.content.foo": no
+	 * encoder can write them, so whoever has one encode says ir_lose_unknown(). */
+	struct str *unknown;
+	unsigned n_unknown;
 
 	unsigned needs;     /* enum ir_need, set by ir_request_needs() at the end of decoding */
 	const char *origin; /* name of the protocol it was decoded from */
@@ -264,6 +268,11 @@ void ir_losses_init(struct ir_losses *l, struct arena *a);
 void ir_loss(struct ir_losses *l, struct str name);
 /* Notes what only OpenAI's Responses can do: for encoders of everything else. What asks for nothing special is no loss. */
 void ir_lose_stateful(struct ir_losses *l, const struct ir_request *r);
+/* Notes what OpenAI says of a function or of the answer's schema that is said nowhere else. Its name is a label: no loss. */
+void ir_lose_tool_words(struct ir_losses *l, const struct ir_tool *t);
+void ir_lose_format_words(struct ir_losses *l, const struct ir_format *f);
+/* Notes what the decoder found no place for inside messages and tools. */
+void ir_lose_unknown(struct ir_losses *l, const struct ir_request *r);
 /* "a, b, c" for the header: bytes that may not stand in a field value are left out. Absent when nothing was lost. */
 struct str ir_losses_text(const struct ir_losses *l);
 

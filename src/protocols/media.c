@@ -1,7 +1,18 @@
-/* protocols/media.c - the first bytes of the few kinds of data that models look at. */
+/* protocols/media.c - documents as text, and the first bytes of the few kinds of data that models look at. */
 #include "protocols/media.h"
 
 #include "base/base64.h"
+
+struct str media_document_text(struct arena *a, const struct ir_media *m)
+{
+	const char *after_name = m->name.len ? "\n\n" : "",
+		   *after_context = m->context.len ? "\n\n" : "";
+
+	if (!m->name.len && !m->context.len)
+		return m->data;
+	return arena_printf(a, "%.*s%s%.*s%s%.*s", STR_ARG(m->name), after_name,
+			    STR_ARG(m->context), after_context, STR_ARG(m->data));
+}
 
 struct str media_sniff(struct arena *a, struct str base64)
 {

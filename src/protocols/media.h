@@ -1,9 +1,14 @@
-/* protocols/media.h - what pictures and documents are, by their first bytes. */
+/* protocols/media.h - what pictures and documents are by their first bytes, and documents as text. */
 #ifndef GW_PROTOCOLS_MEDIA_H
 #define GW_PROTOCOLS_MEDIA_H
 
 #include "base/arena.h"
 #include "base/str.h"
+#include "ir/request.h"
+
+/* A text document as a model that knows only text should read it: what it is called and where it is from stand above it. Into
+ * the arena; absent when memory is out. */
+struct str media_document_text(struct arena *a, const struct ir_media *m);
 
 /* The type of data in base64 as its first bytes tell it (trap 53); absent when they say nothing we know. */
 struct str media_sniff(struct arena *a, struct str base64);

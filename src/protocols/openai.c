@@ -186,6 +186,21 @@ int oc_read_members(const struct oc_reader *r, const json *root, const struct oc
 	return rc || !extras ? rc : read_extras(r, root, members, n, q);
 }
 
+bool oc_shares_extra(const struct ir_request *r, struct str name, const struct request_target *t)
+{
+	static const struct str shared[] = { STR_INIT("prompt_cache_retention"),
+					     STR_INIT("prompt_cache_options"),
+					     STR_INIT("moderation") };
+	bool openai = r->origin && (strcmp(r->origin, "openai-chat") == 0 ||
+				    strcmp(r->origin, "openai-responses") == 0);
+
+	for (size_t i = 0; openai && i < sizeof(shared) / sizeof(*shared); i++) {
+		if (str_eq(name, shared[i]))
+			return !(t->quirks & QUIRK_CORE_FIELDS);
+	}
+	return false;
+}
+
 int oc_read_stop(const struct oc_reader *r, const json *v, struct ir_request *q)
 {
 	struct oc_path at = { .member = "stop" };

@@ -14,6 +14,7 @@
 #include "json/json.h"
 #include "json/write.h"
 #include "protocols/protocol.h"
+#include "protocols/shape.h"
 
 /* --- openai.c --- */
 
@@ -82,6 +83,8 @@ enum { OC_MAX_MEMBERS = 64 };
 /* In the table's order; a member that is null is as if it were not there. What no row of the table knows becomes an extra. */
 int oc_read_members(const struct oc_reader *r, const json *root, const struct oc_member *members,
 		    unsigned n, struct ir_request *q) MUST_CHECK;
+/* A member of Chat and Responses alike that is kept as an extra, and that `t` would not refuse as unknown: both write it. */
+bool oc_shares_extra(const struct ir_request *r, struct str name, const struct request_target *t);
 
 /* `stop`: a string or a list of strings. */
 int oc_read_stop(const struct oc_reader *r, const json *v, struct ir_request *q) MUST_CHECK;

@@ -5,7 +5,8 @@
  *	codec tap     PROTOCOL [hide-usage]   a stream -> what a relay passes on, then a line "#{...}" with what it read
  *	codec stream  PROTOCOL CLIENT [SEED]  a stream or body of PROTOCOL -> a stream as a client of CLIENT gets it
  *	codec whole   PROTOCOL CLIENT [SEED]  a stream or body of PROTOCOL -> one whole answer for a client of CLIENT
- *	codec request PROTOCOL UPSTREAM       a request -> {"body", "dropped"} as an upstream of UPSTREAM gets it
+ *	codec request PROTOCOL UPSTREAM [MODEL KIND]  a request -> {"body", "dropped"} as an upstream of UPSTREAM gets it: MODEL
+ *	                                      at a provider of KIND, else one without a name
  *	codec embed-request PROTOCOL UPSTREAM [VARIANT]  the same of a request for embeddings
  *	codec embed   PROTOCOL CLIENT         an answer with embeddings -> one for a client of CLIENT, in numbers
  *	codec embed64 PROTOCOL CLIENT         the same in base64
@@ -17,12 +18,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "ir/forced_tool.h"
+#include "providers/provider.h"
 #include "tape.h"
 
 struct job {
 	const struct protocol *p, *other; /* other: of the client or the upstream; may be NULL */
 	uint64_t step, seed;
 	bool hide_usage;
+	struct str model;            /* the target's; absent: any */
+	const struct provider *kind; /* the target's; may be NULL */
 };
 
 /* Text of a whole body, or of a stream? */
@@ -167,14 +172,43 @@ static void put_request(struct buf *out, int rc, const struct err *err, const st
 	jw_end_obj(&w);
 }
 
-static void run_request(const struct job *job, struct str in, struct buf *out)
+/* The target as the gateway would know it. */
+static struct request_target target_of(const struct job *job)
 {
-	struct arena *a = arena_new(TAPE_ARENA);
-	struct request_target target = {
-		.model = STR("model-1"),
+	struct request_target t = {
+		.model = str_present(job->model) ? job->model : STR("model-1"),
 		.default_max_tokens = 4096,
 		.budget = { 0, 0, 1024, 2048, 8192, 16384, 32768, 65536 },
 	};
+
+	if (job->kind) {
+		t.quirks = job->kind->quirks;
+		if (job->kind->wants)
+			t.adaptive_thinking = job->kind->wants(t.model).adaptive_thinking;
+	}
+	return t;
+}
+
+/* What goes up for a decoded request, a forced call included where the target cannot force one. */
+static int encode_request(struct arena *a, const struct job *job, const struct ir_request *r,
+			  struct buf *body, struct ir_losses *losses, struct err *err)
+{
+	const struct request_target target = target_of(job);
+	struct ir_request forced;
+
+	if (ir_forces_tool(r) && (target.quirks & QUIRK_FORCED_TOOL_AS_SCHEMA)) {
+		int rc = ir_forced_tool_request(a, r, &forced, err);
+
+		if (rc)
+			return rc;
+		r = &forced;
+	}
+	return job->other->encode_request(a, r, &target, body, losses, err);
+}
+
+static void run_request(const struct job *job, struct str in, struct buf *out)
+{
+	struct arena *a = arena_new(TAPE_ARENA);
 	struct ir_request *r;
 	struct ir_losses losses;
 	struct err err = { .msg = "" };
@@ -186,7 +220,9 @@ static void run_request(const struct job *job, struct str in, struct buf *out)
 	buf_init(&body, TAPE_MAX);
 	ir_losses_init(&losses, a);
 	if (!rc)
-		rc = job->other->encode_request(a, r, &target, &body, &losses, &err);
+		rc = encode_request(a, job, r, &body, &losses, &err);
+	if (!rc)
+		ir_lose_unknown(&losses, r);
 	put_request(out, rc, &err, &body, &losses);
 	buf_done(&body);
 	arena_free(a);
@@ -297,6 +333,24 @@ static int usage(void)
 	return 2;
 }
 
+/* What stands behind the protocol; false when it is nothing we know. */
+static bool read_rest(const struct mode *mode, char **args, struct job *job)
+{
+	if (!args[0])
+		return true;
+	job->other = protocol_find(str_from(args[0]));
+	job->hide_usage = strcmp(args[0], "hide-usage") == 0;
+	if (!job->other && !job->hide_usage && !str_to_u64(str_from(args[0]), &job->step))
+		return false;
+	if (!args[1])
+		return true;
+	if (mode->run != run_request)
+		return str_to_u64(str_from(args[1]), &job->seed);
+	job->model = str_from(args[1]);
+	job->kind = args[2] ? provider_find(str_from(args[2])) : NULL;
+	return job->kind || !args[2];
+}
+
 int main(int argc, char **argv)
 {
 	bool many = argc > 1 && strcmp(argv[1], "--many") == 0;
@@ -310,15 +364,8 @@ int main(int argc, char **argv)
 		return usage();
 	mode = find_mode(args[1]);
 	job.p = protocol_find(str_from(args[2]));
-	if (args[3]) {
-		job.other = protocol_find(str_from(args[3]));
-		job.hide_usage = strcmp(args[3], "hide-usage") == 0;
-		if (!job.other && !job.hide_usage && !str_to_u64(str_from(args[3]), &job.step))
-			return usage();
-		if (args[4] && !str_to_u64(str_from(args[4]), &job.seed))
-			return usage();
-	}
-	if (!mode || !job.p || (mode->needs_other && !job.other))
+	if (!mode || !job.p || !read_rest(mode, args + 3, &job) ||
+	    (mode->needs_other && !job.other))
 		return usage();
 	buf_init(&in, 1u << 30);
 	buf_init(&out, 1u << 30);

@@ -3,7 +3,8 @@
  * Nothing outside this folder includes it: the gateway sees only `protocol_anthropic_messages`.
  *
  *	relay.c            peek, patch, tap: bodies that pass as they are
- *	request_decode.c   client body -> ir_request       (blocks in request_blocks.c)
+ *	request_decode.c   client body -> ir_request       (blocks in request_blocks.c; what is known of them in
+ *	                   request_shape.c)
  *	request_encode.c   ir_request -> upstream body     (request_turns.c, request_parts.c)
  *	response_decode.c  upstream answer -> events
  *	response_encode.c  events -> client answer
@@ -15,6 +16,7 @@
 #include "json/json.h"
 #include "json/write.h"
 #include "protocols/protocol.h"
+#include "protocols/shape.h"
 
 /* The name under which this protocol mints signatures and opaque blocks. */
 #define AM_NAME "anthropic-messages"
@@ -76,6 +78,7 @@ int64_t am_decode_token_count(struct arena *scratch, struct str body);
 
 /* --- request_decode.c --- */
 
+extern const struct shape am_request_shape[]; /* request_shape.c */
 int am_decode_request(struct arena *a, const struct request_line *line, struct str body,
 		      struct ir_request **ret, struct err *reterr);
 int am_check_generate(const struct ir_request *r, struct err *reterr);

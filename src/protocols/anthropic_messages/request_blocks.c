@@ -183,11 +183,22 @@ static int read_document_content(const struct am_reader *r, const json *content,
 	return str_present(m->data) ? RC_OK : no_memory(r);
 }
 
+/* Whether the model is to cite the document: that it is not to is what happens anyway. */
+static int read_citing(const struct am_reader *r, const json *b, struct ir_part *p)
+{
+	const json *citations = JSON_GET(b, "citations");
+
+	if (!json_bool(JSON_GET(citations, "enabled"), false))
+		return RC_OK;
+	p->citations = json_text(r->arena, citations);
+	return str_present(p->citations) ? RC_OK : no_memory(r);
+}
+
 static int read_document(const struct am_reader *r, const json *b, const struct am_path *at,
 			 struct ir_part *p)
 {
 	struct am_path at_source = am_path_member(at, "source");
-	const json *source = JSON_GET(b, "source"), *citations = JSON_GET(b, "citations");
+	const json *source = JSON_GET(b, "source");
 	int rc;
 
 	if (str_eq(json_str(JSON_GET(source, "type")), STR("content")))
@@ -198,11 +209,9 @@ static int read_document(const struct am_reader *r, const json *b, const struct 
 		return read_opaque(r, b, p);
 	if (rc)
 		return rc;
-	if (citations) {
-		p->citations = json_text(r->arena, citations);
-		if (!str_present(p->citations))
-			return no_memory(r);
-	}
+	rc = read_citing(r, b, p);
+	if (rc)
+		return rc;
 	rc = read_str(r, b, "title", false, at, &p->media.name);
 	return rc ? rc : read_str(r, b, "context", false, at, &p->media.context);
 }
@@ -216,6 +225,9 @@ static int read_search_result(const struct am_reader *r, const json *b, const st
 
 	if (rc == RC_NOTFOUND)
 		return read_opaque(r, b, p);
+	if (rc)
+		return rc;
+	rc = read_citing(r, b, p);
 	if (rc)
 		return rc;
 	rc = read_str(r, b, "title", true, at, &p->media.name);

@@ -185,6 +185,10 @@ static int read_thinking(struct decode *d, const json *v, const struct am_path *
 		t->thinking = IR_THINKING_ADAPTIVE;
 		return RC_OK;
 	}
+	if (str_eq(type, STR("between_tools"))) { /* nobody else can be told where to think */
+		t->thinking = IR_THINKING_ADAPTIVE;
+		return add_extra(d, "thinking", STR("type"), NULL);
+	}
 	if (!str_eq(type, STR("enabled")))
 		return am_refuse(&d->in, &at_type,
 				 "Input should be 'enabled', 'disabled' or 'adaptive'");
@@ -500,6 +504,8 @@ int am_decode_request(struct arena *a, const struct request_line *line, struct s
 	rc = am_read_cache(&d.in, root, &top, &d.r->cache);
 	if (!rc)
 		rc = read_conversation(&d);
+	if (!rc && !shape_note_unknown(a, root, am_request_shape, d.r))
+		rc = no_memory(&d);
 	if (rc)
 		return rc;
 	ir_request_needs(d.r);

@@ -184,6 +184,7 @@ static void put_output_config(struct am_writer *w)
 		jw_kcstr(&w->w, "type", "json_schema");
 		jw_kraw(&w->w, "schema", w->r->format.schema);
 		jw_end_obj(&w->w);
+		ir_lose_format_words(w->losses, &w->r->format);
 	}
 	put_extras(w, "output_config.");
 	jw_end_obj(&w->w);
@@ -259,6 +260,7 @@ static int put_tool(struct am_writer *w, const struct ir_tool *t, unsigned index
 		jw_kbool(&w->w, "strict", t->strict == IR_TRUE);
 	am_write_cache(&w->w, t->cache);
 	jw_end_obj(&w->w);
+	ir_lose_tool_words(w->losses, t);
 	return RC_OK;
 }
 

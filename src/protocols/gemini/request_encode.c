@@ -178,6 +178,7 @@ static int put_format(struct gm_writer *w, bool tools)
 	jw_kcstr(&w->w, "responseMimeType", "application/json");
 	if (f->kind != IR_FORMAT_JSON_SCHEMA || !str_present(f->schema))
 		return RC_OK;
+	ir_lose_format_words(w->losses, f);
 	return put_schema_text(w, "responseSchema", "responseJsonSchema", f->schema,
 			       "response_format");
 }
@@ -218,6 +219,9 @@ static int put_declaration(struct gm_writer *w, const struct ir_tool *t)
 			    "\"required\":[\"input\"]}");
 	if (t->cache != IR_CACHE_NONE)
 		loss(w, "cache_control");
+	if (t->strict == IR_TRUE)
+		loss(w, "strict");
+	ir_lose_tool_words(w->losses, t);
 	jw_obj(&w->w);
 	jw_kstr(&w->w, "name", name);
 	if (t->description.len)
@@ -476,7 +480,8 @@ static int note_foreign(struct gm_writer *w)
 		struct str value;
 	} texts[] = {
 		{ "user", r->user },
-		{ "service_tier", r->service_tier },
+		{ "service_tier",
+		  str_eq(r->service_tier, STR("auto")) ? STR_NONE : r->service_tier },
 		{ "verbosity", r->verbosity },
 		{ "prompt_cache_key", r->prompt_cache_key },
 		{ "safety_identifier", r->safety_identifier },

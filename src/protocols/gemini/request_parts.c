@@ -7,6 +7,8 @@
 #include "base/base64.h"
 #include "json/scan.h"
 #include "protocols/gemini/gemini.h"
+
+#include "protocols/media.h"
 #include "protocols/tool_names.h"
 
 struct str gm_tool_name(struct arena *a, struct str name)
@@ -150,39 +152,41 @@ static int put_media(struct gm_writer *w, const struct ir_part *p, unsigned mess
 	return RC_OK;
 }
 
-/* A text document is text to the model, with what it is called above it. */
-static void put_text_document(struct gm_writer *w, const struct ir_media *m)
-{
-	jw_key(&w->w, "text");
-	jw_raw(&w->w, STR("\""));
-	if (m->name.len) {
-		json_escape(w->w.out, m->name);
-		buf_puts(w->w.out, "\\n\\n");
-	}
-	if (m->context.len) {
-		json_escape(w->w.out, m->context);
-		buf_puts(w->w.out, "\\n\\n");
-	}
-	json_escape(w->w.out, m->data);
-	buf_putc(w->w.out, '"');
-}
-
 static int put_media_part(struct gm_writer *w, const struct ir_part *p, struct str signature,
 			  unsigned message)
 {
+	bool document = p->media.source == IR_MEDIA_TEXT;
 	int rc = RC_OK;
 
 	if (p->kind == IR_PART_IMAGE && str_present(p->media.detail) &&
 	    !str_eq(p->media.detail, STR("auto")))
 		ir_loss(w->losses, STR("image_url.detail"));
+	if (p->kind == IR_PART_FILE && p->media.name.len && !document)
+		ir_loss(w->losses, STR("filename"));
+	if (p->media.context.len && !document)
+		ir_loss(w->losses, STR("document.context"));
 	jw_obj(&w->w);
-	if (p->media.source == IR_MEDIA_TEXT)
-		put_text_document(w, &p->media);
-	else
+	if (document) {
+		struct str text = media_document_text(w->arena, &p->media);
+
+		if (!str_present(text))
+			return err_set(w->reterr, RC_NOMEM, "out of memory");
+		jw_kstr(&w->w, "text", text);
+	} else {
 		rc = put_media(w, p, message);
+	}
 	put_signature(w, signature);
 	jw_end_obj(&w->w);
 	return rc;
+}
+
+/* What a part says besides its content and Google has no place for. */
+static void note_losses(struct gm_writer *w, const struct ir_part *p)
+{
+	if (p->cache != IR_CACHE_NONE)
+		ir_loss(w->losses, STR("cache_control"));
+	if ((p->kind == IR_PART_FILE || p->kind == IR_PART_TEXT) && str_present(p->citations))
+		ir_loss(w->losses, STR("citations"));
 }
 
 /* --- calls and results --- */
@@ -242,11 +246,12 @@ static struct str result_text(struct gm_writer *w, const struct ir_part *p)
 
 		if (c->kind == IR_PART_OPAQUE)
 			ir_loss(w->losses, STR("messages"));
+		note_losses(w, c);
 		if (c->kind != IR_PART_TEXT && !document)
 			continue;
 		if (buf_len(&b))
 			buf_puts(&b, "\n");
-		buf_put(&b, document ? c->media.data : c->text);
+		buf_put(&b, document ? media_document_text(w->arena, &c->media) : c->text);
 	}
 	if (buf_ok(&b))
 		text = arena_dup(w->arena, buf_str(&b));
@@ -359,8 +364,7 @@ bool gm_part_vanishes(const struct ir_part *p)
 int gm_write_part(struct gm_writer *w, const struct ir_part *p, struct str signature,
 		  unsigned message)
 {
-	if (p->cache != IR_CACHE_NONE)
-		ir_loss(w->losses, STR("cache_control"));
+	note_losses(w, p);
 	switch (p->kind) {
 	case IR_PART_TEXT:
 	case IR_PART_REFUSAL:

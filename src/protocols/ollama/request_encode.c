@@ -43,6 +43,7 @@ static void write_tool(struct ol_writer *w, const struct ir_tool *t)
 					   : STR("{\"type\":\"object\",\"properties\":{}}"));
 	jw_end_obj(j);
 	jw_end_obj(j);
+	ir_lose_tool_words(w->losses, t);
 	if (t->strict == IR_TRUE)
 		ol_lose(w, "strict");
 	if (t->cache != IR_CACHE_NONE)
@@ -117,6 +118,7 @@ static void write_format(struct ol_writer *w)
 		jw_kraw(&w->w, "format", f->schema);
 	else if (f->kind == IR_FORMAT_JSON_OBJECT || f->kind == IR_FORMAT_JSON_SCHEMA)
 		jw_kcstr(&w->w, "format", "json");
+	ir_lose_format_words(w->losses, f);
 }
 
 /* Of Ollama's levels the one whose budget in the target's table is nearest (trap 84). */
@@ -318,6 +320,8 @@ static void write_extras(struct ol_writer *w)
 {
 	const struct ir_request *r = w->r;
 
+	if (str_eq(r->reasoning.display, STR("omitted"))) /* who reasons aloud does so */
+		ol_lose(w, "thinking.display");
 	for (unsigned i = 0; i < r->n_extras; i++) { /* trap 91 */
 		const struct ir_extra *x = &r->extras[i];
 

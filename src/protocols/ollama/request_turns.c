@@ -5,6 +5,8 @@
  * refused, never left out. Each tool result is a message of its own with the tool's name (trap 39 undone). */
 #include "protocols/ollama/ollama.h"
 
+#include "protocols/media.h"
+
 static int refuse(struct ol_writer *w, const char *what)
 {
 	return err_param(w->reterr, RC_UNSUPPORTED, "messages", "%s", what);
@@ -20,8 +22,6 @@ static void note_losses(struct ol_writer *w, const struct ir_part *p)
 	if (str_present(p->media.detail) && p->kind == IR_PART_IMAGE &&
 	    !str_eq(p->media.detail, STR("auto")))
 		ol_lose(w, "image_url.detail");
-	if (str_present(p->media.context))
-		ol_lose(w, "document.context");
 }
 
 /* Texts and pictures that go into one message. */
@@ -33,13 +33,11 @@ struct content {
 
 static int take_file(struct ol_writer *w, const struct ir_part *p, struct content *c)
 {
-	struct str text = p->media.data;
+	struct str text;
 
 	if (p->media.source != IR_MEDIA_TEXT)
 		return refuse(w, "documents other than plain text cannot be sent to Ollama");
-	if (p->media.name.len)
-		text = arena_printf(w->arena, "%.*s\n\n%.*s", STR_ARG(p->media.name),
-				    STR_ARG(text));
+	text = media_document_text(w->arena, &p->media);
 	w->failed = w->failed || !text.ptr;
 	c->texts[c->n_texts++] = (struct ir_part){ .kind = IR_PART_TEXT, .text = text };
 	return RC_OK;

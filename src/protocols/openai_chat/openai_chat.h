@@ -2,7 +2,7 @@
  *
  * Nothing outside this folder includes it: the gateway sees only `protocol_openai_chat`.
  *
- *	request_decode.c   client body -> ir_request      (messages in request_messages.c)
+ *	request_decode.c   client body -> ir_request      (messages in request_messages.c, what is known of them in request_shape.c)
  *	request_encode.c   ir_request -> upstream body    (turns in request_turns.c)
  *	response_decode.c  upstream answer -> events      (blocks in blocks.c)
  *	response_encode.c  events -> client answer
@@ -42,6 +42,7 @@ int oc_decode_models(struct arena *a, struct str body, struct str **ret_ids, uns
 
 /* --- request_decode.c, request_messages.c --- */
 
+extern const struct shape oc_request_shape[]; /* request_shape.c */
 int oc_decode_request(struct arena *a, const struct request_line *line, struct str body,
 		      struct ir_request **ret, struct err *reterr);
 

@@ -402,6 +402,8 @@ int oc_decode_request(struct arena *a, const struct request_line *line, struct s
 					   : oc_refuse_type(&r, &at, "", NULL);
 	if (!rc)
 		rc = oc_read_messages(&r, json_get(root, STR("messages")), q);
+	if (!rc && !shape_note_unknown(a, root, oc_request_shape, q))
+		rc = oc_nomem(&r);
 	if (rc)
 		return rc;
 	ir_request_needs(q);

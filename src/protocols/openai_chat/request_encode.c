@@ -85,8 +85,7 @@ static void write_tool(struct oc_writer *w, const struct ir_tool *t)
 		jw_kbool(j, "strict", t->strict == IR_TRUE);
 	jw_end_obj(j);
 	jw_end_obj(j);
-	if (str_present(t->custom_format))
-		ir_loss(w->losses, STR("tools.format"));
+	ir_lose_tool_words(w->losses, t);
 	if (!strict_ok)
 		ir_loss(w->losses, STR("strict"));
 	if (t->cache != IR_CACHE_NONE)
@@ -455,9 +454,11 @@ static void write_the_rest(struct oc_writer *w)
 		ir_loss(w->losses, STR("cache_control"));
 	if (str_present(r->suffix))
 		ir_loss(w->losses, STR("suffix"));
+	if (str_eq(r->reasoning.display, STR("omitted"))) /* who reasons aloud does so */
+		ir_loss(w->losses, STR("thinking.display"));
 	ir_lose_stateful(w->losses, r);
 	for (unsigned i = 0; i < r->n_extras; i++) { /* trap 91 */
-		if (!oc_minted(r->origin)) {
+		if (!oc_minted(r->origin) && !oc_shares_extra(r, r->extras[i].name, w->t)) {
 			ir_loss(w->losses, r->extras[i].name);
 			continue;
 		}

@@ -5,6 +5,8 @@
  * behind all the results, for nothing may stand between a call and its results (traps 39, 40, 42). */
 #include "protocols/openai_chat/openai_chat.h"
 
+#include "protocols/media.h"
+
 #include "base/base64.h"
 #include "base/hash.h"
 
@@ -56,13 +58,10 @@ static void write_image(struct oc_writer *w, const struct ir_media *m)
 	jw_end_obj(&w->w);
 }
 
-/* A text document is text, with its title in front. */
 static void write_document_text(struct oc_writer *w, const struct ir_media *m)
 {
-	struct str text = m->data;
+	struct str text = media_document_text(w->arena, m);
 
-	if (m->name.len)
-		text = arena_printf(w->arena, "%.*s\n\n%.*s", STR_ARG(m->name), STR_ARG(m->data));
 	w->failed = w->failed || !text.ptr;
 	write_text_part(w, text);
 }
@@ -158,9 +157,9 @@ static void note_losses(struct oc_writer *w, const struct ir_part *p)
 {
 	if (p->cache != IR_CACHE_NONE)
 		lose(w, "cache_control");
-	if (p->kind == IR_PART_FILE && str_present(p->citations))
+	if ((p->kind == IR_PART_FILE || p->kind == IR_PART_TEXT) && str_present(p->citations))
 		lose(w, "citations");
-	if (p->kind == IR_PART_FILE && str_present(p->media.context))
+	if (p->kind == IR_PART_FILE && p->media.source != IR_MEDIA_TEXT && p->media.context.len)
 		lose(w, "document.context");
 }
 
@@ -292,8 +291,9 @@ static void write_result_text(struct oc_writer *w, const struct ir_part *result)
 		if (is_text(p))
 			texts[n++] = *p;
 		else if (p->kind == IR_PART_FILE && p->media.source == IR_MEDIA_TEXT)
-			texts[n++] =
-				(struct ir_part){ .kind = IR_PART_TEXT, .text = p->media.data };
+			texts[n++] = (struct ir_part){ .kind = IR_PART_TEXT,
+						       .text = media_document_text(w->arena,
+										   &p->media) };
 		else if (loss)
 			lose(w, loss);
 	}
@@ -588,8 +588,6 @@ static void note_assistant_losses(struct oc_writer *w, const struct ir_message *
 		const struct ir_part *p = &m->parts[i];
 
 		note_losses(w, p);
-		if (p->kind == IR_PART_TEXT && str_present(p->citations))
-			lose(w, "citations");
 		if (p->kind == IR_PART_IMAGE || p->kind == IR_PART_FILE ||
 		    p->kind == IR_PART_TOOL_RESULT ||
 		    (p->kind == IR_PART_OPAQUE && !oc_minted(p->origin)))

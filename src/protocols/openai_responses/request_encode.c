@@ -389,7 +389,7 @@ static void write_the_rest(struct rs_writer *w)
 	write_raw(w, "metadata", r->metadata);
 	note_losses(w);
 	for (unsigned i = 0; i < r->n_extras; i++) { /* trap 91 */
-		if (!rs_minted(r->origin)) {
+		if (!rs_minted(r->origin) && !oc_shares_extra(r, r->extras[i].name, w->t)) {
 			ir_loss(w->losses, r->extras[i].name);
 			continue;
 		}

@@ -4,6 +4,8 @@
  * follows it; everything else is a 400 for the whole conversation (trap 50). */
 #include "protocols/openai_responses/openai_responses.h"
 
+#include "protocols/media.h"
+
 #include "base/base64.h"
 
 static void lose(struct rs_writer *w, const char *name)
@@ -66,30 +68,21 @@ static int write_image(struct rs_writer *w, const struct ir_media *m)
 	return RC_OK;
 }
 
-/* A text document is text, with its title in front. */
-static void write_document_text(struct rs_writer *w, const struct ir_media *m)
-{
-	struct str text = m->data;
-
-	if (m->name.len) {
-		text = arena_printf(w->arena, "%.*s\n\n%.*s", STR_ARG(m->name), STR_ARG(m->data));
-		w->failed = w->failed || !text.ptr;
-	}
-	write_text_part(w, text);
-}
-
 static int write_file(struct rs_writer *w, const struct ir_part *p)
 {
 	const struct ir_media *m = &p->media;
 
 	if (str_present(p->citations))
 		lose(w, "citations");
-	if (str_present(m->context))
-		lose(w, "document.context");
 	if (m->source == IR_MEDIA_TEXT) {
-		write_document_text(w, m);
+		struct str text = media_document_text(w->arena, m);
+
+		w->failed = w->failed || !text.ptr;
+		write_text_part(w, text);
 		return RC_OK;
 	}
+	if (m->context.len)
+		lose(w, "document.context");
 	if (m->source == IR_MEDIA_FILE_ID && !rs_minted(w->r->origin))
 		return refuse(w, "a file that another provider keeps");
 	begin(w, "input_file");
@@ -132,6 +125,8 @@ static int write_part(struct rs_writer *w, const struct ir_part *p)
 	switch (p->kind) {
 	case IR_PART_TEXT:
 	case IR_PART_REFUSAL:
+		if (str_present(p->citations))
+			lose(w, "citations");
 		if (p->text.len) /* trap 43 */
 			write_text_part(w, p->text);
 		return RC_OK;
@@ -158,7 +153,7 @@ static int write_part(struct rs_writer *w, const struct ir_part *p)
 
 static bool is_plain_text(const struct ir_part *p)
 {
-	return p->kind == IR_PART_TEXT && p->cache == IR_CACHE_NONE;
+	return p->kind == IR_PART_TEXT && p->cache == IR_CACHE_NONE && !str_present(p->citations);
 }
 
 /* One text is a string, anything more a list. */
@@ -424,6 +419,8 @@ static void write_instructions(struct rs_writer *w, const struct ir_message *m)
 
 	w->failed = w->failed || !text.ptr;
 	jw_kstr(&w->w, "instructions", text);
+	if (m->name.len)
+		lose(w, "name");
 	for (unsigned i = 0; i < m->n_parts; i++) {
 		if (m->parts[i].cache != IR_CACHE_NONE)
 			lose(w, "cache_control");

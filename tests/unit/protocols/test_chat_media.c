@@ -40,7 +40,7 @@ static const struct {
 	  "{'type':'input_file','filename':'a.pdf','file_data':'data:application/"
 	  "pdf;base64,JVBERi0='}",
 	  NULL },
-	{ PDF, &protocol_gemini, "'mimeType':'application/pdf','data':'JVBERi0='", NULL },
+	{ PDF, &protocol_gemini, "'mimeType':'application/pdf','data':'JVBERi0='", "filename" },
 	{ PDF, &protocol_anthropic_messages, "'media_type':'application/pdf','data':'JVBERi0='",
 	  NULL },
 	{ PDF, &protocol_anthropic_complete, NULL, NULL },

@@ -532,7 +532,7 @@ static void the_last_of_two_lists_of_functions_counts(void **state)
 		    "\"b\"},{\"name\":\"c\"},{\"name\":\"d\"},{\"name\":\"e\"}],"
 		    "\"functionDeclarations\":[{\"name\":\"z\"}]}]}",
 		    "{" HI ",\"tools\":[{\"functionDeclarations\":[{\"name\":\"z\"}]}],"
-			   "\"generationConfig\":{}}");
+		    "\"generationConfig\":{}}");
 }
 
 int main(void)

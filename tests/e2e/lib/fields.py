@@ -1,0 +1,301 @@
+"""What becomes of each field of a protocol: the codecs are run on a request with the field and on one without, and what differs says
+where it went. The fields stand in tests/e2e/fields/PROTOCOL.yaml, which says itself how it is read.
+"""
+
+import dataclasses
+import functools
+import json
+import os
+import pathlib
+import re
+import subprocess
+
+import yaml
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
+FOLDER = CHECKOUT / "tests" / "e2e" / "fields"
+HERE = "<>"
+
+# The targets: who is asked in which protocol, with a model as its provider has them.
+TARGETS = {
+    "openai-chat": ("Chat", "gpt-5.4", "openai"),
+    "openai-responses": ("Responses", "gpt-5.4", "openai"),
+    "openai-completions": ("Completions", "gpt-3.5-turbo-instruct", "openai"),
+    "anthropic-messages": ("Messages", "claude-sonnet-4-5", "anthropic"),
+    "anthropic-complete": ("Text Completions", "claude-2.1", "anthropic"),
+    "gemini": ("Gemini", "gemini-3-pro-preview", "google"),
+    "ollama-chat": ("Ollama", "llama3.2", "ollama"),
+}
+EMBED_TARGETS = {"openai-chat": "OpenAI", "gemini": "Gemini", "ollama-chat": "Ollama"}
+
+
+# What is left out under another name than that of the place.
+NAMED_AS = {"thinking": ("reasoning_effort", "reasoning_content"), "reasoning": ("reasoning_effort", "reasoning_content"),
+            "output_config": ("reasoning_effort", "response_format"), "text": ("response_format",)}
+
+
+def find_codec():
+    named = os.environ.get("LLM_GATEWAY_CODEC")
+    if named:
+        return named
+    for build in ("asan", "debug"):
+        path = CHECKOUT / "build" / build / "tests" / "tools" / "codec"
+        if path.is_file():
+            return str(path)
+    return None
+
+
+def codec(*args, inputs):
+    """What the codec makes of each of the inputs; one process for all of them."""
+    stdin = b"".join(b"%d\n%s" % (len(i), i) for i in inputs)
+    done = subprocess.run([find_codec(), "--many", *args], input=stdin, capture_output=True, timeout=110)
+    assert done.returncode == 0, done.stderr.decode()
+    out, at = [], 0
+    while at < len(done.stdout):
+        line_end = done.stdout.index(b"\n", at)
+        at = line_end + 1 + int(done.stdout[at:line_end])
+        out.append(done.stdout[line_end + 1:at])
+    assert len(out) == len(inputs)
+    return out
+
+
+# ---- the fields ------------------------------------------------------------------------------------------------------------
+
+def put(frame, member, value):
+    """A copy of `frame` with the member set where HERE stands; a member "[kind]" is an element of its own of the list there."""
+    if isinstance(frame, dict):
+        copy = {k: put(v, member, value) for k, v in frame.items() if k != HERE}
+        if HERE in frame and member is not None:
+            copy[member] = value
+        return copy
+    if isinstance(frame, list):
+        copy = [put(v, member, value) for v in frame if v != HERE]
+        return copy[:frame.index(HERE)] + [value] + copy[frame.index(HERE):] if HERE in frame and member is not None else copy
+    return frame
+
+
+@dataclasses.dataclass
+class Field:
+    place: str              # "messages[user].content[image_url].image_url"; "" at the top
+    label: str              # "detail", "detail=high", "[image_url]"
+    without: dict           # the body
+    body: dict
+    value: object
+
+    @property
+    def member(self):
+        return self.label.partition("=")[0]
+
+    @property
+    def name(self):
+        return f"{self.place}{'' if self.label.startswith('[') or not self.place else '.'}{self.label}"
+
+
+class Fields:
+    """One file of fields."""
+
+    def __init__(self, path):
+        page = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        self.protocol, self.title, self.places = page["protocol"], page["title"], page["places"]
+        self.roots, self.whole = page.get("roots", []), page.get("whole", {})
+        self.op, self.variant = page.get("op", "request"), page.get("variant", 0)
+        base = page.get("base", {})
+        for place in self.places:
+            place["in"] = {**base, **(place.get("in") or {HERE: None})}
+        self.fields = [self._field(place, label, value) for place in self.places for label, value in (place.get("fields") or {}).items()]
+        self.words = {(f"{place['at']}.{label}".lstrip("."), target): kind
+                      for place in self.places for kind in ("anyway", "gateway")
+                      for label, targets in (place.get(kind) or {}).items() for target in ([targets] if isinstance(targets, str) else targets)}
+
+    @staticmethod
+    def _field(place, label, value):
+        member = label.partition("=")[0]
+        return Field(place["at"], label, put(place["in"], None, None), put(place["in"], member, value), value)
+
+    def said(self, field, target):
+        """What the file says of a field that leaves no trace: "anyway", "gateway" or None."""
+        key = f"{field.place}.{field.label}".lstrip(".")
+        return self.words.get((key, target)) or self.words.get((key, "all"))
+
+
+@functools.lru_cache(maxsize=None)
+def load(name):
+    return Fields(FOLDER / f"{name}.yaml")
+
+
+def all_files():
+    return [load(path.stem) for path in sorted(FOLDER.glob("*.yaml"))]
+
+
+# ---- what became of them -----------------------------------------------------------------------------------------------------
+
+def _kind(value):
+    """How an element of a list is told from the others."""
+    if isinstance(value, dict):
+        for key in ("type", "role"):
+            if isinstance(value.get(key), str):
+                return value[key]
+        if len(value) == 1:
+            return next(iter(value))
+    return ""
+
+
+def differences(a, b, path=""):
+    """[(path, what, value)]: what `b` has more ("+"), has no more ("-") or has otherwise ("~")."""
+    if a == b and type(a) is type(b):
+        return []
+    if isinstance(a, dict) and isinstance(b, dict):
+        out = []
+        for key in [*a, *(k for k in b if k not in a)]:
+            here = f"{path}.{key}".lstrip(".")
+            if key not in b:
+                out.append((here, "-", a[key]))
+            elif key not in a:
+                out += _new(here, b[key])
+            else:
+                out += differences(a[key], b[key], here)
+        return out
+    if isinstance(a, list) and isinstance(b, list):
+        return _in_lists(a, b, path)
+    return [(path, "~", b)]
+
+
+def _new(path, value):
+    """A new member; what is only there to hold others is passed over."""
+    if isinstance(value, dict) and 0 < len(value) <= 3:
+        return [found for key, inner in value.items() for found in _new(f"{path}.{key}", inner)]
+    return [(path, "+", value)]
+
+
+def _in_lists(a, b, path):
+    head = 0
+    while head < min(len(a), len(b)) and a[head] == b[head]:
+        head += 1
+    tail = 0
+    while tail < min(len(a), len(b)) - head and a[-1 - tail] == b[-1 - tail]:
+        tail += 1
+    a, b = a[head:len(a) - tail], b[head:len(b) - tail]
+    out = []
+    for x, y in zip(a, b):
+        out += differences(x, y, f"{path}[{_kind(y)}]")
+    out += [(f"{path}[{_kind(x)}]", "-", x) for x in a[len(b):]]
+    return out + [(f"{path}[{_kind(y)}]", "+", y) for y in b[len(a):]]
+
+
+@dataclasses.dataclass
+class Fate:
+    """What became of one field towards one target."""
+    refused: str = None
+    named: tuple = ()
+    changes: tuple = ()
+    said: str = None            # "anyway", "gateway"
+
+    @property
+    def silent(self):
+        return not (self.refused or self.named or self.changes or self.said)
+
+    def cell(self, field):
+        """The words of the table."""
+        if self.refused:
+            return "refused"
+        own = {field.member, field.label.strip("[]").partition("]")[0]}
+        names = [n for n in self.named if n not in own and n.rpartition(".")[2] != field.member]
+        word = "named" + (" " + ", ".join(f"`{n}`" for n in names) if names else "")
+        if not self.changes:
+            return word if self.named else self.said or "nothing"
+        if len(self.changes) == 1 and self._same(field):
+            return "same" + (f"; {word}" if self.named else "")
+        return "; ".join([", ".join(self._places(field)), *([word] if self.named else [])])
+
+    def _same(self, field):
+        path, what, value = self.changes[0]
+        deep = re.sub(r"\[.*?\]", "", field.name).count(".")
+        return what != "-" and path.rpartition(".")[2] == field.member and value == field.value and \
+            re.sub(r"\[.*?\]", "", path).count(".") == deep
+
+    def _places(self, field):
+        seen = {}
+        for path, what, value in self.changes:
+            short = isinstance(value, (bool, int, float)) or (isinstance(value, str) and re.fullmatch(r"[\w.-]{1,16}", value))
+            said = value in (field.value, f"{field.value}") or what == "-" or not short
+            text = f"{path}: {value if isinstance(value, str) else json.dumps(value)}" if not said else path
+            seen[("no " if what == "-" else "") + f"`{text}`"] = None
+        texts = list(seen)
+        return texts if len(texts) <= 3 else [*texts[:3], "…"]
+
+
+def fates(file, target):
+    """{field's name: Fate} towards one target."""
+    if file.op == "embed-request":
+        args = ("embed-request", file.protocol, target, str(file.variant))
+    else:
+        args = ("request", file.protocol, target, *TARGETS[target][1:])
+    bodies = {}
+    for field in file.fields:
+        for body in (field.without, field.body):
+            bodies.setdefault(json.dumps(body, ensure_ascii=False), None)
+    for text, answer in zip(list(bodies), codec(*args, inputs=[t.encode() for t in bodies])):
+        bodies[text] = json.loads(answer)
+    out = {}
+    for field in file.fields:
+        before, after = (bodies[json.dumps(b, ensure_ascii=False)] for b in (field.without, field.body))
+        out[field.name] = _fate(file, field, target, before, after)
+    return out
+
+
+def _fate(file, field, target, before, after):
+    if "error" in before or "error" in after:
+        return Fate(refused=before.get("error") or after["error"])
+    names = [set((answer.get("dropped") or "").split(", ")) - {""} for answer in (before, after)]
+    # What stands in a thing that is left out as a whole was named with it.
+    words = set(re.findall(r"\w+", field.place))
+    words |= {name for word in words for name in NAMED_AS.get(word, ())}
+    around = {name for name in names[0] if set(name.split(".")) <= words}
+    named = names[1] - names[0] or (around if before["body"] == after["body"] else ())
+    return Fate(named=tuple(sorted(named)), changes=tuple(differences(before["body"], after["body"])),
+                said=file.said(field, target))
+
+
+# ---- the page ----------------------------------------------------------------------------------------------------------------
+
+LEGEND = """| word | means |
+|---|---|
+| same | goes on under its own name with its own value |
+| `path` | goes there; `path: value` where the value is another; `no path` is what it takes away |
+| named | is left out and named in `x-llm-gateway-dropped`, under its own name or the one that stands behind; strict callers get a 400 instead |
+| refused | the request is answered 400, and the field named |
+| anyway | leaves no trace, for it asks for what happens anyway, or is a label without effect |
+| gateway | is done by the gateway itself |"""
+
+
+def request_page(file):
+    """The fields of a protocol and their fates, in Markdown."""
+    targets = [t for t in (EMBED_TARGETS if file.op == "embed-request" else TARGETS) if t != file.protocol]
+    found = {target: fates(file, target) for target in targets}
+    lines, last = [], None
+    for field in file.fields:
+        if field.place != last:
+            heads = [f"to {EMBED_TARGETS[t] if file.op == 'embed-request' else TARGETS[t][0]}" for t in targets]
+            lines += ["", f"### {f'`{field.place}`' if field.place else 'At the top'}", "", f"| field | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+            last = field.place
+        member, _, which = field.label.partition("=")
+        cells = [found[t][field.name].cell(field).replace("|", "\\|") for t in targets]
+        lines.append(f"| {f'`{member}`' + (f' {which}' if which else '')} | {' | '.join(cells)} |")
+    return "\n".join(lines).strip() + "\n"
+
+
+def page(file):
+    models = ", ".join(f"{word}: `{model}`" for word, model, _ in TARGETS.values())
+    return f"""# {file.title}: every field, and where it goes
+
+Made by running the codecs on a request with the field and on one without it; `GW_WRITE_DOCS=1 make e2e T=test_fields` writes it anew.
+[translation.md](../translation.md) explains. Where client and provider speak the same protocol the body passes as it is.
+
+{LEGEND}
+
+A place in a list is told by its kind: `messages[user].content[image_url]`. What a model can decides too: these are the fates with
+{models}.
+
+## Requests
+
+{request_page(file)}"""

@@ -1,0 +1,84 @@
+"""Every field that the vendors' requests have, towards every protocol: it goes somewhere, is named, refused, or asks for what happens
+anyway (trap 89). The tables are docs/translation/*.md, and the fields stand in fields/*.yaml, held against the vendors' own descriptions.
+"""
+
+import fnmatch
+import os
+
+import pytest
+
+from lib import fields, vendor_fields
+
+PAGES = fields.CHECKOUT / "docs" / "translation"
+FILES = [path.stem for path in sorted(fields.FOLDER.glob("*.yaml"))]
+pytestmark = pytest.mark.skipif(fields.find_codec() is None, reason="tests/tools/codec is not built")
+
+
+def targets_of(file):
+    return fields.EMBED_TARGETS if file.op == "embed-request" else fields.TARGETS
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_trap_089_no_field_vanishes(name):
+    file = fields.load(name)
+    silent = {target: [n for n, fate in fields.fates(file, target).items() if fate.silent] for target in targets_of(file)}
+    assert not {target: names for target, names in silent.items() if names}, "neither mapped, named nor refused"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_page_says_what_happens(name):
+    page, text = PAGES / f"{name}.md", fields.page(fields.load(name))
+    if os.environ.get("GW_WRITE_DOCS"):
+        PAGES.mkdir(exist_ok=True)
+        page.write_text(text, encoding="utf-8")
+    assert page.read_text(encoding="utf-8") == text, "GW_WRITE_DOCS=1 writes it anew"
+
+
+def test_there_is_no_page_more():
+    assert sorted(path.stem for path in PAGES.glob("*.md")) == FILES
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_word_of_the_list_of_fields_is_idle(name):
+    """What is said of a field is said of one that is there."""
+    file = fields.load(name)
+    known = {f"{f.place}.{f.label}".lstrip(".") for f in file.fields}
+    assert not {key for key, _ in file.words} - known
+    assert len({f.name for f in file.fields}) == len(file.fields), "a field stands there twice"
+
+
+# ---- against the vendors' own lists ------------------------------------------------------------------------------------------
+
+def anthropic_types():
+    types = pytest.importorskip("anthropic.types.message_create_params")
+    return vendor_fields.typed_dicts(types.MessageCreateParamsBase)
+
+
+def openai_types():
+    nodes = vendor_fields.openai()
+    if nodes is None:
+        pytest.skip("no description of OpenAI's API")
+    return nodes
+
+
+VENDORS = {"anthropic-messages": anthropic_types}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_field_of_the_vendor_is_there(name):
+    file = fields.load(name)
+    if not file.roots:
+        pytest.skip("the vendor publishes no list of them")
+    nodes = VENDORS.get(name, openai_types)()
+    whole = {node for node in nodes for pattern in file.whole if fnmatch.fnmatchcase(node, pattern)}
+    at, have = {}, {}
+    for place in file.places:       # several may have one name
+        at.setdefault(place["at"], set()).update(place.get("held", ()), (label.partition("=")[0] for label in place.get("fields") or ()))
+    for place in file.places:
+        for node in place.get("spec", ()):
+            have.setdefault(node, set()).update(at[place["at"]])
+    reached = vendor_fields.reachable(nodes, file.roots, whole)
+    assert not reached - set(have), "types that no place is about"
+    assert not set(have) - set(nodes), "types that are gone"
+    missing = {node: sorted(set(nodes[node]) - have[node]) for node in reached if set(nodes[node]) - have[node]}
+    assert not missing, "members without a line"
