@@ -669,6 +669,18 @@ const char *engine_state_name(enum engine_state s)
 	return names[s];
 }
 
+/* As model.c decides on it, without asking for it. */
+static int64_t idle_left(const struct model *m, uint64_t now_ms)
+{
+	uint64_t end_ms = m->last_used_ms + m->conf.idle_ms;
+
+	if (m->conf.idle_ms == 0)
+		return -1;
+	if (m->leases > 0)
+		return (int64_t)m->conf.idle_ms;
+	return end_ms > now_ms ? (int64_t)(end_ms - now_ms) : 0;
+}
+
 static bool status_fill(struct arena *a, const struct model *m, uint64_t now_ms,
 			struct engine_model_status *ret)
 {
@@ -683,6 +695,7 @@ static bool status_fill(struct arena *a, const struct model *m, uint64_t now_ms,
 		.leases = m->leases,
 		.waits = m->n_waits,
 		.since_ms = now_ms > m->since_ms ? now_ms - m->since_ms : 0,
+		.idle_left_ms = idle_left(m, now_ms),
 		.message = says ? arena_dup(a, str_from(m->message)) : STR_NONE,
 	};
 	return ret->account.ptr && ret->model.ptr && (!says || ret->message.ptr);

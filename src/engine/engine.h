@@ -113,8 +113,9 @@ struct engine_model_status {
 	int64_t pid;       /* 0: none */
 	unsigned restarts; /* since it is configured */
 	unsigned leases, waits;
-	uint64_t since_ms;  /* in this state, so long */
-	struct str message; /* FAILED, MISSING: why and what to do; absent otherwise */
+	uint64_t since_ms;    /* in this state, so long */
+	int64_t idle_left_ms; /* READY: until it is stopped if nobody asks; -1: it is not */
+	struct str message;   /* FAILED, MISSING: why and what to do; absent otherwise */
 };
 
 /* One row per configured model, in the arena. */

@@ -26,6 +26,12 @@ static void no_memory(struct exchange *x)
 	answer_error(x, &e, "refused");
 }
 
+static void note_running(struct model_info *model, const struct engine_model_status *status)
+{
+	model->running = true;
+	model->idle_left_s = status->idle_left_ms < 0 ? -1 : status->idle_left_ms / 1000;
+}
+
 static void mark_running(struct exchange *x, struct model_info *models, unsigned n)
 {
 	struct engine_model_status *rows;
@@ -37,7 +43,7 @@ static void mark_running(struct exchange *x, struct model_info *models, unsigned
 		for (unsigned k = 0; k < n_rows; k++)
 			if (rows[k].state == ENGINE_READY && str_eq(rows[k].model, models[i].id) &&
 			    str_eq(rows[k].account, models[i].owner))
-				models[i].running = true;
+				note_running(&models[i], &rows[k]);
 }
 
 static void not_found(struct exchange *x)

@@ -234,6 +234,17 @@ static const char *const efforts[] = {
 	[IR_EFFORT_XHIGH] = "xhigh", [IR_EFFORT_MAX] = "max",
 };
 
+bool ir_same_model(struct str a, struct str b)
+{
+	const struct str latest = STR(":latest");
+
+	if (str_ends(a, latest))
+		a.len -= latest.len;
+	if (str_ends(b, latest))
+		b.len -= latest.len;
+	return str_eq(a, b);
+}
+
 const char *ir_effort_name(enum ir_effort e)
 {
 	return efforts[e];

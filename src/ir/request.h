@@ -276,6 +276,9 @@ void ir_lose_unknown(struct ir_losses *l, const struct ir_request *r);
 /* "a, b, c" for the header: bytes that may not stand in a field value are left out. Absent when nothing was lost. */
 struct str ir_losses_text(const struct ir_losses *l);
 
+/* Ollama's names have a tag, ":latest" when none is said: "llama3" and "llama3:latest" are one model. */
+bool ir_same_model(struct str a, struct str b);
+
 const char *ir_effort_name(enum ir_effort e); /* "low"; NULL for UNSET */
 enum ir_effort ir_effort_parse(struct str s); /* UNSET when unknown */
 

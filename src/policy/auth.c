@@ -5,6 +5,7 @@
 #include "policy/auth.h"
 
 #include "base/hash.h"
+#include "ir/request.h"
 
 enum { MAX_KEY = 4096 };
 
@@ -195,7 +196,7 @@ bool auth_model_allowed(const struct principal *p, struct str model)
 	if (!p->key || !p->key->n_models)
 		return true;
 	for (unsigned i = 0; i < p->key->n_models; i++)
-		if (str_glob(p->key->models[i], model))
+		if (str_glob(p->key->models[i], model) || ir_same_model(p->key->models[i], model))
 			return true;
 	return false;
 }

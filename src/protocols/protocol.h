@@ -179,10 +179,11 @@ struct model_info {
 	struct str id;
 	struct str owner; /* the provider's name */
 	int64_t created_s;
-	int64_t context;    /* tokens; 0 unknown */
-	int64_t max_output; /* 0 unknown */
-	bool embeds;        /* makes vectors, not answers */
-	bool running;       /* a model of ours that is in memory now */
+	int64_t context;     /* tokens; 0 unknown */
+	int64_t max_output;  /* 0 unknown */
+	bool embeds;         /* makes vectors, not answers */
+	bool running;        /* a model of ours that is in memory now */
+	int64_t idle_left_s; /* of one that runs: until it is unloaded if nobody asks; -1: never */
 	/* What it can, as far as it is known by its name. */
 	enum ir_tri vision, tools, reasoning, effort;
 };

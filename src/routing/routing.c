@@ -55,31 +55,19 @@ static const struct catalog_list *list_of(const struct catalog *c, const struct 
 	return NULL;
 }
 
-/* Ollama's names have a tag, ":latest" when none is said: "llama3" and "llama3:latest" are one model. */
-static bool same_but_latest(struct str a, struct str b)
-{
-	const struct str latest = STR(":latest");
-
-	if (str_ends(a, latest))
-		a.len -= latest.len;
-	if (str_ends(b, latest))
-		b.len -= latest.len;
-	return str_eq(a, b);
-}
-
 /* The name by which the account lists `model` but for ":latest"; absent when it does not. */
 static struct str listed_latest(const struct work *w, const struct account *acc, struct str model)
 {
 	const struct catalog_list *found = list_of(w->catalog, acc);
 
 	for (unsigned i = 0; i < acc->n_local; i++)
-		if (same_but_latest(acc->local[i].name, model))
+		if (ir_same_model(acc->local[i].name, model))
 			return acc->local[i].name;
 	for (unsigned i = 0; i < acc->n_models; i++)
-		if (same_but_latest(acc->models[i], model))
+		if (ir_same_model(acc->models[i], model))
 			return acc->models[i];
 	for (unsigned i = 0; found && i < found->n_ids; i++)
-		if (same_but_latest(found->ids[i], model))
+		if (ir_same_model(found->ids[i], model))
 			return found->ids[i];
 	return STR_NONE;
 }
@@ -90,7 +78,7 @@ static const struct model_alias *alias_of(const struct work *w)
 	const struct model_alias *exact = snapshot_alias(w->s, w->f->model);
 
 	for (unsigned i = 0; !exact && i < w->s->n_aliases; i++)
-		if (same_but_latest(w->s->aliases[i].name, w->f->model))
+		if (ir_same_model(w->s->aliases[i].name, w->f->model))
 			return &w->s->aliases[i];
 	return exact;
 }

@@ -361,7 +361,9 @@ def test_a_schema_with_the_ollama_sdk(ollama_sdk, stream):
 
 
 def test_what_runs_with_the_ollama_sdk(ollama_sdk):
-    assert [m.model for m in ollama_sdk.ps().models] == ["small"]
+    running, = ollama_sdk.ps().models
+    assert running.model == "small" and running.context_length == CONTEXT
+    assert running.expires_at.year > 2200       # it stays, as `keep_alive: -1` has it at Ollama
     assert ollama_sdk.show("small").modelinfo["gateway.context_length"] == CONTEXT
     assert ollama_sdk.chat(model="small", messages=[]).done_reason == "load"
 

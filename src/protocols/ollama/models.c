@@ -7,10 +7,14 @@
 #include "base/hash.h"
 #include "protocols/date.h"
 
-/* The release whose API this is: clients refuse to talk to an older one than they know. */
+/* The release whose API this is. Clients read it as three numbers and refuse to talk to an older one than they need (VS Code's Copilot
+ * 0.6.4, Continue 0.6.5); of what is spoken here log probabilities came last, with 0.12.11. */
 #define API_VERSION "0.13.0"
 
 enum { MAX_MODELS = 20000 };
+
+/* What stands for "never" with Ollama: as far off as its durations reach, 292 years. */
+#define NEVER_S (INT64_MAX / 1000000000)
 
 static void put_time(struct jw *w, const char *key, int64_t s)
 {
@@ -88,6 +92,8 @@ static void put_running(const struct info_facts *f, struct buf *out)
 		jw_ki64(&w, "size", 0);
 		put_digest(&w, m);
 		put_details(&w, m);
+		put_time(&w, "expires_at",
+			 f->now_s + (m->idle_left_s < 0 ? NEVER_S : m->idle_left_s));
 		jw_ki64(&w, "size_vram", 0);
 		if (m->context > 0)
 			jw_ki64(&w, "context_length", m->context);
@@ -147,22 +153,12 @@ static void put_version(const struct info_facts *f, struct buf *out)
 
 static const struct model_info *find(const struct info_facts *f)
 {
-	const struct str latest = STR(":latest");
-	struct str name = f->model;
-
 	for (unsigned i = 0; i < f->n_models; i++)
-		if (str_eq(f->models[i].id, name))
+		if (str_eq(f->models[i].id, f->model))
 			return &f->models[i];
-	if (str_ends(name, latest))
-		name.len -= latest.len;
-	for (unsigned i = 0; i < f->n_models; i++) {
-		struct str id = f->models[i].id;
-
-		if (str_ends(id, latest))
-			id.len -= latest.len;
-		if (str_eq(id, name))
+	for (unsigned i = 0; i < f->n_models; i++)
+		if (ir_same_model(f->models[i].id, f->model))
 			return &f->models[i];
-	}
 	return NULL;
 }
 

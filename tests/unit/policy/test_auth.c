@@ -201,6 +201,8 @@ static void models_are_allowed_by_glob(void **state)
 
 	assert_true(auth_model_allowed(&a.p, STR("gpt-4o")));
 	assert_true(auth_model_allowed(&a.p, STR("best")));
+	assert_true(auth_model_allowed(&a.p, STR("best:latest"))); /* Ollama's clients say it so */
+	assert_false(auth_model_allowed(&a.p, STR("best:8b")));
 	assert_false(auth_model_allowed(&a.p, STR("bestest")));
 	assert_false(auth_model_allowed(&a.p, STR("claude-x")));
 	assert_false(auth_model_allowed(&a.p, STR("")));

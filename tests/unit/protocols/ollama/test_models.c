@@ -35,7 +35,10 @@ static struct model_info models[] = {
 	  .owner = STR_INIT("openai"),
 	  .context = 400000,
 	  .vision = IR_TRUE },
-	{ .id = STR_INIT("small:latest"), .owner = STR_INIT("local"), .running = true },
+	{ .id = STR_INIT("small:latest"),
+	  .owner = STR_INIT("local"),
+	  .running = true,
+	  .idle_left_s = 90 },
 	{ .id = STR_INIT("vectors"), .owner = STR_INIT("local"), .embeds = true },
 };
 
@@ -110,6 +113,7 @@ static void only_our_own_models_run_here(void **state)
 	it = json_iter(json_get(written(), STR("models")));
 	assert_true(json_next(&it));
 	assert_true(str_eq(member(it.val, "name"), STR("small:latest")));
+	assert_true(str_eq(member(it.val, "expires_at"), STR("1970-01-01T00:01:30Z")));
 	assert_false(json_next(&it));
 	buf_reset(&out);
 	assert_true(info(variant_of("/api/version"), NULL));
