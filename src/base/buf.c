@@ -114,14 +114,17 @@ void buf_put_grown(struct buf *b, struct str s)
 
 void buf_put_u64(struct buf *b, uint64_t v)
 {
-	char digits[20];
-	size_t at = sizeof(digits);
+	size_t n = 1;
+	char *to;
 
-	do {
-		digits[--at] = (char)('0' + v % 10);
-		v /= 10;
-	} while (v);
-	buf_put(b, (struct str){ digits + at, sizeof(digits) - at });
+	for (uint64_t rest = v; rest >= 10; rest /= 10)
+		n++;
+	to = buf_reserve(b, n);
+	if (!to)
+		return;
+	buf_added(b, n);
+	for (; n--; v /= 10)
+		to[n] = (char)('0' + v % 10);
 }
 
 void buf_put_i64(struct buf *b, int64_t v)

@@ -126,22 +126,6 @@ static void put_quoted(struct buf *out, struct str s)
 	buf_putc(out, '"');
 }
 
-/* `,"key":` */
-static void put_key(struct buf *out, struct str key)
-{
-	char *to = buf_reserve(out, key.len + 4);
-
-	if (!to)
-		return;
-	*to++ = ',';
-	*to++ = '"';
-	memcpy(to, key.ptr, key.len);
-	to += key.len;
-	*to++ = '"';
-	*to = ':';
-	buf_added(out, key.len + 4);
-}
-
 static bool field_absent(const struct log_field *f)
 {
 	return (f->kind == LOG_F_STR || f->kind == LOG_F_RAW) && !f->s.ptr;
@@ -160,7 +144,7 @@ static void put_value(struct buf *out, const struct log_field *f, bool bare)
 		buf_put_i64(out, f->i);
 		break;
 	case LOG_F_BOOL:
-		buf_puts(out, f->i ? "true" : "false");
+		buf_put(out, f->i ? STR("true") : STR("false"));
 		break;
 	case LOG_F_RAW:
 		buf_put(out, f->s);
@@ -168,36 +152,65 @@ static void put_value(struct buf *out, const struct log_field *f, bool bare)
 	}
 }
 
+static bool is_plain(struct str s)
+{
+	const unsigned char *p = (const unsigned char *)s.ptr;
+
+	return escape_plain_end(p, p + s.len) == p + s.len;
+}
+
+/* `,"key":value`. An access record is two dozen of these, so words that need no escape, nearly all, take one look at the room. */
+static void put_field(struct buf *out, const struct log_field *f)
+{
+	bool word = f->kind == LOG_F_STR && is_plain(f->s);
+	size_t most = f->key.len + 6 + (word ? f->s.len : 0);
+	char *to = buf_reserve(out, most), *p = to;
+
+	if (!p)
+		return;
+	*p++ = ',';
+	*p++ = '"';
+	memcpy(p, f->key.ptr, f->key.len);
+	p += f->key.len;
+	*p++ = '"';
+	*p++ = ':';
+	if (word) {
+		*p++ = '"';
+		memcpy(p, f->s.ptr, f->s.len);
+		p += f->s.len;
+		*p++ = '"';
+	}
+	buf_added(out, (size_t)(p - to));
+	if (!word)
+		put_value(out, f, false);
+}
+
 static void compose_json(struct buf *out, enum log_level level, const char *event, const char *msg,
 			 const struct log_field *fields, unsigned n)
 {
-	buf_puts(out, "{\"time\":\"");
+	buf_put(out, STR("{\"time\":\""));
 	put_time(out);
-	buf_puts(out, "\",\"level\":\"");
+	buf_put(out, STR("\",\"level\":\""));
 	buf_puts(out, level_names[level]);
-	buf_puts(out, "\",\"event\":");
+	buf_put(out, STR("\",\"event\":"));
 	put_quoted(out, str_from(event));
 	if (msg) {
-		buf_puts(out, ",\"msg\":");
+		buf_put(out, STR(",\"msg\":"));
 		put_quoted(out, str_from(msg));
 	}
 	for (unsigned i = 0; i < n; i++) {
-		if (field_absent(&fields[i]))
-			continue;
-		put_key(out, fields[i].key);
-		put_value(out, &fields[i], false);
+		if (!field_absent(&fields[i]))
+			put_field(out, &fields[i]);
 	}
-	buf_puts(out, "}\n");
+	buf_put(out, STR("}\n"));
 }
 
 /* A value may stand without quotes in a text line when nothing in it could be misread. */
 static bool plain_word(const struct log_field *f)
 {
-	const unsigned char *p = (const unsigned char *)f->s.ptr;
-
-	if (f->kind != LOG_F_STR || !f->s.len || escape_plain_end(p, p + f->s.len) != p + f->s.len)
+	if (f->kind != LOG_F_STR || !f->s.len || !is_plain(f->s))
 		return false;
-	return !memchr(p, ' ', f->s.len) && !memchr(p, '=', f->s.len);
+	return !memchr(f->s.ptr, ' ', f->s.len) && !memchr(f->s.ptr, '=', f->s.len);
 }
 
 static void compose_text(struct buf *out, enum log_level level, const char *event, const char *msg,

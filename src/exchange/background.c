@@ -90,11 +90,12 @@ static int copy_request(struct exchange *y, const struct exchange *x, struct err
 	y->turn.recalled = x->turn.recalled;
 	y->turn.known = true;
 	y->turn.body = arena_dup(a, x->turn.body);
-	if (!y->head || !y->id.ptr || !y->response_id.ptr || !y->turn.body.ptr)
+	y->turn.relay = arena_alloc(a, sizeof(*y->turn.relay));
+	if (!y->head || !y->id.ptr || !y->response_id.ptr || !y->turn.body.ptr || !y->turn.relay)
 		return RC_NOMEM;
 	rc = peek_into(y, runner_body(a, x->peek.body, false), &y->peek, reterr);
 	if (rc == RC_OK)
-		rc = peek_into(y, runner_body(a, turns_relay_peek(x)->body, true), &y->turn.relay,
+		rc = peek_into(y, runner_body(a, turns_relay_peek(x)->body, true), y->turn.relay,
 			       reterr);
 	y->pin = str_present(x->pin) ? arena_dup(a, x->pin) : y->peek.provider_pin;
 	return rc;
@@ -270,7 +271,7 @@ enum step_result background_start(struct exchange *x)
 	x->turn.keep = false; /* the job does that */
 	job_ref(job);         /* for this client; the other one is the runner's */
 	start_runner(y, x, job);
-	if (x->turn.ask.stream)
+	if (x->peek.stream)
 		background_follow(x, job, 0);
 	else
 		turns_answer_json(x, job_resource(job, x->arena));

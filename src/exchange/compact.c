@@ -45,7 +45,7 @@ enum step_result compact_start(struct exchange *x)
 	rc = str_present(body) ? RC_OK : e.code ? (int)e.code : RC_NOMEM;
 	x->compacts = true;
 	x->match.line.op = IR_OP_GENERATE;
-	x->turn.relay = (struct request_peek){ .body = STR_NONE };
+	x->turn.relay = NULL;
 	if (rc == RC_OK)
 		rc = turns_peek_again(x, body, &x->peek, &e);
 	if (rc == RC_OK)

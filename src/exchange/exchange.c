@@ -106,7 +106,6 @@ static enum detect_place place_to_detect(const struct exchange *x)
 static struct detect_ask detect_ask(const struct exchange *x)
 {
 	return (struct detect_ask){
-		.place = place_to_detect(x),
 		.lals_provider = http_field_get(x->head, STR("x-lals-provider")),
 		.protocol = http_field_get(x->head, STR("x-llm-gateway-protocol")),
 		.anthropic_version = str_present(http_field_get(x->head, STR("anthropic-version"))),
@@ -199,14 +198,14 @@ static enum step_result read_body(struct exchange *x)
 /* Which dialect the body is in, where that decides. */
 static enum step_result detect(struct exchange *x)
 {
-	struct detect_ask ask = detect_ask(x);
+	struct detect_ask ask;
 	struct detected found;
 	struct err e = { 0 };
 	int rc;
 
-	if (x->detect == DETECT_NOTHING)
+	if (x->detect != DETECT_UNIVERSAL)
 		return NEXT;
-	ask.place = x->detect;
+	ask = detect_ask(x);
 	rc = detect_protocol(x->arena, &ask, &found, &e);
 	if (rc != RC_OK)
 		return refuse_body(x, rc, &e);
@@ -225,6 +224,11 @@ static enum step_result peek(struct exchange *x)
 
 	if (rc != RC_OK)
 		return refuse_body(x, rc, &e);
+	if (x->detect == DETECT_CHAT && x->peek.asks_input) { /* Chat's path, but not its body */
+		x->detect = DETECT_NOTHING;
+		x->match.protocol = &protocol_openai_responses;
+		return peek(x);
+	}
 	x->pin = pin.len > 0 ? pin : x->peek.provider_pin;
 	x->strict = x->snapshot->strict_parameters || str_ieq(strict, STR("true"));
 	return NEXT;

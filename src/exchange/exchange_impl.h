@@ -75,7 +75,7 @@ struct turn {
 	bool known;      /* all of this is set: the request was read before */
 	bool keep;       /* the answer is still to be kept */
 	struct request_peek
-		relay; /* recalled: for targets that speak the protocol; .body absent: as for all others */
+		*relay; /* recalled: for targets that speak the protocol; NULL: as for all others */
 	struct turn_page page;
 	struct store_call *call; /* awaited */
 };

@@ -109,16 +109,20 @@ static int expand_all(struct exchange *x, const struct store_answer *a, struct e
 		relays |= x->route.targets[i].relay;
 	/* A target that could relay may be translated for after all (forward.c), so there is always one for our decoder. */
 	rc = expand(x, a, TURN_OURS, &x->peek, reterr);
-	if (rc == RC_OK && relays)
-		rc = expand(x, a, TURN_FOREIGN, &x->turn.relay, reterr);
-	return rc;
+	if (rc != RC_OK || !relays)
+		return rc;
+	x->turn.relay = arena_alloc(x->arena, sizeof(*x->turn.relay));
+	return x->turn.relay ? expand(x, a, TURN_FOREIGN, x->turn.relay, reterr) : RC_NOMEM;
 }
 
 /* Items of ours that stand for a longer conversation are for no other's eyes. */
 static int open_one(struct exchange *x, struct request_peek *peek, struct err *reterr)
 {
-	struct str body = turn_open_summaries(x->arena, peek->body);
+	struct str body;
 
+	if (!peek->carriers)
+		return RC_OK;
+	body = turn_open_summaries(x->arena, peek->body);
 	if (!str_present(body))
 		return RC_NOMEM;
 	return body.ptr == peek->body.ptr ? RC_OK : turns_peek_again(x, body, peek, reterr);
@@ -128,8 +132,7 @@ static int open_summaries(struct exchange *x, struct err *reterr)
 {
 	int rc = open_one(x, &x->peek, reterr);
 
-	return rc == RC_OK && str_present(x->turn.relay.body) ? open_one(x, &x->turn.relay, reterr)
-							      : rc;
+	return rc == RC_OK && x->turn.relay ? open_one(x, x->turn.relay, reterr) : rc;
 }
 
 static void recalled(void *user, const struct store_answer *a)
@@ -209,7 +212,7 @@ enum step_result turns_recall(struct exchange *x)
 		return NEXT;
 	x->turn.known = true;
 	x->turn.body = x->peek.body;
-	rc = turn_ask_read(x->arena, x->peek.body, &x->turn.ask, &e);
+	rc = turn_ask_read(x->arena, x->peek.turn_at, &x->turn.ask, &e);
 	if (rc != RC_OK) {
 		error = forward_error_of(x, rc, &e);
 		answer_error(x, &error, "refused");
@@ -229,7 +232,7 @@ enum step_result turns_recall(struct exchange *x)
 
 const struct request_peek *turns_relay_peek(const struct exchange *x)
 {
-	return x->turn.relay.body.ptr ? &x->turn.relay : &x->peek;
+	return x->turn.relay ? x->turn.relay : &x->peek;
 }
 
 const struct ir_request *turns_asked(struct exchange *x)

@@ -4,8 +4,7 @@
 #include "base/base64.h"
 
 #define MARK IR_CARRIER_MARK
-/* What base64 makes of the mark: its last character depends on the byte behind it. */
-#define MARK64 "bGd3MS"
+#define MARK64 IR_CARRIER_MARK64
 
 struct str ir_carrier_pack(struct arena *a, const char *origin, struct str proof)
 {

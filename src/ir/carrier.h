@@ -17,8 +17,10 @@
 #include "base/arena.h"
 #include "base/str.h"
 
-/* How a carrier that is not base64 begins: to look for one in a text without reading it. */
+/* How a carrier begins: to look for one in a text without reading it. */
 #define IR_CARRIER_MARK "lgw1."
+/* What base64 makes of the mark: its last character depends on the byte behind it. */
+#define IR_CARRIER_MARK64 "bGd3MS"
 
 /* Into the arena; absent when memory is out. `origin` is a protocol's name, which holds no dot. */
 struct str ir_carrier_pack(struct arena *a, const char *origin, struct str proof);

@@ -22,6 +22,7 @@ struct scan {
 	uint64_t objects[JSON_MAX_DEPTH / 64 + 1]; /* bit d: at depth d we are in an object */
 	struct json_want *wants;
 	unsigned n_wants;
+	uint32_t letters;          /* bit c & 31: somebody wants a name that begins with c */
 	struct json_want *current; /* whose value is being read */
 	cursor member;             /* where its key began */
 	cursor value;
@@ -155,10 +156,10 @@ static cursor skip_string(struct scan *s, cursor p, bool *ret_escaped)
 	return p + 1;
 }
 
-/* Does the string content p..end (checked before) stand for `key`? */
-static bool means_key(cursor p, cursor end, const char *key)
+bool json_key_means_(struct str key, const char *want)
 {
-	const char *k = key;
+	cursor p = (cursor)key.ptr, end = p + key.len;
+	const char *k = want;
 
 	while (p < end) {
 		char bytes[4] = { (char)*p };
@@ -168,6 +169,8 @@ static bool means_key(cursor p, cursor end, const char *key)
 			uint32_t c;
 
 			p = read_escape(p, end, &c);
+			if (!p)
+				return false;
 			n = utf8_put(bytes, c);
 		} else {
 			p++;
@@ -263,11 +266,15 @@ static inline bool in_object(const struct scan *s)
 	return s->objects[s->depth >> 6] >> (s->depth & 63) & 1;
 }
 
-/* A key without escapes against a C string; most differ in the first byte. */
+static inline uint32_t letter(const char *name)
+{
+	return UINT32_C(1) << (*name & 31);
+}
+
+/* A key without escapes against a C string. */
 static inline bool is_key(struct str key, const char *want)
 {
-	return key.len > 0 && key.ptr[0] == want[0] && strncmp(want, key.ptr, key.len) == 0 &&
-	       want[key.len] == '\0';
+	return *key.ptr == *want && strncmp(want, key.ptr, key.len) == 0 && want[key.len] == '\0';
 }
 
 /* A key of the outermost object was read: is it one that somebody wants? */
@@ -276,10 +283,12 @@ static bool note_key(struct scan *s, cursor open, cursor close, bool escaped)
 	struct str key = { (const char *)open + 1, (size_t)(close - open) - 2 };
 
 	s->current = NULL;
+	if (!escaped && !(s->letters & letter(key.ptr)))
+		return true; /* nearly all that nobody wants */
 	for (unsigned i = 0; i < s->n_wants; i++) {
 		struct json_want *w = &s->wants[i];
 
-		if (escaped ? !means_key(open + 1, close - 1, w->key) : !is_key(key, w->key))
+		if (escaped ? !json_key_means_(key, w->key) : !is_key(key, w->key))
 			continue;
 		if (w->value.ptr) {
 			s->twice = true;
@@ -399,8 +408,8 @@ int json_scan(struct str text, struct json_want *wants, unsigned n, struct err *
 	cursor p = skip_blanks(s.start, s.end);
 
 	for (unsigned i = 0; i < n; i++) {
-		wants[i].value = wants[i].member = STR_NONE;
-		wants[i].first = 0;
+		wants[i] = (struct json_want){ .key = wants[i].key };
+		s.letters |= letter(wants[i].key);
 	}
 	if (p == s.end || *p != '{')
 		p = refuse(&s, p, "an object was expected");

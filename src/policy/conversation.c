@@ -10,7 +10,6 @@
 #include "ir/carrier.h"
 #include "json/scan.h"
 #include "json/write.h"
-#include "protocols/protocol.h"
 
 enum { ID_LEN = 32, ITEMS_MAX = 1 << 30, LIMIT_DEFAULT = 20, LIMIT_MAX = 100 };
 
@@ -20,7 +19,7 @@ struct str turn_get(struct str object, const char *key)
 {
 	struct json_want w = { .key = key };
 
-	return json_scan(object, &w, 1, NULL) == RC_OK ? w.value : STR_NONE;
+	return json_skim(object, &w, 1) ? w.value : STR_NONE;
 }
 
 struct str turn_set(struct arena *a, struct str object, const struct turn_member *members,
@@ -51,8 +50,6 @@ struct str turn_set(struct arena *a, struct str object, const struct turn_member
 
 /* --- what a body asks --- */
 
-enum { A_PREVIOUS, A_INPUT, A_STORE, A_BACKGROUND, A_STREAM, A_COUNT };
-
 static int want_bool(const struct json_want *w, bool *io, struct err *reterr)
 {
 	if (w->first == 't' || w->first == 'f')
@@ -62,31 +59,24 @@ static int want_bool(const struct json_want *w, bool *io, struct err *reterr)
 	return RC_OK;
 }
 
-int turn_ask_read(struct arena *a, struct str body, struct turn_ask *ret, struct err *reterr)
+int turn_ask_read(struct arena *a, const struct json_want at[PEEK_TURN_COUNT], struct turn_ask *ret,
+		  struct err *reterr)
 {
-	struct json_want w[A_COUNT] = { { .key = "previous_response_id" },
-					{ .key = "input" },
-					{ .key = "store" },
-					{ .key = "background" },
-					{ .key = "stream" } };
-	int rc = json_scan(body, w, A_COUNT, reterr);
+	const struct json_want *previous = &at[PEEK_PREVIOUS], *input = &at[PEEK_INPUT];
+	int rc;
 
 	*ret = (struct turn_ask){ .store = true };
-	if (rc != RC_OK)
-		return rc;
-	if (w[A_PREVIOUS].first && w[A_PREVIOUS].first != 'n') {
-		ret->previous = json_unquote(a, w[A_PREVIOUS].value);
+	if (previous->first && previous->first != 'n') {
+		ret->previous = json_unquote(a, previous->value);
 		if (!str_present(ret->previous))
 			return err_param(reterr, RC_INVALID, "previous_response_id",
 					 "'previous_response_id' must be a string.");
 	}
-	if (w[A_INPUT].first && w[A_INPUT].first != 'n')
-		ret->input = w[A_INPUT].value;
-	rc = want_bool(&w[A_STORE], &ret->store, reterr);
+	if (input->first && input->first != 'n')
+		ret->input = input->value;
+	rc = want_bool(&at[PEEK_STORE], &ret->store, reterr);
 	if (rc == RC_OK)
-		rc = want_bool(&w[A_BACKGROUND], &ret->background, reterr);
-	if (rc == RC_OK)
-		rc = want_bool(&w[A_STREAM], &ret->stream, reterr);
+		rc = want_bool(&at[PEEK_BACKGROUND], &ret->background, reterr);
 	if (rc == RC_OK && ret->background && !ret->store)
 		return err_param(
 			reterr, RC_INVALID, "background",

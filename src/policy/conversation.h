@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "json/json.h"
+#include "protocols/protocol.h"
 #include "store/store.h"
 
 /* What a body says of state. Slices of the body or the arena. */
@@ -21,12 +22,12 @@ struct turn_ask {
 	struct str previous; /* previous_response_id; absent */
 	struct str input;    /* the value's text; absent */
 	bool store;          /* false only when the body says so */
-	bool background, stream;
+	bool background;
 };
 
-/* RC_INVALID with reterr->param when a member is of a wrong type or the body contradicts itself. The body is valid JSON. */
-int turn_ask_read(struct arena *a, struct str body, struct turn_ask *ret, struct err *reterr)
-	MUST_CHECK;
+/* `at`: of a peek. RC_INVALID with reterr->param when a member is of a wrong type or the body contradicts itself. */
+int turn_ask_read(struct arena *a, const struct json_want at[PEEK_TURN_COUNT], struct turn_ask *ret,
+		  struct err *reterr) MUST_CHECK;
 
 /* The items of `input` (a string or a list) as a JSON list: each with an id and a type, contents as lists of parts. An item
  * without an id gets one that follows from the turn's and its place, so that it is the same each time. Absent when memory is out

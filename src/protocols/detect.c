@@ -277,8 +277,8 @@ static void set_wants(struct json_want w[N_WANTS])
 	w[DIMENSIONS] = (struct json_want){ .key = "dimensions" };
 }
 
-static int universal(struct arena *a, const struct detect_ask *ask, struct detected *ret,
-		     struct err *reterr)
+int detect_protocol(struct arena *a, const struct detect_ask *ask, struct detected *ret,
+		    struct err *reterr)
 {
 	struct json_want w[N_WANTS];
 	const struct protocol *p = NULL;
@@ -306,26 +306,4 @@ static int universal(struct arena *a, const struct detect_ask *ask, struct detec
 			"x-llm-gateway-protocol says %s, x-lals-provider and the body say %s",
 			p->name, name);
 	return answer(a, protocol_find(str_from(name)), w, ask->body, ret, reterr);
-}
-
-/* The usual body is not read for this: it holds no such member. */
-static bool chat_is_responses(struct str body)
-{
-	struct json_want w[] = { { .key = "messages" }, { .key = "input" } };
-
-	return str_find(body, STR("\"input\"")) >= 0 && json_scan(body, w, 2, NULL) == RC_OK &&
-	       !is_there(&w[0]) && is_there(&w[1]);
-}
-
-int detect_protocol(struct arena *a, const struct detect_ask *ask, struct detected *ret,
-		    struct err *reterr)
-{
-	if (ask->place == DETECT_UNIVERSAL)
-		return universal(a, ask, ret, reterr);
-	*ret = (struct detected){ .protocol = &protocol_openai_chat,
-				  .line = request_line_plain,
-				  .body = ask->body };
-	if (ask->place == DETECT_CHAT && chat_is_responses(ask->body))
-		ret->protocol = &protocol_openai_responses;
-	return RC_OK;
 }

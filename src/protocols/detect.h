@@ -1,8 +1,8 @@
 /* protocols/detect.h - which dialect a body is in, where the path does not say it.
  *
- * Two routes of openai_chat do not say it: POST /v1/inference takes every dialect, POST /v1/chat/completions takes a body with
- * `input` and no `messages` for Responses. A pure function of fields and body, total: a protocol, or an error that names what
- * decided. The rule as a table: docs/universal.md. */
+ * Two routes of openai_chat do not say it: POST /v1/inference takes every dialect, and is what this is for; POST
+ * /v1/chat/completions takes a body with `input` and no `messages` for Responses (request_peek.asks_input). A pure function of
+ * fields and body, total: a protocol, or an error that names what decided. The rule as a table: docs/universal.md. */
 #ifndef GW_PROTOCOLS_DETECT_H
 #define GW_PROTOCOLS_DETECT_H
 
@@ -12,7 +12,6 @@
 enum detect_place { DETECT_NOTHING = 0, DETECT_CHAT, DETECT_UNIVERSAL };
 
 struct detect_ask {
-	enum detect_place place;
 	struct str lals_provider; /* x-lals-provider; absent */
 	struct str protocol;      /* x-llm-gateway-protocol; absent */
 	bool anthropic_version;   /* the head has that field */

@@ -12,15 +12,20 @@
 #include "base/str.h"
 
 struct glance_member {
-	struct str quoted; /* the name: "\"usage\"" */
+	struct str quoted; /* the name, of two letters or more: "\"usage\"" */
 	struct str
 		value; /* found: from the value's first byte to the end of the text; absent when there is none */
+	unsigned times; /* how often */
 };
 
 /* Looks for several members in one pass. Of each the last counts, a `null` only when there is nothing else. */
 void glance_members(struct str text, struct glance_member *members, unsigned n);
 /* The same for one. */
 struct str glance_last(struct str text, struct str quoted);
+
+/* Which of several beginnings of strings, each with its opening quote and two bytes or more ("\"lgw1."), stand anywhere in the text: bit k for
+ * starts[k], n <= 32. Not only members' names: values too. */
+unsigned glance_strings(struct str text, const struct str *starts, unsigned n);
 
 /* A whole number in an object, or in an object inside it. */
 struct glance_count {

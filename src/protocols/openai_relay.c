@@ -14,8 +14,18 @@ enum {
 	W_MAX_COMPLETION,
 	W_CHOICE,
 	W_FUNCTION,
+	W_MESSAGES,
+	W_INPUT,
+	W_PREVIOUS,
+	W_STORE,
+	W_BACKGROUND,
 	W_COUNT
 };
+
+static bool is_there(struct json_want w)
+{
+	return w.first && w.first != 'n';
+}
 
 static bool is_true(struct json_want w)
 {
@@ -76,6 +86,11 @@ int oc_peek(struct arena *a, const struct request_line *line, struct str body,
 		[W_MAX_COMPLETION] = { .key = "max_completion_tokens" },
 		[W_CHOICE] = { .key = "tool_choice" },
 		[W_FUNCTION] = { .key = "function_call" },
+		[W_MESSAGES] = { .key = "messages" },
+		[W_INPUT] = { .key = "input" },
+		[W_PREVIOUS] = { .key = "previous_response_id" },
+		[W_STORE] = { .key = "store" },
+		[W_BACKGROUND] = { .key = "background" },
 	};
 	struct json_want usage = { .key = "include_usage" };
 	int rc = json_scan(body, w, W_COUNT, reterr);
@@ -93,6 +108,11 @@ int oc_peek(struct arena *a, const struct request_line *line, struct str body,
 	    json_scan(w[W_STREAM_OPTIONS].value, &usage, 1, NULL) == 0)
 		ret->include_usage = is_true(usage);
 	ret->forces_tool = forces(a, w[W_CHOICE], w[W_FUNCTION]);
+	ret->asks_input = is_there(w[W_INPUT]) && !is_there(w[W_MESSAGES]);
+	ret->turn_at[PEEK_PREVIOUS] = w[W_PREVIOUS];
+	ret->turn_at[PEEK_INPUT] = w[W_INPUT];
+	ret->turn_at[PEEK_STORE] = w[W_STORE];
+	ret->turn_at[PEEK_BACKGROUND] = w[W_BACKGROUND];
 	ret->model_at = w[W_MODEL];
 	ret->stream_options_at = w[W_STREAM_OPTIONS];
 	/* Only the newer name ever needs a change (patch); beside max_tokens it stays as it is. */

@@ -36,16 +36,11 @@ static bool is_meaningful(const json *choice)
 static unsigned read_choices(struct relay_tap *t, const json *choices)
 {
 	struct json_iter it = json_iter(choices);
-	bool failed;
 
 	while (json_next(&it)) {
-		struct str reason = json_str(json_get(it.val, STR("finish_reason")));
-
 		t->meaningful = t->meaningful || is_meaningful(it.val);
-		if (reason.len) {
-			t->stop = oc_stop_parse(reason, &failed);
-			t->finished = true;
-		}
+		t->finished =
+			t->finished || json_str(json_get(it.val, STR("finish_reason"))).len > 0;
 	}
 	return t->meaningful ? TAP_MEANINGFUL : 0;
 }
@@ -195,12 +190,6 @@ unsigned oc_tap_body(struct relay_tap *t, struct arena *scratch, struct str body
 	    str_trim(str_from_offset(choices, 1)).ptr[0] == ']')
 		return 0;
 	oc_usage_glance(found[USAGE].value, &t->usage);
-	if (reason.len > 1 && reason.ptr[0] == '"' && reason.ptr[1] != '"') {
-		struct str rest = str_from_offset(reason, 1);
-		bool failed;
-
-		t->stop = oc_stop_parse(str_cut(&rest, '"'), &failed);
-		t->finished = true;
-	}
+	t->finished = reason.len > 1 && reason.ptr[0] == '"' && reason.ptr[1] != '"';
 	return TAP_MEANINGFUL;
 }

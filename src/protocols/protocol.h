@@ -82,6 +82,9 @@ enum route_result route_find(struct arena *a, const struct http_head *head,
 
 /* --- requests: relay --- */
 
+/* Members of a body whose protocol keeps turns. */
+enum peek_turn { PEEK_PREVIOUS, PEEK_INPUT, PEEK_STORE, PEEK_BACKGROUND, PEEK_TURN_COUNT };
+
 /* What the gateway must know of a body it may pass on as it is. Slices of the body or the arena. */
 struct request_peek {
 	struct str body;
@@ -96,6 +99,9 @@ struct request_peek {
 		provider_pin; /* our own top-level `provider` string (interface.md section 3); absent */
 	struct json_want model_at, stream_options_at, provider_at,
 		max_tokens_at; /* where they stand */
+	bool asks_input; /* of OpenAI's: `input` stands there and no `messages`, so that no Chat was meant */
+	bool carriers; /* of a protocol that keeps turns: strings that begin as in ir/carrier.h stand somewhere in it */
+	struct json_want turn_at[PEEK_TURN_COUNT]; /* the same: what the body says of them */
 };
 
 struct patch_options {
@@ -132,7 +138,6 @@ struct relay_tap {
 	bool hide_usage;       /* we asked for usage, the client did not */
 	struct ir_usage usage; /* set to IR_USAGE_NONE first; last seen, cumulative */
 	struct ir_error error;
-	enum ir_stop stop;
 	bool finished;   /* a stop reason was seen */
 	bool meaningful; /* of the tap's own: something meaningful has passed */
 	/* Of the tap's own, for a protocol whose errors repeat what was said: the answer's beginning, and how much came. */

@@ -189,50 +189,71 @@ static struct str allow_list(struct arena *a, unsigned methods)
 	return list;
 }
 
+/* What the routes say to the path: the first that fits, unless another of the SDK's family does too. */
+struct search {
+	const struct protocol
+		*protocol; /* of `route`; else the one that has the path at all; NULL */
+	const struct protocol_route *route; /* NULL: none with that path and method */
+	struct str arg;
+	unsigned methods; /* bit m: some route has the path with the method m */
+	bool preferred;   /* `protocol` is of the SDK's family */
+};
+
+/* No other route can be meant. */
+static bool is_settled(const struct asked *q, const struct search *s)
+{
+	return s->route && (s->preferred || !q->sdk.len);
+}
+
+static void search_routes(const struct asked *q, const struct protocol *p, struct search *s)
+{
+	uint64_t path = head_word(q->path.ptr, q->path.len);
+	uint64_t full = head_word(q->full.ptr, q->full.len);
+	bool preferred = q->sdk.len && in_family(p, q->sdk);
+	struct str arg;
+
+	for (const struct protocol_route *r = p->routes; r->path; r++) {
+		uint64_t word = head_word(r->path, sizeof(word));
+
+		if (word != path && word != full)
+			continue;
+		if (!path_matches(r->path, q->path, &arg) &&
+		    (q->path.len == q->full.len || !path_matches(r->path, q->full, &arg)))
+			continue;
+		if (!s->route && (!s->methods || preferred))
+			s->protocol = p;
+		s->methods |= 1u << r->method;
+		if (r->method != q->method || (s->route && (s->preferred || !preferred)))
+			continue;
+		s->route = r;
+		s->protocol = p;
+		s->arg = arg;
+		s->preferred = preferred;
+		if (is_settled(q, s))
+			return;
+	}
+}
+
 enum route_result route_find(struct arena *a, const struct http_head *head, struct route_match *ret)
 {
 	struct asked q = read_head(head);
-	const struct protocol_route *found = NULL;
-	struct str arg, found_arg = STR_NONE;
-	uint64_t path = head_word(q.path.ptr, q.path.len), full = head_word(q.full.ptr, q.full.len);
-	unsigned methods = 0;
+	struct search s = { .arg = STR_NONE };
 
-	*ret = (struct route_match){ .protocol = speaker(&q) };
-	for (unsigned i = 0; protocols[i]; i++) {
-		const struct protocol *p = protocols[i];
-		bool preferred = q.sdk.len && in_family(p, q.sdk);
-
-		if (!in_family(p, q.family))
-			continue;
-		for (const struct protocol_route *r = p->routes; r->path; r++) {
-			uint64_t word = head_word(r->path, sizeof(word));
-
-			if (word != path && word != full)
-				continue;
-			if (!path_matches(r->path, q.path, &arg) &&
-			    (q.path.len == q.full.len || !path_matches(r->path, q.full, &arg)))
-				continue;
-			if (!found && (!methods || preferred))
-				ret->protocol = p;
-			methods |= 1u << r->method;
-			if (r->method != q.method || (found && !preferred))
-				continue;
-			found = r;
-			found_arg = arg;
-			ret->protocol = p;
-		}
-	}
-	if (found) {
-		ret->line = (struct request_line){ .op = found->op,
-						   .variant = found->variant,
+	for (unsigned i = 0; protocols[i] && !is_settled(&q, &s); i++)
+		if (in_family(protocols[i], q.family))
+			search_routes(&q, protocols[i], &s);
+	*ret = (struct route_match){ .protocol = s.protocol ? s.protocol : speaker(&q) };
+	if (s.route) {
+		ret->line = (struct request_line){ .op = s.route->op,
+						   .variant = s.route->variant,
 						   .query = head->query };
-		if (!str_present(found_arg))
+		if (!str_present(s.arg))
 			return ROUTE_OK;
-		ret->line.arg = percent_decode(a, found_arg);
+		ret->line.arg = percent_decode(a, s.arg);
 		return str_present(ret->line.arg) ? ROUTE_OK : ROUTE_NOT_FOUND;
 	}
-	if (!methods)
+	if (!s.methods)
 		return ROUTE_NOT_FOUND;
-	ret->allow = allow_list(a, methods);
+	ret->allow = allow_list(a, s.methods);
 	return ROUTE_METHOD;
 }

@@ -9,17 +9,17 @@ static const char *const prefixes[] = {
 };
 
 /* Models from before conversations, and what was tuned from them: they know the Completions API alone, the others all but it. */
-static const char *const goes_on[] = {
-	"gpt-3.5-turbo-instruct*", "davinci-*", "babbage-*", "ft:davinci-*", "ft:babbage-*", NULL
-};
+static bool only_completes(struct str model)
+{
+	struct str base = str_starts(model, STR("ft:")) ? str_from_offset(model, 3) : model;
+
+	return str_starts(base, STR("davinci-")) || str_starts(base, STR("babbage-")) ||
+	       str_starts(model, STR("gpt-3.5-turbo-instruct"));
+}
 
 static bool model_speaks(struct str model, const struct protocol *p)
 {
-	bool completes = false;
-
-	for (unsigned i = 0; goes_on[i]; i++)
-		completes = completes || str_glob(str_from(goes_on[i]), model);
-	return completes == (p == &protocol_openai_completions);
+	return only_completes(model) == (p == &protocol_openai_completions);
 }
 
 const struct provider provider_openai = {

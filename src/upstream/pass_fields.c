@@ -26,10 +26,12 @@ static const struct pass_rule rules[] = {
 
 static bool may_pass(struct str name, bool relay)
 {
+	char first = name.len ? (char)(*name.ptr | 0x20) : '\0';
+
 	for (unsigned i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
 		const struct pass_rule *r = &rules[i];
 
-		if (r->when == RELAY && !relay)
+		if (*r->name.ptr != first || (r->when == RELAY && !relay))
 			continue;
 		if (r->prefix ? str_istarts(name, r->name) : str_ieq(name, r->name))
 			return true;

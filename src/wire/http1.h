@@ -51,10 +51,27 @@ struct http_head {
 	bool upgrade;           /* Upgrade asked for */
 	struct http_field *fields;
 	unsigned n_fields;
+	/* One bit for every so many names (http_name_bit()): set where no field has such a name, as for nearly all that is ever
+	 * asked for. 0: nobody has reckoned it, all fields are looked at. */
+	uint64_t no_names;
 };
 
-/* First field of that name (ASCII case ignored); absent when there is none. */
-struct str http_field_get(const struct http_head *h, struct str name);
+/* Which bit of http_head.no_names stands for a name. */
+static inline uint64_t http_name_bit(struct str name)
+{
+	unsigned first = (unsigned char)name.ptr[0] | 0x20u;
+	unsigned last = (unsigned char)name.ptr[name.len - 1] | 0x20u;
+
+	return UINT64_C(1) << ((name.len + 4 * (first + last)) & 63);
+}
+
+struct str http_field_find_(const struct http_head *h, struct str name);
+
+/* First field of that name (not empty; ASCII case ignored); absent when there is none. */
+static inline struct str http_field_get(const struct http_head *h, struct str name)
+{
+	return h->no_names & http_name_bit(name) ? STR_NONE : http_field_find_(h, name);
+}
 /* True when the comma-separated field `name` has the token (case ignored) in any of its lines. */
 bool http_field_has_token(const struct http_head *h, struct str name, struct str token);
 

@@ -71,7 +71,7 @@ bool http_value_ok(struct str value)
 	return true;
 }
 
-struct str http_field_get(const struct http_head *h, struct str name)
+struct str http_field_find_(const struct http_head *h, struct str name)
 {
 	for (unsigned i = 0; i < h->n_fields; i++) {
 		if (str_ieq(h->fields[i].name, name))
@@ -172,9 +172,14 @@ static void read_field(struct http_head *h, struct seen *seen, const struct http
  * either, that is the attack. */
 static enum http1_error read_fields(struct http_head *h, struct seen *seen)
 {
+	uint64_t names = 0;
+
 	h->content_length = -1;
-	for (unsigned i = 0; i < h->n_fields; i++)
+	for (unsigned i = 0; i < h->n_fields; i++) {
 		read_field(h, seen, &h->fields[i]);
+		names |= h->fields[i].name.len ? http_name_bit(h->fields[i].name) : 0;
+	}
+	h->no_names = ~names;
 	if (seen->lengths && seen->codings)
 		return HTTP1_E_FRAMING;
 	if (seen->error)

@@ -54,6 +54,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct str rest = { (const char *)data, size };
 	struct str body = str_cut(&rest, '\0');
 	struct stored_turn turn = { .id = STR("resp_1"), .owner = STR("") };
+	struct json_want at[PEEK_TURN_COUNT] = {
+		[PEEK_PREVIOUS] = { .key = "previous_response_id" },
+		[PEEK_INPUT] = { .key = "input" },
+		[PEEK_STORE] = { .key = "store" },
+		[PEEK_BACKGROUND] = { .key = "background" },
+	};
 	struct arena *a = arena_new(ARENA_MAX);
 	struct turn_ask ask;
 	struct err e = { 0 };
@@ -62,7 +68,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check(a != NULL);
 	turn.input = str_present(rest) ? str_cut(&rest, '\0') : STR("[]");
 	turn.answer = str_present(rest) ? rest : STR("{}");
-	if (turn_ask_read(a, body, &ask, &e) == RC_OK) {
+	if (json_scan(body, at, PEEK_TURN_COUNT, &e) == RC_OK &&
+	    turn_ask_read(a, at, &ask, &e) == RC_OK) {
 		expand(a, body, &ask, &turn, TURN_OURS);
 		expand(a, body, &ask, &turn, TURN_FOREIGN);
 		asked = turn_ask_summary(a, body, &e);

@@ -1,4 +1,4 @@
-/* tests/fuzz/fuzz_json_scan.c - arbitrary bytes as a body: the scanner and the parser must agree on what is JSON
+/* tests/fuzz/fuzz_json_scan.c - arbitrary bytes as a body: scanner, skimmer and parser must agree on what is JSON
  * and on what its members are, and a patched text must still be JSON, changed only where it was meant to be. */
 #include <stdint.h>
 #include <stdlib.h>
@@ -47,6 +47,19 @@ static void patched_is_still_json(struct arena *a, struct str text, const json *
 	buf_done(&out);
 }
 
+/* What the scanner takes the skimmer reads the same; and it reads on nothing but the text. */
+static void skimmed_as_scanned(struct str text, const struct json_want *scanned, bool valid)
+{
+	struct json_want w[] = { { .key = "model" }, { .key = "stream" } };
+	bool ok = json_skim(text, w, 2);
+
+	must(ok || !valid);
+	for (int i = 0; valid && i < 2; i++)
+		must(w[i].first == scanned[i].first && w[i].value.ptr == scanned[i].value.ptr &&
+		     w[i].value.len == scanned[i].value.len &&
+		     str_eq(w[i].member, scanned[i].member));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct json_want w[] = { { .key = "model" }, { .key = "stream" } };
@@ -55,6 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const json *doc = json_parse(a, text, NULL);
 	int rc = json_scan(text, w, 2, NULL);
 
+	skimmed_as_scanned(text, w, rc == RC_OK);
 	if (rc == RC_OK) {
 		must(json_is_obj(doc));
 		same_member(a, doc, &w[0]);

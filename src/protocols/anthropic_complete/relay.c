@@ -57,14 +57,10 @@ static unsigned tap_error(struct relay_tap *t, struct str data)
 	return TAP_ERROR;
 }
 
-static unsigned tap_stop(struct relay_tap *t, struct arena *scratch, const json *root)
+static unsigned tap_stop(struct relay_tap *t, const json *root)
 {
-	struct str reason = json_str(json_get(root, STR("stop_reason")));
-
-	(void)scratch;
-	if (!reason.len)
+	if (!json_str(json_get(root, STR("stop_reason"))).len)
 		return TAP_MEANINGFUL;
-	t->stop = ac_stop_parse(reason);
 	t->finished = true;
 	return TAP_MEANINGFUL | TAP_END;
 }
@@ -88,7 +84,7 @@ unsigned ac_tap_event(struct relay_tap *t, struct arena *scratch, const struct f
 	if (!json_is_str(json_get(root, STR("completion")))) /* a ping */
 		return 0;
 	t->meaningful = true;
-	return tap_stop(t, scratch, root);
+	return tap_stop(t, root);
 }
 
 unsigned ac_tap_body(struct relay_tap *t, struct arena *scratch, struct str body)
@@ -99,5 +95,5 @@ unsigned ac_tap_body(struct relay_tap *t, struct arena *scratch, struct str body
 		return tap_error(t, body);
 	if (!json_is_str(json_get(root, STR("completion"))))
 		return 0;
-	return tap_stop(t, scratch, root) & ~(unsigned)TAP_END;
+	return tap_stop(t, root) & ~(unsigned)TAP_END;
 }

@@ -94,6 +94,19 @@ static bool holds_empty(struct str text, struct str key)
 	return false;
 }
 
+static bool holds_foreign_proof(struct str body)
+{
+	enum { SIGNATURE, INDEX, CARRIER };
+	static const struct str signs[] = { [SIGNATURE] = STR_INIT("\"signature\""),
+					    [INDEX] = STR_INIT("\"encrypted_index\""),
+					    [CARRIER] = STR_INIT("\"" IR_CARRIER_MARK) };
+	unsigned found = glance_strings(body, signs, sizeof(signs) / sizeof(*signs));
+
+	return found & 1u << CARRIER ||
+	       (found & 1u << SIGNATURE && holds_empty(body, signs[SIGNATURE])) ||
+	       (found & 1u << INDEX && holds_empty(body, signs[INDEX]));
+}
+
 static bool is_empty(const json *v)
 {
 	return json_is_str(v) && json_str(v).len == 0;
@@ -211,10 +224,7 @@ int am_patch(struct arena *a, const struct request_peek *peek, const struct patc
 	struct buf model;
 	unsigned n = 0;
 
-	if (!(o->quirks & QUIRK_SEND_REASONING) &&
-	    (holds_empty(peek->body, STR("\"signature\"")) ||
-	     str_find(peek->body, STR("\"" IR_CARRIER_MARK)) >= 0 ||
-	     holds_empty(peek->body, STR("\"encrypted_index\""))))
+	if (!(o->quirks & QUIRK_SEND_REASONING) && holds_foreign_proof(peek->body))
 		return rewrite(a, peek, o, out);
 	buf_init(&model, 6 * o->model.len + 16);
 	if (!str_eq(o->model, peek->model)) {
@@ -237,13 +247,9 @@ int am_patch(struct arena *a, const struct request_peek *peek, const struct patc
 
 static void tap_delta(struct relay_tap *t, const json *root)
 {
-	struct str stop = json_str(JSON_GET(JSON_GET(root, "delta"), "stop_reason"));
-
 	am_usage_read(JSON_GET(root, "usage"), &t->usage);
-	if (stop.len) {
-		t->stop = am_stop_parse(stop, NULL);
-		t->finished = true;
-	}
+	t->finished =
+		t->finished || json_str(JSON_GET(JSON_GET(root, "delta"), "stop_reason")).len > 0;
 }
 
 static unsigned tap_error(struct relay_tap *t, struct str data)
@@ -329,11 +335,6 @@ unsigned am_tap_body(struct relay_tap *t, struct arena *scratch, struct str body
 	if (found[CONTENT].value.len == 0)
 		return 0;
 	am_usage_glance(usage, &t->usage);
-	if (stop.len > 0 && stop.ptr[0] == '"') {
-		struct str rest = str_from_offset(stop, 1);
-
-		t->stop = am_stop_parse(str_cut(&rest, '"'), NULL);
-		t->finished = true;
-	}
+	t->finished = stop.len > 0 && stop.ptr[0] == '"';
 	return TAP_MEANINGFUL;
 }

@@ -162,29 +162,40 @@ static void put_request(struct rewrite *r, const json *v, bool top)
 	jw_end_obj(&r->w);
 }
 
-static bool holds(struct str body, const char *text)
-{
-	return str_find(body, str_from(text)) >= 0;
-}
+/* What in a request may be reason to write it anew. */
+enum {
+	HOLDS_MODEL = 1u << 0,
+	HOLDS_CARRIER = 1u << 1 | 1u << 2,
+	HOLDS_SIGNATURE = 1u << 3 | 1u << 4,
+	HOLDS_CALL = 1u << 5 | 1u << 6,
+};
 
-/* Calls that no Gemini model made: none bears a signature. */
-static bool lacks_signatures(struct str body, struct str model)
+static unsigned holds(struct str body)
 {
-	return gm_is_third(model) && !holds(body, "\"thoughtSignature\"") &&
-	       !holds(body, "\"thought_signature\"") &&
-	       (holds(body, "\"functionCall\"") || holds(body, "\"function_call\""));
+	static const struct str signs[] = {
+		STR_INIT("\"model\""),
+		STR_INIT("\"" IR_CARRIER_MARK),
+		STR_INIT("\"" IR_CARRIER_MARK64),
+		STR_INIT("\"thoughtSignature\""),
+		STR_INIT("\"thought_signature\""),
+		STR_INIT("\"functionCall\""),
+		STR_INIT("\"function_call\""),
+	};
+
+	return glance_strings(body, signs, sizeof(signs) / sizeof(*signs));
 }
 
 int gm_patch(struct arena *a, const struct request_peek *peek, const struct patch_options *o,
 	     struct buf *out)
 {
 	struct rewrite r = { .w = jw_on(out), .peek = peek, .o = o };
+	unsigned held = holds(peek->body), n = 0;
 	struct json_edit edit;
-	unsigned n = 0;
 
-	r.proofs = holds(peek->body, "\"bGd3MS") || holds(peek->body, "\"lgw1.") ||
-		   lacks_signatures(peek->body, o->model);
-	if (r.proofs || (!str_eq(o->model, peek->model) && holds(peek->body, "\"model\""))) {
+	/* Calls that bear no signature were made by no Gemini. */
+	r.proofs = held & HOLDS_CARRIER ||
+		   (held & HOLDS_CALL && !(held & HOLDS_SIGNATURE) && gm_is_third(o->model));
+	if (r.proofs || (!str_eq(o->model, peek->model) && held & HOLDS_MODEL)) {
 		const json *root = json_parse(a, peek->body, NULL);
 
 		if (!root)
@@ -208,26 +219,37 @@ static unsigned tap_error(struct relay_tap *t, struct str data)
 	return TAP_ERROR;
 }
 
-/* Usage, stop reason and whether there is anything in one answer or a piece of it. True: the answer's end was in it. */
-static bool tap_text(struct relay_tap *t, struct arena *scratch, struct str data)
+/* What an answer, or a piece of one, is looked through for, in one pass. */
+enum { USAGE, STOP, BLOCKED, PARTS, ERROR, CANDIDATES, FEEDBACK, N_NAMES };
+
+static void look_through(struct str data, struct glance_member found[N_NAMES])
 {
-	struct str usage = glance_last(data, STR("\"usageMetadata\""));
-	struct str stop = glance_last(data, STR("\"finishReason\""));
+	static const struct str names[N_NAMES] = {
+		[USAGE] = STR_INIT("\"usageMetadata\""),
+		[STOP] = STR_INIT("\"finishReason\""),
+		[BLOCKED] = STR_INIT("\"blockReason\""),
+		[PARTS] = STR_INIT("\"parts\""),
+		[ERROR] = STR_INIT("\"error\""),
+		[CANDIDATES] = STR_INIT("\"candidates\""),
+		[FEEDBACK] = STR_INIT("\"promptFeedback\""),
+	};
+
+	for (unsigned i = 0; i < N_NAMES; i++)
+		found[i].quoted = names[i];
+	glance_members(data, found, N_NAMES);
+}
+
+/* Its usage. True: the answer's end was in it. */
+static bool tap_text(struct relay_tap *t, struct arena *scratch, struct str data,
+		     const struct glance_member found[N_NAMES])
+{
+	struct str usage = found[USAGE].value;
 
 	if (usage.len && str_find(usage, STR("\"AUDIO\"")) >= 0)
 		gm_usage_read(gm_get(json_parse(scratch, data, NULL), "usageMetadata"), &t->usage);
 	else if (usage.len)
 		gm_usage_glance(usage, &t->usage);
-	if (stop.len > 1) {
-		struct str rest = str_from_offset(stop, stop.ptr[0] == '"');
-
-		(void)gm_stop_parse(str_cut(&rest, stop.ptr[0] == '"' ? '"' : ','), &t->stop);
-		return true;
-	}
-	if (str_find(data, STR("\"blockReason\"")) < 0)
-		return false;
-	t->stop = IR_STOP_REFUSAL;
-	return true;
+	return found[STOP].value.len > 1 || str_present(found[BLOCKED].value);
 }
 
 /* The list form ends with its bracket, and one without it is cut whatever was in it; an SSE stream just ends. */
@@ -243,27 +265,29 @@ unsigned gm_tap_event(struct relay_tap *t, struct arena *scratch, const struct f
 {
 	bool listed = ev->raw.len && ev->data.len && ev->data.ptr[0] == '{' &&
 		      str_trim(ev->raw).ptr == ev->data.ptr;
+	struct glance_member found[N_NAMES];
 
 	if (ev->comment || !ev->data.len)
 		return tap_bracket(t, ev);
-	if (str_find(ev->data, STR("\"error\"")) >= 0 &&
-	    gm_error_is(json_parse(scratch, ev->data, NULL)))
+	look_through(ev->data, found);
+	if (str_present(found[ERROR].value) && gm_error_is(json_parse(scratch, ev->data, NULL)))
 		return tap_error(t, ev->data);
-	if (tap_text(t, scratch, ev->data)) {
+	if (tap_text(t, scratch, ev->data, found)) {
 		t->meaningful = true; /* of our own: the end was seen */
 		t->finished = !listed;
 		return TAP_MEANINGFUL;
 	}
-	return str_find(ev->data, STR("\"parts\"")) >= 0 ? TAP_MEANINGFUL : 0;
+	return str_present(found[PARTS].value) ? TAP_MEANINGFUL : 0;
 }
 
 unsigned gm_tap_body(struct relay_tap *t, struct arena *scratch, struct str body)
 {
+	struct glance_member found[N_NAMES];
 	const json *root;
 
-	if (!glance_is_object(body) || str_find(body, STR("\"error\"")) >= 0 ||
-	    (str_find(body, STR("\"candidates\"")) < 0 &&
-	     str_find(body, STR("\"promptFeedback\"")) < 0)) {
+	look_through(body, found);
+	if (!glance_is_object(body) || str_present(found[ERROR].value) ||
+	    (!str_present(found[CANDIDATES].value) && !str_present(found[FEEDBACK].value))) {
 		root = json_parse(scratch, body, NULL);
 		if (gm_error_is(root))
 			return tap_error(t, body);
@@ -271,6 +295,6 @@ unsigned gm_tap_body(struct relay_tap *t, struct arena *scratch, struct str body
 		    !gm_get(root, "totalTokens"))
 			return 0;
 	}
-	t->finished = tap_text(t, scratch, body);
+	t->finished = tap_text(t, scratch, body, found);
 	return TAP_MEANINGFUL;
 }

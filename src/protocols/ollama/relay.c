@@ -162,7 +162,6 @@ static unsigned tap_parsed(struct relay_tap *t, struct arena *scratch, struct st
 	if (!json_bool(json_get(root, STR("done")), false))
 		return t->meaningful ? TAP_MEANINGFUL : 0;
 	ol_usage_read(root, &t->usage);
-	t->stop = ol_stop_parse(json_str(json_get(root, STR("done_reason"))));
 	t->finished = t->meaningful = true;
 	return TAP_MEANINGFUL | TAP_END;
 }
@@ -190,20 +189,21 @@ static int64_t count_of(struct json_want w, int64_t otherwise)
 
 unsigned ol_tap_body(struct relay_tap *t, struct arena *scratch, struct str body)
 {
-	struct json_want w[] = { { .key = "error" },       { .key = "done" },
-				 { .key = "done_reason" }, { .key = "prompt_eval_count" },
-				 { .key = "eval_count" },  { .key = "message" },
-				 { .key = "response" } };
+	enum { ERROR, DONE, MESSAGE, RESPONSE, COUNT, PROMPT_COUNT };
+	struct json_want w[] = {
+		[ERROR] = { .key = "error" },      [DONE] = { .key = "done" },
+		[MESSAGE] = { .key = "message" },  [RESPONSE] = { .key = "response" },
+		[COUNT] = { .key = "eval_count" }, [PROMPT_COUNT] = { .key = "prompt_eval_count" },
+	};
 
-	if (json_scan(body, w, sizeof(w) / sizeof(*w), NULL))
+	if (!json_skim(body, w, sizeof(w) / sizeof(*w)))
 		return 0;
-	if (w[0].first == '"' || w[0].first == '{')
+	if (w[ERROR].first == '"' || w[ERROR].first == '{')
 		return tap_parsed(t, scratch, body);
-	if (w[1].first != 't' || (w[5].first != '{' && w[6].first != '"'))
+	if (w[DONE].first != 't' || (w[MESSAGE].first != '{' && w[RESPONSE].first != '"'))
 		return 0;
-	t->usage.input = count_of(w[3], t->usage.input);
-	t->usage.output = count_of(w[4], t->usage.output);
-	t->stop = ol_stop_parse(w[2].first == '"' ? json_unquote(scratch, w[2].value) : STR(""));
+	t->usage.input = count_of(w[PROMPT_COUNT], t->usage.input);
+	t->usage.output = count_of(w[COUNT], t->usage.output);
 	t->finished = true;
 	return TAP_MEANINGFUL;
 }

@@ -1,7 +1,7 @@
 /* protocols/openai_responses/relay.c - bodies that pass as they are, and what is read off the answers on their way.
  *
- * Nearly all events of a stream are told by their name and never parsed. The one that matters, the last, holds the whole answer, in
- * which any text may stand: so it is not searched for its usage but scanned, level by level. */
+ * Nearly all events of a stream are told by their name and never parsed. The one that matters, the last, holds the whole answer, and
+ * with it schemas of tools and metadata in which any name may stand: where a name stands twice, the text is walked level by level. */
 #include "ir/carrier.h"
 #include "protocols/glance.h"
 #include "protocols/openai_responses/openai_responses.h"
@@ -9,10 +9,12 @@
 int rs_peek(struct arena *a, const struct request_line *line, struct str body,
 	    struct request_peek *ret, struct err *reterr)
 {
+	const struct str mark = STR("\"" IR_CARRIER_MARK);
 	int rc = oc_peek(a, line, body, ret, reterr);
 
 	if (rc)
 		return rc;
+	ret->carriers = glance_strings(body, &mark, 1);
 	/* Chat's own, which mean nothing here or another thing. */
 	ret->include_usage = true;
 	ret->stream_options_at = ret->max_tokens_at = (struct json_want){ .key = NULL };
@@ -65,7 +67,7 @@ int rs_patch(struct arena *a, const struct request_peek *peek, const struct patc
 	struct buf patched;
 	int rc;
 
-	if (str_find(peek->body, STR("\"lgw1.")) < 0) /* ir/carrier.h */
+	if (!peek->carriers)
 		return oc_patch(a, peek, o, out);
 	buf_init(&patched, RS_TEXT_MAX);
 	rc = oc_patch(a, peek, o, &patched);
@@ -85,40 +87,62 @@ int rs_patch(struct arena *a, const struct request_peek *peek, const struct patc
 /* --- answers --- */
 
 /* What of a resource says how it ended. */
-enum { W_STATUS, W_USAGE, W_INCOMPLETE, W_ERROR, W_OUTPUT, W_COUNT };
+struct ending {
+	struct str usage;   /* from its first byte on; absent */
+	bool failed, whole; /* it has an error; an output */
+};
 
-static bool read_resource(struct str resource, struct json_want w[W_COUNT])
+/* Level by level. */
+static bool walk(struct str resource, struct ending *ret)
 {
-	static const char *const keys[W_COUNT] = { "status", "usage", "incomplete_details", "error",
-						   "output" };
+	enum { USAGE, ERROR, OUTPUT };
+	struct json_want w[] = { [USAGE] = { .key = "usage" },
+				 [ERROR] = { .key = "error" },
+				 [OUTPUT] = { .key = "output" } };
 
-	for (unsigned i = 0; i < W_COUNT; i++)
-		w[i] = (struct json_want){ .key = keys[i] };
-	return json_scan(resource, w, W_COUNT, NULL) == RC_OK;
+	if (!json_skim(resource, w, 3))
+		return false;
+	*ret = (struct ending){
+		.usage = w[USAGE].value,
+		.failed = w[ERROR].first == '{' || w[ERROR].first == '"',
+		.whole = w[OUTPUT].first == '[',
+	};
+	return true;
 }
 
-static void note_end(struct relay_tap *t, const struct json_want w[W_COUNT])
+/* The same with less work: names that stand there once are nobody else's, and an error that is null everywhere is none. True: that
+ * was enough to tell, which it is but for schemas of tools that use the same names. */
+static bool glance(struct str resource, struct ending *ret)
+{
+	enum { USAGE, ERROR, OUTPUT };
+	struct glance_member found[] = { [USAGE] = { .quoted = STR("\"usage\"") },
+					 [ERROR] = { .quoted = STR("\"error\"") },
+					 [OUTPUT] = { .quoted = STR("\"output\"") } };
+
+	glance_members(resource, found, 3);
+	*ret = (struct ending){ .usage = found[USAGE].value, .whole = true };
+	return found[USAGE].times == 1 && found[OUTPUT].times == 1 &&
+	       str_starts(found[OUTPUT].value, STR("[")) &&
+	       (!found[ERROR].times || str_starts(found[ERROR].value, STR("null")));
+}
+
+static void note_end(struct relay_tap *t, const struct ending *e)
 {
 	t->finished = true;
-	t->stop = IR_STOP_END;
-	if (w[W_USAGE].first == '{')
-		rs_usage_glance(w[W_USAGE].value, &t->usage);
-	if (str_eq(w[W_STATUS].value, STR("\"incomplete\"")))
-		t->stop = str_find(w[W_INCOMPLETE].value, STR("\"content_filter\"")) >= 0
-				  ? IR_STOP_REFUSAL
-				  : IR_STOP_LENGTH;
-	else if (str_find(w[W_OUTPUT].value, STR("\"function_call\"")) >= 0)
-		t->stop = IR_STOP_TOOL_CALLS;
+	rs_usage_glance(e->usage, &t->usage);
 }
 
 static unsigned tap_end(struct relay_tap *t, struct str data)
 {
-	struct json_want response = { .key = "response" }, w[W_COUNT];
+	struct json_want response = { .key = "response" };
+	struct ending e;
 
-	if (json_scan(data, &response, 1, NULL) || response.first != '{' ||
-	    !read_resource(response.value, w))
+	if (!glance_is_object(data))
 		return 0;
-	note_end(t, w);
+	if (!glance(data, &e) &&
+	    (!json_skim(data, &response, 1) || response.first != '{' || !walk(response.value, &e)))
+		return 0;
+	note_end(t, &e);
 	t->meaningful = true;
 	return TAP_MEANINGFUL;
 }
@@ -138,7 +162,7 @@ static void keep_opening(struct relay_tap *t, struct str data)
 {
 	struct json_want response = { .key = "response" };
 
-	if (json_scan(data, &response, 1, NULL) == RC_OK && response.first == '{')
+	if (json_skim(data, &response, 1) && response.first == '{')
 		t->opening = arena_dup(t->arena, response.value);
 }
 
@@ -155,7 +179,7 @@ static struct str type_of(struct arena *scratch, const struct frame *ev)
 {
 	struct json_want type = { .key = "type" };
 
-	if (ev->name.len || json_scan(ev->data, &type, 1, NULL))
+	if (ev->name.len || !json_skim(ev->data, &type, 1))
 		return ev->name;
 	return json_unquote(scratch, type.value);
 }
@@ -204,12 +228,12 @@ static unsigned tap_odd_body(struct relay_tap *t, struct arena *scratch, struct 
 
 unsigned rs_tap_body(struct relay_tap *t, struct arena *scratch, struct str body)
 {
-	struct json_want w[W_COUNT];
+	struct ending e;
 
-	if (!read_resource(body, w))
+	if (!glance_is_object(body) || (!glance(body, &e) && !walk(body, &e)))
 		return 0;
-	if (w[W_OUTPUT].first != '[' || w[W_ERROR].first == '{' || w[W_ERROR].first == '"')
+	if (!e.whole || e.failed)
 		return tap_odd_body(t, scratch, body);
-	note_end(t, w);
+	note_end(t, &e);
 	return TAP_MEANINGFUL;
 }

@@ -1,4 +1,4 @@
-/* tests/unit/json/test_scan.c - mirrors src/json/{scan,patch}.c: finding members, and changing a text in
+/* tests/unit/json/test_scan.c - mirrors src/json/{scan,skim,patch}.c: finding members, and changing a text in
  * place. That the scanner takes exactly what is JSON is test_json.c's matter. */
 #include <stdlib.h>
 
@@ -28,6 +28,70 @@ static void members_are_found_where_they_stand(void **state)
 	assert_int_equal(w[3].first, '-');
 	CHECK_STR(w[4].value, "{\"stream\":0}");
 	CHECK_STR(w[5].value, "[1, {\"model\":\"inner\"}]");
+}
+
+/* The skimmer against the scanner, on a text, cut short at every byte, and with a byte behind it. */
+static void skim_as_scanned(struct str text)
+{
+	struct json_want scanned[] = { { .key = "stream" }, { .key = "model" }, { .key = "n" } };
+	struct json_want skimmed[] = { { .key = "stream" }, { .key = "model" }, { .key = "n" } };
+	char more[512];
+
+	assert_int_equal(json_scan(text, scanned, 3, NULL), RC_OK);
+	assert_true(json_skim(text, skimmed, 3));
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(skimmed[i].first, scanned[i].first);
+		assert_ptr_equal(skimmed[i].value.ptr, scanned[i].value.ptr);
+		assert_int_equal(skimmed[i].value.len, scanned[i].value.len);
+		assert_ptr_equal(skimmed[i].member.ptr, scanned[i].member.ptr);
+		assert_int_equal(skimmed[i].member.len, scanned[i].member.len);
+	}
+	for (size_t n = 0; n < text.len; n++) { /* on the heap, where a byte too far is seen */
+		char *cut = malloc(n + 1);
+
+		memcpy(cut, text.ptr, n);
+		assert_false(json_skim((struct str){ cut, n }, skimmed, 3));
+		free(cut);
+	}
+	memcpy(more, text.ptr, text.len);
+	more[text.len] = '}';
+	assert_false(json_skim((struct str){ more, text.len + 1 }, skimmed, 3));
+}
+
+static void a_skimmed_text_has_the_members_of_a_scanned_one(void **state)
+{
+	static const struct str texts[] = {
+		STR_INIT("{}"),
+		STR_INIT("{\"model\":\"gpt\",\"stream\":true,\"n\":-1.5e3}"),
+		STR_INIT("{ \"a\" : [1,{\"model\":\"in\\\"ner\"},[[]]] ,\n\"model\"\t: null , "
+			 "\"n\" : 7 }"),
+		STR_INIT("{\"mod\\u0065l\":\"a long text with \\\"model\\\": and {[ in "
+			 "it\\\\\",\"n\":{\"n\":[]}}"),
+		STR_INIT("{\"\":\"\",\"mode\":1,\"models\":2,\"stream\":[\"}\",\"]\",{\"x\":\"{\"}]"
+			 "}"),
+		STR_INIT("{\"tools\":[{\"properties\":{\"n\":{\"type\":\"object\"}}}],\"n\":"
+			 "\"0123456789abcdef\"}"),
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+		skim_as_scanned(texts[i]);
+}
+
+static void of_a_name_skimmed_twice_the_last_counts(void **state)
+{
+	struct json_want w = { .key = "n" };
+
+	(void)state;
+	assert_true(json_skim(STR("{\"n\":1,\"n\":2}"), &w, 1));
+	CHECK_STR(w.value, "2");
+	assert_false(json_skim(STR("[\"n\"]"), &w, 1));
+	assert_false(json_skim(STR(""), &w, 1));
+	assert_false(json_skim(STR_NONE, &w, 1));
+	assert_null(w.value.ptr);
+	assert_false(json_skim(STR("{\"n\":}"), &w, 1));
+	assert_false(json_skim(STR("{\"n\" 1}"), &w, 1));
+	assert_false(json_skim(STR("{n:1}"), &w, 1));
 }
 
 static void wants_of_an_earlier_scan_are_cleared(void **state)
@@ -274,6 +338,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(members_are_found_where_they_stand),
+		cmocka_unit_test(a_skimmed_text_has_the_members_of_a_scanned_one),
+		cmocka_unit_test(of_a_name_skimmed_twice_the_last_counts),
 		cmocka_unit_test(wants_of_an_earlier_scan_are_cleared),
 		cmocka_unit_test(keys_are_compared_by_what_they_mean),
 		cmocka_unit_test(R27_a_wanted_key_that_stands_twice_is_refused),

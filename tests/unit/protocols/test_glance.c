@@ -24,6 +24,59 @@ static void a_string_that_talks_of_it_is_not_it(void **state)
 	CHECK_STR_IS(glance_last(STR("{\"content\":\"\\\"usage\\\":1\"}"), USAGE), STR_NONE);
 }
 
+/* Wherever in sixteen bytes they stand, and whichever of them share their first letters. */
+static void several_are_found_in_one_pass(void **state)
+{
+	struct glance_member m[] = {
+		{ .quoted = STR("\"usage\"") },  { .quoted = STR("\"used\"") },
+		{ .quoted = STR("\"error\"") },  { .quoted = STR("\"output\"") },
+		{ .quoted = STR("\"status\"") }, { .quoted = STR("\"usable\"") },
+	};
+	char text[200];
+
+	(void)state;
+	for (int pad = 0; pad < 40; pad++) {
+		int n = snprintf(
+			text, sizeof(text),
+			"{\"p\":\"%*s\",\"used\":1,\"usage\":{\"usage\":2},\"status\":\"output\","
+			"\"error\":null,\"usable\":3}",
+			pad, "");
+		struct str s = { text, (size_t)n };
+
+		glance_members(s, m, 6);
+		CHECK_STR(m[0].value, "2},\"status\":\"output\",\"error\":null,\"usable\":3}");
+		assert_int_equal(m[0].times, 2);
+		assert_int_equal(m[1].times, 1);
+		assert_true(m[1].value.ptr[0] == '1' && m[2].value.ptr[0] == 'n');
+		assert_int_equal(m[3].times, 0);
+		assert_null(m[3].value.ptr);
+		assert_true(str_starts(m[4].value, STR("\"output\",")));
+		CHECK_STR(m[5].value, "3}");
+	}
+}
+
+static void beginnings_of_strings_are_found_anywhere(void **state)
+{
+	static const struct str starts[] = { STR_INIT("\"lgw1."), STR_INIT("\"lg\""),
+					     STR_INIT("\"input"), STR_INIT("\"lgw2."),
+					     STR_INIT("\"tail\"") };
+	char text[200];
+
+	(void)state;
+	for (int pad = 0; pad < 40; pad++) {
+		int n = snprintf(text, sizeof(text),
+				 "{\"%*s\":[\"lgw1.x\",\"lgw2\",\"\\\"lg\\\"\"],\"tail\":1}", pad,
+				 "");
+		struct str s = { text, (size_t)n };
+
+		assert_int_equal(glance_strings(s, starts, 5), 1u << 0 | 1u << 4);
+		assert_int_equal(glance_strings(s, starts, 1), 1);
+		assert_int_equal(glance_strings(s, starts + 1, 1), 0);
+	}
+	assert_int_equal(glance_strings(STR("\"l"), starts, 5), 0);
+	assert_int_equal(glance_strings(STR(""), starts, 5), 0);
+}
+
 struct counts {
 	int64_t a, b, inner;
 };
@@ -82,6 +135,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_the_last_member),
 		cmocka_unit_test(a_string_that_talks_of_it_is_not_it),
+		cmocka_unit_test(several_are_found_in_one_pass),
+		cmocka_unit_test(beginnings_of_strings_are_found_anywhere),
 		cmocka_unit_test(counts_are_read_where_they_stand),
 		cmocka_unit_test(what_is_no_count_is_passed_over),
 		cmocka_unit_test(an_object_begins_and_ends_as_one),

@@ -828,6 +828,36 @@ static void fields_are_found_by_name_and_token(void **state)
 	assert_false(http_field_has_token(&h, STR("connection"), STR("")));
 }
 
+/* A head that was read knows which names it has not, in whatever case they are asked for. */
+static void names_that_are_there_are_never_taken_for_absent(void **state)
+{
+	static const struct str names[] = {
+		STR_INIT("X-Request-ID"),
+		STR_INIT("ANTHROPIC-VERSION"),
+		STR_INIT("a"),
+		STR_INIT("content-Type"),
+		STR_INIT("x_y.Z"),
+		STR_INIT("~~"),
+	};
+	char lower[32];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct http_field f = { names[i], STR("v") };
+		struct http_head h = { .fields = &f,
+				       .n_fields = 1,
+				       .no_names = ~http_name_bit(names[i]) };
+
+		for (size_t k = 0; k < names[i].len; k++)
+			lower[k] = names[i].ptr[k] >= 'A' && names[i].ptr[k] <= 'Z'
+					   ? (char)(names[i].ptr[k] | 0x20)
+					   : names[i].ptr[k];
+		CHECK_STR(http_field_get(&h, names[i]), "v");
+		CHECK_STR(http_field_get(&h, (struct str){ lower, names[i].len }), "v");
+		assert_null(http_field_get(&h, STR("other")).ptr);
+	}
+}
+
 static void R20_names_and_values_that_could_break_out_are_seen(void **state)
 {
 	static const struct str bad_values[] = {
@@ -906,6 +936,7 @@ int main(void)
 		cmocka_unit_test(R17_a_pause_after_the_head_leaves_the_body_unread),
 		cmocka_unit_test(every_error_has_a_status_and_a_sentence),
 		cmocka_unit_test(fields_are_found_by_name_and_token),
+		cmocka_unit_test(names_that_are_there_are_never_taken_for_absent),
 		cmocka_unit_test(R20_names_and_values_that_could_break_out_are_seen),
 		cmocka_unit_test(messages_are_written_as_they_are_read),
 		cmocka_unit_test(R20_a_path_segment_stays_one_segment),
