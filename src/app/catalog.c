@@ -1,6 +1,6 @@
 /* app/catalog.c - asks each provider for its models, one call a provider, and publishes what came.
  *
- * A round asks all providers at once; each answer is copied into that provider's list, and when the last one
+ * A round asks all providers at once, page after page; each answer is copied into that provider's list, and when the last one
  * has come (or failed) a new catalog is built from all lists and handed out.
  */
 #include "app/catalog.h"
@@ -16,6 +16,7 @@ enum {
 	LIST_MAX = 16 * 1024 * 1024,
 	CATALOG_MAX = 64 * 1024 * 1024,
 	CALL_ARENA_MAX = 64 * 1024 * 1024,
+	PAGES_MAX = 100, /* of one provider's list */
 };
 
 struct catalog_box *catalog_ref(struct catalog_box *c)
@@ -76,8 +77,8 @@ struct ask {
 	struct http_call *call;
 	struct buf body;
 	int status;
-	struct str *ids;
-	unsigned n_ids;
+	struct str *ids; /* of all pages so far */
+	unsigned n_ids, n_pages;
 };
 
 struct discovery {
@@ -161,6 +162,13 @@ static void ask_over(struct ask *k, const char *failure)
 	deadline_set(&d->next, d->failed ? RETRY_MS : ROUND_MS);
 }
 
+/* Nothing of a list that did not come whole counts. */
+static void give_up(struct ask *k, const char *failure)
+{
+	k->n_ids = 0;
+	ask_over(k, failure);
+}
+
 static void on_head(void *user, const struct http_head *head)
 {
 	((struct ask *)user)->status = head->status;
@@ -178,25 +186,59 @@ static const char *status_failure(int status)
 	return status >= 500 ? "status_5xx" : "no_model_list";
 }
 
+static bool add_page(struct ask *k, const struct str *ids, unsigned n)
+{
+	struct str *all = arena_array(k->arena, k->n_ids + n + 1, sizeof(*all));
+
+	if (!all)
+		return false;
+	if (k->n_ids)
+		memcpy(all, k->ids, k->n_ids * sizeof(*all));
+	if (n)
+		memcpy(all + k->n_ids, ids, n * sizeof(*all));
+	k->ids = all;
+	k->n_ids += n;
+	return true;
+}
+
+static bool ask_page(struct ask *k, struct str query);
+
+/* A page that cannot be asked for is a failure, and the list that was there before stays: half a list would take models away. */
+static void page_over(struct ask *k, struct str next)
+{
+	if (!str_present(next))
+		ask_over(k, NULL);
+	else if (++k->n_pages == PAGES_MAX || !ask_page(k, next))
+		give_up(k, "too_many_pages");
+}
+
 static void on_end(void *user)
 {
 	struct ask *k = user;
 	const struct protocol *p = k->account->speaks[0];
+	struct str *ids, next = STR_NONE;
 	struct err e;
+	unsigned n;
 
-	if (k->status != 200)
-		ask_over(k, status_failure(k->status));
-	else if (!buf_ok(&k->body) ||
-		 p->decode_models(k->arena, buf_str(&k->body), &k->ids, &k->n_ids, &e) != RC_OK)
-		ask_over(k, "no_model_list");
-	else
-		ask_over(k, NULL);
+	if (k->status != 200) {
+		give_up(k, status_failure(k->status));
+		return;
+	}
+	if (!buf_ok(&k->body) ||
+	    p->decode_models(k->arena, buf_str(&k->body), &ids, &n, &e) != RC_OK ||
+	    !add_page(k, ids, n)) {
+		give_up(k, "no_model_list");
+		return;
+	}
+	if (p->next_models)
+		next = p->next_models(k->arena, buf_str(&k->body));
+	page_over(k, next);
 }
 
 static void on_error(void *user, enum http_failure f, struct str detail)
 {
 	(void)detail;
-	ask_over(user, http_failure_name(f));
+	give_up(user, http_failure_name(f));
 }
 
 static const struct http_call_events ask_events = {
@@ -206,7 +248,15 @@ static const struct http_call_events ask_events = {
 	.on_error = on_error,
 };
 
-static bool ask_one(struct ask *k)
+static struct str with_query(struct arena *a, struct str path, struct str query)
+{
+	bool more = str_find(path, STR("?")) >= 0;
+
+	return arena_printf(a, "%.*s%s%.*s", STR_ARG(path), more ? "&" : "?", STR_ARG(query));
+}
+
+/* The first page, or with a query the one behind the last. */
+static bool ask_page(struct ask *k, struct str query)
 {
 	struct prepare_options p = { .account = k->account,
 				     .protocol = k->account->speaks[0],
@@ -215,9 +265,14 @@ static bool ask_one(struct ask *k)
 				       .deadlines = k->d->snapshot->deadlines };
 
 	k->status = 0;
+	buf_done(&k->body);
 	buf_init(&k->body, LIST_MAX);
-	k->arena = arena_new(CALL_ARENA_MAX);
-	if (!k->arena || k->account->kind->prepare(k->arena, &p, &k->request, NULL) != RC_OK)
+	k->request = (struct upstream_request){ 0 };
+	if (k->account->kind->prepare(k->arena, &p, &k->request, NULL) != RC_OK)
+		return false;
+	if (str_present(query))
+		k->request.path = with_query(k->arena, k->request.path, query);
+	if (!str_present(k->request.path))
 		return false;
 	o.method = k->request.method;
 	o.path = k->request.path;
@@ -225,6 +280,12 @@ static bool ask_one(struct ask *k)
 	o.n_fields = k->request.n_fields;
 	k->call = http_call_start(k->d->o.client, &o, &ask_events, k);
 	return k->call != NULL;
+}
+
+static bool ask_one(struct ask *k)
+{
+	k->arena = arena_new(CALL_ARENA_MAX);
+	return k->arena && ask_page(k, STR_NONE);
 }
 
 static bool can_be_asked(const struct account *a)

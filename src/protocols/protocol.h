@@ -303,6 +303,10 @@ struct protocol {
 	int (*decode_models)(struct arena *a, struct str body, struct str **ret_ids,
 			     unsigned *ret_n, struct err *reterr);
 
+	/* Of a list that comes in pages: the query that asks for the page behind this one ("after_id=x", ready to be sent); absent: it was
+	 * the last. MAY be NULL: there are no pages. */
+	struct str (*next_models)(struct arena *a, struct str body);
+
 	/* What only clients of this protocol ask the gateway itself (IR_OP_INFO). MAY be NULL: no route leads there. False: there is
 	 * no such model. */
 	bool (*encode_info)(const struct info_facts *f, struct buf *out);
@@ -317,6 +321,9 @@ struct protocol {
 
 /* A parameter of the query, percent-decoded; absent when it is not there, is broken or memory is out. */
 struct str query_get(struct arena *a, struct str query, const char *name);
+
+/* "name=value" for a query, the value percent-encoded; absent when memory is out. */
+struct str query_put(struct arena *a, const char *name, struct str value);
 
 /* All of protocols.def, in its order; NULL at the end. */
 extern const struct protocol *const protocols[];

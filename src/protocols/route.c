@@ -168,6 +168,20 @@ struct str query_get(struct arena *a, struct str query, const char *name)
 	return STR_NONE;
 }
 
+struct str query_put(struct arena *a, const char *name, struct str value)
+{
+	struct str copy;
+	struct buf b;
+
+	buf_init(&b, 3 * value.len + strlen(name) + 2);
+	buf_puts(&b, name);
+	buf_putc(&b, '=');
+	http_put_segment(&b, value);
+	copy = buf_ok(&b) ? arena_dup(a, buf_str(&b)) : STR_NONE;
+	buf_done(&b);
+	return copy;
+}
+
 static const struct str method_names[] = {
 	[HTTP_GET] = STR_INIT("GET, HEAD"), [HTTP_HEAD] = STR_INIT("HEAD"),
 	[HTTP_POST] = STR_INIT("POST"),     [HTTP_PUT] = STR_INIT("PUT"),

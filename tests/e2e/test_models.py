@@ -69,3 +69,72 @@ def test_a_page_that_makes_no_sense_is_a_400(gateway, query):
     settled(gateway, 5)
     answer = gateway.request("GET", f"/v1/models?{query}", [("anthropic-version", "2023-06-01")])
     assert answer.status == 400 and json.loads(answer.body)["error"]["type"] == "invalid_request_error"
+
+
+# ---- lists that come in pages ------------------------------------------------------------------------------------------------
+
+def gemini_page(names, token=None):
+    models = [{"name": f"models/{n}", "supportedGenerationMethods": ["generateContent"]} for n in names]
+    return canned.dumps({"models": models, **({"nextPageToken": token} if token else {})}).encode()
+
+
+def claude_page(names, more):
+    return canned.dumps({"data": [{"type": "model", "id": n} for n in names], "has_more": more, "first_id": names[0],
+                         "last_id": names[-1]}).encode()
+
+
+def page_of(query):
+    return lambda request: query in request.target
+
+
+@pytest.fixture
+def paged(start_gateway, faultd):
+    """Two providers whose lists have three pages each."""
+    up = faultd()
+    up.reply("GET", "/v1beta/models", when=page_of("pageToken=a%20%2B%2F%3D"), body=gemini_page(["g3"], "b"))
+    up.reply("GET", "/v1beta/models", when=page_of("pageToken=b"), body=gemini_page(["g4"]))
+    up.reply("GET", "/v1beta/models", body=gemini_page(["g1", "g2"], "a +/="))
+    up.reply("GET", "/v1/models", when=page_of("after_id=c%3A2"), body=claude_page(["c:3"], True))
+    up.reply("GET", "/v1/models", when=page_of("after_id=c%3A3"), body=claude_page(["c:4"], False))
+    up.reply("GET", "/v1/models", body=claude_page(["c:1", "c:2"], True))
+    gateway = start_gateway({"providers": {"goo": {"type": "google", "base_url": up.origin, "api_key": "k"},
+                                           "ant": {"type": "anthropic", "base_url": up.origin, "api_key": "k"}}})
+    gateway.wait_list = lambda: json.loads(gateway.request("GET", "/v1/models").body)["data"]
+    gateway.up = up
+    return gateway
+
+
+def test_every_page_of_a_providers_list_is_asked_for(paged):
+    assert {m["id"] for m in settled(paged, 8)} == {"g1", "g2", "g3", "g4", "c:1", "c:2", "c:3", "c:4"}
+    assert len(paged.up.requests) == 6
+
+
+def test_a_list_that_breaks_off_is_no_list(start_gateway, faultd):
+    """Half a list would take models away; what cannot be had is said in the log, and names still find their provider."""
+    up = faultd()
+    up.reply("GET", "/v1beta/models", when=page_of("pageToken"), status=500, body=b"{}")
+    up.reply("GET", "/v1beta/models", body=gemini_page(["g1", "g2"], "more"))
+    gateway = start_gateway({"providers": {"goo": {"type": "google", "base_url": up.origin, "api_key": "k"}}})
+    up.wait_for_requests(2)
+    gateway.wait_log("discovery.failed")
+    assert json.loads(gateway.request("GET", "/v1/models").body)["data"] == []
+
+
+def test_pages_without_an_end_are_not_turned_for_ever(start_gateway, faultd):
+    up = faultd()
+    up.reply("GET", "/v1beta/models", body=gemini_page(["g1"], "again"))
+    gateway = start_gateway({"providers": {"goo": {"type": "google", "base_url": up.origin, "api_key": "k"}}})
+    gateway.wait_log("discovery.failed", timeout=60)
+    assert len(up.requests) == 100
+
+
+def test_geminis_shape_and_pages(gateway, genai_client):
+    all_ids = [f"models/{m['id']}" for m in settled(gateway, 5)]
+    models = genai_client(gateway).models
+    first = models.list(config={"page_size": 2})
+    assert [m.name for m in first.page] == all_ids[:2] and first.page_size == 2
+    assert [m.name for m in models.list(config={"page_size": 2})] == all_ids        # the SDK turns the pages
+    assert [m.name for m in models.list(config={"page_size": 5})] == [m.name for m in models.list()] == all_ids
+    for query in ("pageSize=-1", "pageSize=x", "pageToken=nobody"):
+        answer = gateway.request("GET", f"/v1beta/models?{query}")
+        assert answer.status == 400 and json.loads(answer.body)["error"]["status"] == "INVALID_ARGUMENT"

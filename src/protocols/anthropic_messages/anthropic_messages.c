@@ -46,6 +46,7 @@ const struct protocol protocol_anthropic_messages = {
 	.encode_models_page = am_encode_models_page,
 	.encode_model = am_encode_model,
 	.decode_models = am_decode_models,
+	.next_models = am_next_models,
 	.encode_token_count = am_encode_token_count,
 	.decode_token_count = am_decode_token_count,
 };

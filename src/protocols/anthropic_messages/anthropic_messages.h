@@ -71,6 +71,7 @@ int am_encode_models_page(struct arena *a, const struct request_line *line,
 			  const struct model_info *models, unsigned n, struct buf *out,
 			  struct err *reterr);
 void am_encode_model(const struct model_info *model, struct buf *out);
+struct str am_next_models(struct arena *a, struct str body);
 int am_decode_models(struct arena *a, struct str body, struct str **ret_ids, unsigned *ret_n,
 		     struct err *reterr);
 void am_encode_token_count(int64_t input_tokens, struct buf *out);

@@ -137,6 +137,16 @@ void am_encode_model(const struct model_info *model, struct buf *out)
 	put_model(&w, model);
 }
 
+struct str am_next_models(struct arena *a, struct str body)
+{
+	const json *root = json_parse(a, body, NULL);
+	struct str last = json_str(JSON_GET(root, "last_id"));
+
+	return json_bool(JSON_GET(root, "has_more"), false) && last.len
+		       ? query_put(a, "after_id", last)
+		       : STR_NONE;
+}
+
 int am_decode_models(struct arena *a, struct str body, struct str **ret_ids, unsigned *ret_n,
 		     struct err *reterr)
 {

@@ -94,6 +94,10 @@ unsigned gm_tap_body(struct relay_tap *t, struct arena *scratch, struct str body
 
 /* --- models.c --- */
 
+int gm_encode_models_page(struct arena *a, const struct request_line *line,
+			  const struct model_info *models, unsigned n, struct buf *out,
+			  struct err *reterr);
+struct str gm_next_models(struct arena *a, struct str body);
 void gm_encode_models(const struct model_info *models, unsigned n, struct buf *out);
 void gm_encode_model(const struct model_info *model, struct buf *out);
 int gm_decode_models(struct arena *a, struct str body, struct str **ret_ids, unsigned *ret_n,

@@ -21,7 +21,8 @@ static void put_model(struct jw *w, const struct model_info *m)
 	jw_end_obj(w);
 }
 
-void gm_encode_models(const struct model_info *models, unsigned n, struct buf *out)
+/* `next`: the token for the page behind; absent when there is none. */
+static void put_list(const struct model_info *models, unsigned n, struct str next, struct buf *out)
 {
 	struct jw w = jw_on(out);
 
@@ -31,7 +32,50 @@ void gm_encode_models(const struct model_info *models, unsigned n, struct buf *o
 	for (unsigned i = 0; i < n; i++)
 		put_model(&w, &models[i]);
 	jw_end_arr(&w);
+	if (str_present(next))
+		jw_kstr(&w, "nextPageToken", next);
 	jw_end_obj(&w);
+}
+
+void gm_encode_models(const struct model_info *models, unsigned n, struct buf *out)
+{
+	put_list(models, n, STR_NONE, out);
+}
+
+/* `pageSize`, `pageToken`: the token is the last model of the page before, so that a list that grows in between loses none. Without a
+ * size all there are. */
+int gm_encode_models_page(struct arena *a, const struct request_line *line,
+			  const struct model_info *models, unsigned n, struct buf *out,
+			  struct err *reterr)
+{
+	struct str size_text = query_get(a, line->query, "pageSize");
+	struct str after = query_get(a, line->query, "pageToken");
+	int64_t size = 0;
+	unsigned from = 0;
+
+	if (str_present(size_text) && (!str_to_i64(size_text, &size) || size < 0))
+		return err_param(reterr, RC_INVALID, "pageSize",
+				 "pageSize: there are no pages of that size");
+	if (after.len) {
+		while (from < n && !str_eq(models[from].id, after))
+			from++;
+		if (from == n)
+			return err_param(reterr, RC_INVALID, "pageToken",
+					 "pageToken: it belongs to no page of this list");
+		from++;
+	}
+	if (size == 0 || size > n - from)
+		size = n - from;
+	put_list(models + from, (unsigned)size,
+		 size > 0 && from + size < n ? models[from + size - 1].id : STR_NONE, out);
+	return RC_OK;
+}
+
+struct str gm_next_models(struct arena *a, struct str body)
+{
+	struct str token = json_str(gm_get(json_parse(a, body, NULL), "nextPageToken"));
+
+	return token.len ? query_put(a, "pageToken", token) : STR_NONE;
 }
 
 void gm_encode_model(const struct model_info *model, struct buf *out)
