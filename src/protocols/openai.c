@@ -226,6 +226,8 @@ int oc_read_stop(const struct oc_reader *r, const json *v, struct ir_request *q)
 	return RC_OK;
 }
 
+const struct shape oc_stream_options_shape[] = { SHAPE("include_usage"), SHAPE_END };
+
 int oc_read_stream_options(const struct oc_reader *r, const json *v, struct ir_request *q)
 {
 	const struct oc_path at = { .member = "stream_options" };

@@ -88,6 +88,7 @@ bool oc_shares_extra(const struct ir_request *r, struct str name, const struct r
 
 /* `stop`: a string or a list of strings. */
 int oc_read_stop(const struct oc_reader *r, const json *v, struct ir_request *q) MUST_CHECK;
+extern const struct shape oc_stream_options_shape[];
 int oc_read_stream_options(const struct oc_reader *r, const json *v, struct ir_request *q)
 	MUST_CHECK;
 

@@ -69,7 +69,7 @@ static const struct shape *table_of(const json *v, const struct shape *table)
 static const struct shape *find(const struct shape *table, struct str member)
 {
 	while (str_present(table->member)) {
-		if (str_eq(table->member, member))
+		if (table->member.len == 0 || str_eq(table->member, member))
 			return table;
 		table++;
 	}

@@ -31,6 +31,11 @@ struct shape {
 	{                                               \
 		STR_INIT(name), (table), STR_INIT(word) \
 	}
+/* Last before the end: what else is there somebody else reads. */
+#define SHAPE_OTHERS                \
+	{                           \
+		.member = { "", 0 } \
+	}
 #define SHAPE_END                     \
 	{                             \
 		.member = { NULL, 0 } \

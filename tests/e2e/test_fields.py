@@ -4,13 +4,14 @@ anyway (trap 89). The tables are docs/translation/*.md, and the fields stand in 
 
 import fnmatch
 import os
+import re
 
 import pytest
 
 from lib import fields, vendor_fields
 
 PAGES = fields.CHECKOUT / "docs" / "translation"
-FILES = [path.stem for path in sorted(fields.FOLDER.glob("*.yaml"))]
+FILES = sorted(path.stem for path in fields.FOLDER.glob("*.yaml"))
 pytestmark = pytest.mark.skipif(fields.find_codec() is None, reason="tests/tools/codec is not built")
 
 
@@ -34,8 +35,9 @@ def test_the_page_says_what_happens(name):
     assert page.read_text(encoding="utf-8") == text, "GW_WRITE_DOCS=1 writes it anew"
 
 
-def test_there_is_no_page_more():
-    assert sorted(path.stem for path in PAGES.glob("*.md")) == FILES
+def test_every_page_is_linked_and_there_is_none_more():
+    linked = re.findall(r"\]\(translation/([\w-]+)\.md\)", (PAGES.parent / "translation.md").read_text(encoding="utf-8"))
+    assert sorted(linked) == sorted(path.stem for path in PAGES.glob("*.md")) == FILES
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -61,7 +63,19 @@ def openai_types():
     return nodes
 
 
-VENDORS = {"anthropic-messages": anthropic_types}
+def google_types():
+    types = pytest.importorskip("google.genai.types")
+    return vendor_fields.models(types.GenerateContentConfig, types.Content, types.Tool, types.EmbedContentConfig)
+
+
+def ollama_types():
+    types = pytest.importorskip("ollama._types")
+    return vendor_fields.models(types.ChatRequest, types.GenerateRequest, types.EmbedRequest, types.EmbeddingsRequest)
+
+
+VENDORS = {"anthropic-messages": anthropic_types, "gemini": google_types,
+           "gemini-embed": google_types, "ollama-chat": ollama_types, "ollama-generate": ollama_types, "ollama-embed": ollama_types,
+           "ollama-embeddings": ollama_types}
 
 
 @pytest.mark.parametrize("name", FILES)

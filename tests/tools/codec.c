@@ -230,7 +230,9 @@ static void run_request(const struct job *job, struct str in, struct buf *out)
 
 static void run_embed_request(const struct job *job, struct str in, struct buf *out)
 {
-	const struct request_line line = { .op = IR_OP_EMBED, .variant = (unsigned)job->seed };
+	const struct request_line line = { .op = IR_OP_EMBED,
+					   .variant = (unsigned)job->seed,
+					   .arg = STR("model-1") };
 	const struct request_target target = { .model = STR("model-1") };
 	struct arena *a = arena_new(TAPE_ARENA);
 	struct ir_embed_request *r;

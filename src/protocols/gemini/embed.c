@@ -5,6 +5,8 @@
 #include "protocols/gemini/gemini.h"
 #include "protocols/vectors.h"
 
+enum { MAX_EXTRAS = 16 };
+
 /* --- requests in --- */
 
 struct reader {
@@ -62,15 +64,46 @@ static int read_dimensions(const struct reader *d, const json *v, bool first)
 	return RC_OK;
 }
 
+/* What we have no place for, each name once; only to be disclosed. */
+static int note_rest(const struct reader *d, const json *v)
+{
+	static const char *const known[] = { "model",    "content",
+					     "taskType", "title",
+					     "provider", "outputDimensionality",
+					     "requests", "embedContentConfig" };
+	struct ir_embed_request *r = d->r;
+	struct json_iter it = json_iter(v);
+
+	while (json_next(&it)) {
+		bool skip = json_is_null(it.val) || r->n_extras == MAX_EXTRAS;
+
+		for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+			skip = skip || gm_is(it.key, known[i]);
+		for (unsigned i = 0; i < r->n_extras; i++)
+			skip = skip || str_eq(it.key, r->extras[i].name);
+		if (skip)
+			continue;
+		if (!r->extras)
+			r->extras = arena_array(d->arena, MAX_EXTRAS, sizeof(*r->extras));
+		if (!r->extras)
+			return no_memory(d->reterr);
+		r->extras[r->n_extras++] = (struct ir_extra){ .name = it.key };
+	}
+	return RC_OK;
+}
+
 static int read_one(const struct reader *d, const json *v)
 {
 	struct ir_embed_input *in = &d->r->inputs[d->r->n_inputs];
 	const json *config = gm_get(v, "embedContentConfig");
-	int rc;
+	int rc = note_rest(d, v);
 
+	if (!rc && config)
+		rc = note_rest(d, config);
 	if (!config)
 		config = v;
-	rc = read_text(d, gm_get(v, "content"), &in->text);
+	if (!rc)
+		rc = read_text(d, gm_get(v, "content"), &in->text);
 	if (!rc)
 		rc = read_dimensions(d, gm_get(config, "outputDimensionality"),
 				     d->r->n_inputs == 0);
@@ -105,6 +138,8 @@ static int decode_request(struct arena *a, const struct request_line *line, stru
 	if (!d.r->inputs)
 		return no_memory(reterr);
 	it = json_iter(list);
+	if (batch)
+		rc = note_rest(&d, root);
 	if (!batch)
 		rc = read_one(&d, root);
 	while (batch && !rc && json_next(&it))

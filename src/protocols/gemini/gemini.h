@@ -19,6 +19,7 @@
 #include "json/json.h"
 #include "json/write.h"
 #include "protocols/protocol.h"
+#include "protocols/shape.h"
 
 /* The name under which this protocol mints signatures and opaque parts. */
 enum { GM_MAX_STOPS = 5 };
@@ -117,6 +118,7 @@ void gm_schema_write(struct jw *w, const json *schema, bool *ret_lossy);
 
 /* --- request_decode.c --- */
 
+extern const struct shape gm_request_shape[]; /* request_shape.c */
 int gm_decode_request(struct arena *a, const struct request_line *line, struct str body,
 		      struct ir_request **ret, struct err *reterr);
 

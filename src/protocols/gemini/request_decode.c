@@ -332,7 +332,10 @@ int gm_decode_request(struct arena *a, const struct request_line *line, struct s
 		return err_param(reterr, RC_INVALID, "model", "the path names no model");
 	/* countTokens takes bare contents, or a whole request inside. */
 	inner = line->op == IR_OP_COUNT_TOKENS ? gm_get(root, "generateContentRequest") : NULL;
-	rc = read_body(&d, json_is_obj(inner) ? inner : root);
+	root = json_is_obj(inner) ? inner : root;
+	rc = read_body(&d, root);
+	if (!rc && !shape_note_unknown(a, root, gm_request_shape, d.r))
+		rc = gm_no_memory(&d);
 	if (rc)
 		return rc;
 	ir_request_needs(d.r);

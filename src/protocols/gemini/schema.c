@@ -6,7 +6,7 @@
 
 enum { MAX_NEST = 32, MAX_TEXT = 4 << 20 };
 
-enum shape {
+enum value_shape {
 	PLAIN,   /* any value */
 	NUMBER,  /* a number, or one in a string */
 	TYPE,    /* a type's name; in JSON Schema also a list */
@@ -18,7 +18,7 @@ enum shape {
 
 static const struct {
 	const char *name;
-	enum shape shape;
+	enum value_shape shape;
 } keywords[] = {
 	{ "type", TYPE },
 	{ "format", PLAIN },
@@ -122,7 +122,7 @@ static void put_number(struct jw *w, const json *v)
 		put_value(w, v);
 }
 
-static void put_json_keyword(struct jw *w, enum shape shape, const json *v, bool nullable,
+static void put_json_keyword(struct jw *w, enum value_shape shape, const json *v, bool nullable,
 			     unsigned depth)
 {
 	struct json_iter it = json_iter(v);
@@ -213,7 +213,7 @@ static bool strings_only(const json *v)
 	return json_is_arr(v);
 }
 
-static bool keyword_fits(enum shape shape, const json *v, unsigned depth)
+static bool keyword_fits(enum value_shape shape, const json *v, unsigned depth)
 {
 	struct json_iter it = json_iter(v);
 

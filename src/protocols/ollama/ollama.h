@@ -18,6 +18,7 @@
 #include "json/json.h"
 #include "json/write.h"
 #include "protocols/protocol.h"
+#include "protocols/shape.h"
 
 #define OL_CHAT_NAME "ollama-chat"
 #define OL_GENERATE_NAME "ollama-generate"
@@ -82,6 +83,7 @@ bool ol_encode_info(const struct info_facts *f, struct buf *out);
 
 /* --- request_decode.c, request_messages.c --- */
 
+extern const struct shape ol_request_shape[]; /* request_shape.c: of /api/chat */
 int ol_decode_request(enum ol_form form, struct arena *a, struct str body, struct ir_request **ret,
 		      struct err *reterr);
 

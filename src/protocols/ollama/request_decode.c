@@ -365,6 +365,8 @@ int ol_decode_request(enum ol_form form, struct arena *a, struct str body, struc
 	q->include_usage = true;
 	q->raw = body;
 	rc = read_all(&r, form, root, q);
+	if (!rc && form == OL_CHAT && !shape_note_unknown(a, root, ol_request_shape, q))
+		rc = ol_nomem(&r);
 	if (rc)
 		return rc;
 	ir_request_needs(q);

@@ -109,7 +109,6 @@ static const struct shape json_schema[] = { SHAPE("name"), SHAPE("description"),
 					    SHAPE("strict"), SHAPE_END };
 static const struct shape response_format[] = { SHAPE("type"), SHAPE_IN("json_schema", json_schema),
 						SHAPE("schema"), SHAPE_END };
-static const struct shape stream_options[] = { SHAPE("include_usage"), SHAPE_END };
 static const struct shape reasoning[] = { SHAPE("effort"), SHAPE("max_tokens"), SHAPE("enabled"),
 					  SHAPE_END };
 static const struct shape thinking[] = { SHAPE("type"), SHAPE("budget_tokens"), SHAPE_END };
@@ -119,7 +118,7 @@ const struct shape oc_request_shape[] = {
 	SHAPE_IN("tools", tool),
 	SHAPE_IN("functions", function),
 	SHAPE_IN("response_format", response_format),
-	SHAPE_IN("stream_options", stream_options),
+	SHAPE_IN("stream_options", oc_stream_options_shape),
 	SHAPE_IN("reasoning", reasoning),
 	SHAPE_IN("thinking", thinking),
 	SHAPE_END,

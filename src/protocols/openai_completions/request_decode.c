@@ -69,6 +69,10 @@ static int read_best_of(const struct oc_reader *r, const json *v, struct ir_requ
 		return oc_refuse_type(r, &at, "an integer", v);
 	if (n <= 1)
 		return RC_OK;
+	if (!q->extras) /* there are no others; where there are, there is room for one for each member */
+		q->extras = arena_array(r->arena, 1, sizeof(*q->extras));
+	if (!q->extras)
+		return oc_nomem(r);
 	q->extras[q->n_extras] = (struct ir_extra){ STR("best_of"), json_text(r->arena, v) };
 	return q->extras[q->n_extras++].raw.ptr ? RC_OK : oc_nomem(r);
 }
@@ -112,6 +116,9 @@ static const struct oc_member members[] = {
 	OC_MEMBER("provider", OC_PIN, model),
 };
 
+static const struct shape shape[] = { SHAPE_IN("stream_options", oc_stream_options_shape),
+				      SHAPE_END };
+
 enum { N_MEMBERS = sizeof(members) / sizeof(*members) };
 
 int ot_decode_request(struct arena *a, const struct request_line *line, struct str body,
@@ -143,6 +150,8 @@ int ot_decode_request(struct arena *a, const struct request_line *line, struct s
 		rc = oc_refuse_type(&r, &prompt_path, "", NULL);
 	if (!rc && JSON_GET(root, "best_of"))
 		rc = read_best_of(&r, JSON_GET(root, "best_of"), q);
+	if (!rc && !shape_note_unknown(a, root, shape, q))
+		rc = oc_nomem(&r);
 	if (rc)
 		return rc;
 	if (q->max_tokens == IR_UNSET)

@@ -87,6 +87,8 @@ static int write_file(struct rs_writer *w, const struct ir_part *p)
 		return refuse(w, "a file that another provider keeps");
 	begin(w, "input_file");
 	if (m->source == IR_MEDIA_URL) {
+		if (m->name.len)
+			lose(w, "filename");
 		jw_kstr(&w->w, "file_url", m->data);
 	} else if (m->source == IR_MEDIA_FILE_ID) {
 		jw_kstr(&w->w, "file_id", m->data);

@@ -31,7 +31,7 @@ EMBED_TARGETS = {"openai-chat": "OpenAI", "gemini": "Gemini", "ollama-chat": "Ol
 
 # What is left out under another name than that of the place.
 NAMED_AS = {"thinking": ("reasoning_effort", "reasoning_content"), "reasoning": ("reasoning_effort", "reasoning_content"),
-            "output_config": ("reasoning_effort", "response_format"), "text": ("response_format",)}
+            "output_config": ("reasoning_effort", "response_format"), "text": ("response_format",), "fileData": ("document",)}
 
 
 def find_codec():
@@ -285,6 +285,17 @@ def request_page(file):
 
 
 def page(file):
+    if file.op == "embed-request":
+        return f"""# {file.title}: every field, and where it goes
+
+Made by running the codecs on a request with the field and on one without it; `GW_WRITE_DOCS=1 make e2e T=test_fields` writes it anew.
+[translation.md](../translation.md#embeddings) explains.
+
+{LEGEND}
+
+## Requests
+
+{request_page(file)}"""
     models = ", ".join(f"{word}: `{model}`" for word, model, _ in TARGETS.values())
     return f"""# {file.title}: every field, and where it goes
 

@@ -97,6 +97,9 @@ static void trap_089_what_a_conversation_has_no_place_for_is_disclosed(void **st
 		"{\"model\":\"m\",\"prompt\":\"p\",\"suffix\":\"s\",\"best_of\":3,\"min_p\":0.1}",
 		&lost);
 	CHECK_STR(lost, "suffix, min_p, best_of");
+	(void)translate(a, completions(), &protocol_openai_chat,
+			"{\"model\":\"m\",\"prompt\":\"p\",\"best_of\":3}", &lost);
+	CHECK_STR(lost, "best_of");
 	arena_free(a);
 }
 
