@@ -115,7 +115,6 @@ static void run_tap(const struct job *job, struct str in, struct buf *out)
 	jw_ki64(&w, "flags", flags);
 	tape_usage(&w, &tap.usage);
 	jw_kbool(&w, "finished", tap.finished);
-	jw_kcstr(&w, "stop", ir_stop_name(tap.stop));
 	if (flags & TAP_ERROR)
 		jw_kstr(&w, "error", tap.error.message);
 	jw_end_obj(&w);
