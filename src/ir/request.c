@@ -99,7 +99,7 @@ struct str ir_parts_text(struct arena *a, const struct ir_part *parts, unsigned 
 	char *to, *at;
 
 	for (unsigned i = 0; i < n; i++) {
-		if (parts[i].kind != IR_PART_TEXT)
+		if (parts[i].kind != IR_PART_TEXT || parts[i].text.len == 0)
 			continue;
 		len += parts[i].text.len + (texts++ ? sep.len : 0);
 		only = &parts[i];
@@ -112,17 +112,30 @@ struct str ir_parts_text(struct arena *a, const struct ir_part *parts, unsigned 
 	if (!to)
 		return STR_NONE;
 	for (unsigned i = 0; i < n; i++) {
-		if (parts[i].kind != IR_PART_TEXT)
+		if (parts[i].kind != IR_PART_TEXT || parts[i].text.len == 0)
 			continue;
 		if (at != to && sep.len) {
 			memcpy(at, sep.ptr, sep.len);
 			at += sep.len;
 		}
-		if (parts[i].text.len)
-			memcpy(at, parts[i].text.ptr, parts[i].text.len);
+		memcpy(at, parts[i].text.ptr, parts[i].text.len);
 		at += parts[i].text.len;
 	}
 	return (struct str){ to, len };
+}
+
+bool ir_part_is_item(const struct ir_part *p)
+{
+	return p->kind == IR_PART_OPAQUE && str_present(p->name);
+}
+
+bool ir_message_is_items(const struct ir_message *m)
+{
+	for (unsigned i = 0; i < m->n_parts; i++) {
+		if (!ir_part_is_item(&m->parts[i]))
+			return false;
+	}
+	return m->n_parts > 0;
 }
 
 /* --- losses --- */

@@ -92,7 +92,7 @@ struct ir_part {
 	struct str redacted; /* REASONING: opaque data instead of text (trap 48) */
 	const char
 		*origin; /* REASONING, OPAQUE: name of the protocol that minted it; NULL unknown */
-	/* OPAQUE: the block as JSON. TEXT: present when origin has a block of its own for what the text tells others. */
+	/* OPAQUE: the block as JSON; one with a name stands beside the messages, as an item of OpenAI's. TEXT: present when origin has a block of its own for what the text tells others. */
 	struct str raw;
 	struct str citations; /* TEXT, FILE: raw JSON (FILE: the request's citations setting) */
 	enum ir_cache cache;  /* a cache breakpoint after this part */
@@ -176,11 +176,11 @@ struct ir_reasoning {
 	struct str display; /* "summarized", "omitted", ...; absent */
 };
 
-/* A top-level member that the decoder knows no canonical place for. It survives
- * only in a relay; an encoder of another protocol discloses it as dropped. */
+/* A member that the decoder knows no canonical place for. One of the body's own survives in a relay and towards its own protocol,
+ * one inside a message, an item or a tool only in a relay; wherever it is not sent it is disclosed as dropped. */
 struct ir_extra {
-	struct str name;
-	struct str raw;
+	struct str name; /* of one inside something: its place too, "tools.defer_loading" */
+	struct str raw;  /* absent of one inside something */
 };
 
 /* What a target must be able to do. */
@@ -250,7 +250,12 @@ const struct ir_tool *ir_request_tool(const struct ir_request *r, struct str nam
 /* The name of the call with that id in an earlier assistant message; absent when unknown. */
 struct str ir_request_call_name(const struct ir_request *r, struct str call_id);
 
-/* All TEXT parts of a message joined by `sep` into the arena; .ptr NULL when memory is out. */
+/* An item beside the messages, which goes to nobody but who minted it: left out elsewhere, and named by its type (.name). */
+bool ir_part_is_item(const struct ir_part *p);
+/* It holds items and nothing else: where they are left out nothing of it is left. */
+bool ir_message_is_items(const struct ir_message *m);
+
+/* All TEXT parts of a message that are not empty joined by `sep` into the arena; .ptr NULL when memory is out. */
 struct str ir_parts_text(struct arena *a, const struct ir_part *parts, unsigned n, struct str sep);
 
 /* --- what got lost on the way --- */

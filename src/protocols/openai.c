@@ -462,6 +462,11 @@ bool oc_may_be_strict(struct arena *a, struct str text)
 
 /* --- what a target may be asked for --- */
 
+bool oc_is_openai(const char *origin)
+{
+	return origin && str_starts(str_from(origin), STR("openai-"));
+}
+
 bool oc_is_allowed(const struct ir_request *r, struct str name)
 {
 	if (!r->choice.allowed)

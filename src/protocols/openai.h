@@ -125,6 +125,8 @@ void oc_name_results(struct ir_request *q);
 /* Trap 83: OpenAI answers 400 to `strict` on a schema that is not. */
 bool oc_may_be_strict(struct arena *a, struct str schema);
 
+/* The protocol of that name is one of OpenAI's: ids of files kept there mean the same in each. */
+bool oc_is_openai(const char *origin);
 /* tool_choice allows this tool (trap 76). */
 bool oc_is_allowed(const struct ir_request *r, struct str name);
 /* The model takes an effort at all. */

@@ -22,9 +22,25 @@ static void put(char *to, size_t *len, struct str more)
 		to[(*len)++] = more.ptr[i];
 }
 
+bool shape_note(struct arena *a, struct str name, struct ir_request *r)
+{
+	for (unsigned i = 0; i < r->n_unknown; i++) {
+		if (str_eq(r->unknown[i], name))
+			return true;
+	}
+	if (r->n_unknown == MAX_UNKNOWN)
+		return true;
+	if (!r->unknown)
+		r->unknown = arena_array(a, MAX_UNKNOWN, sizeof(*r->unknown));
+	name = arena_dup(a, name);
+	if (!r->unknown || !name.ptr)
+		return false;
+	r->unknown[r->n_unknown++] = name;
+	return true;
+}
+
 static void note(struct finder *f, struct str member)
 {
-	struct ir_request *r = f->r;
 	char text[MAX_NAME];
 	struct str name = { text, 0 };
 
@@ -33,23 +49,13 @@ static void note(struct finder *f, struct str member)
 		put(text, &name.len, STR("."));
 	}
 	put(text, &name.len, member);
-	for (unsigned i = 0; i < r->n_unknown; i++) {
-		if (str_eq(r->unknown[i], name))
-			return;
-	}
-	if (r->n_unknown == MAX_UNKNOWN)
-		return;
-	if (!r->unknown)
-		r->unknown = arena_array(f->arena, MAX_UNKNOWN, sizeof(*r->unknown));
-	name = arena_dup(f->arena, name);
-	f->failed = f->failed || !r->unknown || !name.ptr;
-	if (!f->failed)
-		r->unknown[r->n_unknown++] = name;
+	f->failed = !shape_note(f->arena, name, f->r) || f->failed;
 }
 
 static bool is_empty(const json *v)
 {
-	return json_is_null(v) || (json_is_str(v) && json_str(v).len == 0) ||
+	return json_is_null(v) || (json_is_bool(v) && !json_bool(v, true)) ||
+	       (json_is_str(v) && json_str(v).len == 0) ||
 	       ((json_is_obj(v) || json_is_arr(v)) && json_len(v) == 0);
 }
 

@@ -172,7 +172,8 @@ def test_claude_codes_probe_of_the_address_is_answered(start_gateway):
 CODEX_TOOLS = {"exec_command", "view_image"}
 # What only OpenAI runs, and words about the client; Chat has a place for prompt_cache_key.
 CODEX_LOSSES = {"web_search", "tool_search", "client_metadata", "prompt_cache_key", "image_url.detail", "verbosity",
-                "tools.format", "parallel_tool_calls"}
+                "tools.format", "parallel_tool_calls", "reasoning.context", "tools.description", "input.tools.description", "tools.output_schema", "strict",
+                "input.phase"}
 
 
 def run_codex(desk, gateway, *options):

@@ -40,7 +40,10 @@ static int put_part(struct writer *w, const struct ir_part *p)
 	case IR_PART_TOOL_RESULT:
 		return refuse_part(w, "calls of tools");
 	case IR_PART_OPAQUE:
-		return refuse_part(w, "a vendor's own block");
+		if (!ir_part_is_item(p))
+			return refuse_part(w, "a vendor's own block");
+		ir_loss(w->losses, p->name);
+		return RC_OK;
 	}
 	return RC_INVALID;
 }
@@ -75,7 +78,8 @@ static int put_prompt(struct writer *w)
 	for (unsigned i = 0; !rc && i < r->n_messages; i++) {
 		const struct ir_message *m = &r->messages[i];
 
-		put_mark(w, m, i == 0 && r->n_messages > 1);
+		if (!ir_message_is_items(m))
+			put_mark(w, m, i == 0 && r->n_messages > 1);
 		if (m->name.len)
 			ir_loss(w->losses, STR("name"));
 		for (unsigned k = 0; !rc && k < m->n_parts; k++)

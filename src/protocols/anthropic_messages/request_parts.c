@@ -216,6 +216,8 @@ static void put_text(struct am_writer *w, const struct ir_part *p)
 
 		jw_key(&w->w, "citations");
 		am_write_citations(&w->w, citations);
+	} else if (str_present(p->citations)) {
+		ir_loss(w->losses, STR("citations"));
 	}
 	am_write_cache(&w->w, p->cache);
 	jw_end_obj(&w->w);
@@ -234,6 +236,8 @@ static int put_file(struct am_writer *w, const struct ir_part *p, unsigned messa
 		jw_kstr(&w->w, "title", p->media.name);
 	if (p->media.context.len)
 		jw_kstr(&w->w, "context", p->media.context);
+	if (p->media.detail.len && !str_eq(p->media.detail, STR("auto")))
+		ir_loss(w->losses, STR("file.detail"));
 	if (str_present(p->citations) && am_minted(w->r->origin))
 		jw_kraw(&w->w, "citations", p->citations);
 	am_write_cache(&w->w, p->cache);
@@ -324,7 +328,7 @@ bool am_part_vanishes(const struct am_writer *w, const struct ir_part *p)
 		 * signature (trap 47). */
 		return !(w->t->quirks & QUIRK_SEND_REASONING) || p->text.len == 0;
 	case IR_PART_OPAQUE:
-		return false;
+		return ir_part_is_item(p) && !am_minted(p->origin);
 	case IR_PART_IMAGE:
 	case IR_PART_FILE:
 	case IR_PART_AUDIO:

@@ -281,7 +281,7 @@ static int put_turn(struct am_writer *w, const struct turn *t, const struct part
 	return RC_OK;
 }
 
-/* What no turn will show: names of participants, reasoning nobody here can check. */
+/* What no turn will show: names of participants, reasoning nobody here can check, items of another vendor's. */
 static void note_losses(struct am_writer *w)
 {
 	for (unsigned i = 0; i < w->r->n_messages; i++) {
@@ -290,9 +290,14 @@ static void note_losses(struct am_writer *w)
 		if (m->name.len)
 			ir_loss(w->losses, STR("name"));
 		for (unsigned k = 0; k < m->n_parts; k++) {
-			if (m->parts[k].kind == IR_PART_REASONING &&
-			    am_part_vanishes(w, &m->parts[k]))
+			const struct ir_part *p = &m->parts[k];
+
+			if (!am_part_vanishes(w, p))
+				continue;
+			if (p->kind == IR_PART_REASONING)
 				ir_loss(w->losses, STR("reasoning_content"));
+			else if (p->kind == IR_PART_OPAQUE)
+				ir_loss(w->losses, p->name);
 		}
 	}
 }

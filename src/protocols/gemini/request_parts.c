@@ -165,6 +165,8 @@ static int put_media_part(struct gm_writer *w, const struct ir_part *p, struct s
 		ir_loss(w->losses, STR("filename"));
 	if (p->media.context.len && !document)
 		ir_loss(w->losses, STR("document.context"));
+	if (p->kind == IR_PART_FILE && p->media.detail.len && !str_eq(p->media.detail, STR("auto")))
+		ir_loss(w->losses, STR("file.detail"));
 	jw_obj(&w->w);
 	if (document) {
 		struct str text = media_document_text(w->arena, &p->media);

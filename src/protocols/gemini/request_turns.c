@@ -23,10 +23,11 @@ static bool by_model(const struct ir_message *m)
 	return m->role == IR_ROLE_ASSISTANT;
 }
 
-/* What another vendor's server did in its own turn is no input of the client's. */
+/* What another vendor's server did in its own turn, or keeps beside the messages, is no input of the client's. */
 static bool is_foreign(const struct ir_message *m, const struct ir_part *p)
 {
-	return by_model(m) && p->kind == IR_PART_OPAQUE && !gm_minted(p->origin);
+	return p->kind == IR_PART_OPAQUE && !gm_minted(p->origin) &&
+	       (by_model(m) || ir_part_is_item(p));
 }
 
 static bool vanishes(const struct gm_writer *w, const struct ir_message *m)
@@ -198,7 +199,7 @@ static int put_user_parts(struct gm_writer *w, const struct turn *t)
 			continue;
 		for (unsigned k = 0; !rc && k < m->n_parts; k++)
 			if (m->parts[k].kind != IR_PART_TOOL_RESULT &&
-			    !gm_part_vanishes(&m->parts[k]))
+			    !gm_part_vanishes(&m->parts[k]) && !is_foreign(m, &m->parts[k]))
 				rc = gm_write_part(w, &m->parts[k], STR_NONE, i);
 	}
 	return rc;
@@ -295,7 +296,8 @@ static void note_losses(struct gm_writer *w)
 			if (m->parts[k].kind == IR_PART_REASONING && gm_part_vanishes(&m->parts[k]))
 				ir_loss(w->losses, STR("reasoning_content"));
 			if (is_foreign(m, &m->parts[k]))
-				ir_loss(w->losses, STR("messages"));
+				ir_loss(w->losses, ir_part_is_item(&m->parts[k]) ? m->parts[k].name
+										 : STR("messages"));
 		}
 	}
 }

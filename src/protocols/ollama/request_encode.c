@@ -46,6 +46,8 @@ static void write_tool(struct ol_writer *w, const struct ir_tool *t)
 	ir_lose_tool_words(w->losses, t);
 	if (t->strict == IR_TRUE)
 		ol_lose(w, "strict");
+	if (str_present(t->custom_format))
+		ol_lose(w, "tools.format");
 	if (t->cache != IR_CACHE_NONE)
 		ol_lose(w, "cache_control");
 }
@@ -114,6 +116,8 @@ static void write_format(struct ol_writer *w)
 {
 	const struct ir_format *f = &w->r->format;
 
+	if (f->kind == IR_FORMAT_JSON_SCHEMA && str_present(f->description))
+		ol_lose(w, "response_format.description");
 	if (f->kind == IR_FORMAT_JSON_SCHEMA && str_present(f->schema))
 		jw_kraw(&w->w, "format", f->schema);
 	else if (f->kind == IR_FORMAT_JSON_OBJECT || f->kind == IR_FORMAT_JSON_SCHEMA)

@@ -63,7 +63,7 @@ static int take_part(struct ol_writer *w, const struct ir_part *p, struct conten
 	case IR_PART_AUDIO:
 		return refuse(w, "audio cannot be sent to Ollama");
 	case IR_PART_OPAQUE:
-		ol_lose(w, "content");
+		ir_loss(w->losses, ir_part_is_item(p) ? p->name : STR("content"));
 		return RC_OK;
 	case IR_PART_REASONING:
 	case IR_PART_TOOL_CALL:
@@ -122,7 +122,7 @@ static int write_plain(struct ol_writer *w, const char *role, const struct ir_me
 	struct content c;
 	int rc = take_parts(w, m->parts, m->n_parts, &c);
 
-	if (rc || w->failed)
+	if (rc || w->failed || ir_message_is_items(m))
 		return rc;
 	begin(w, role, m);
 	write_text(w, "content", &c, STR("\n\n"));
@@ -205,7 +205,7 @@ static int write_assistant(struct ol_writer *w, const struct ir_message *m)
 	struct content c;
 	int rc = take_parts(w, m->parts, m->n_parts, &c);
 
-	if (rc || w->failed)
+	if (rc || w->failed || ir_message_is_items(m))
 		return rc;
 	begin(w, "assistant", m);
 	write_text(w, "content", &c, STR(""));
@@ -250,6 +250,8 @@ static int write_user(struct ol_writer *w, const struct ir_message *m)
 		if (p->kind == IR_PART_TOOL_RESULT) {
 			rc = write_result(w, p);
 			results = true;
+		} else if (ir_part_is_item(p)) {
+			ir_loss(w->losses, p->name);
 		} else {
 			more = more || p->kind != IR_PART_TEXT || p->text.len;
 		}

@@ -15,6 +15,8 @@ static int read_custom_format(const struct oc_reader *r, const json *format, str
 	struct buf b;
 	struct jw w;
 
+	if (str_eq(json_str(json_get(format, STR("type"))), STR("text")))
+		return RC_OK; /* which is what there is without one */
 	if (!json_is_obj(grammar)) {
 		ret->custom_format = json_text(r->arena, format);
 		return ret->custom_format.ptr ? RC_OK : oc_nomem(r);

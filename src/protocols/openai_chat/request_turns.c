@@ -17,6 +17,14 @@ static void lose(struct oc_writer *w, const char *name)
 	ir_loss(w->losses, str_from(name));
 }
 
+static void lose_part(struct oc_writer *w, const struct ir_part *p, const char *otherwise)
+{
+	if (ir_part_is_item(p))
+		ir_loss(w->losses, p->name);
+	else
+		lose(w, otherwise);
+}
+
 static void begin_part(struct oc_writer *w, const char *type)
 {
 	jw_obj(&w->w);
@@ -73,6 +81,8 @@ static void write_file(struct oc_writer *w, const struct ir_media *m)
 	jw_obj(&w->w);
 	if (m->source == IR_MEDIA_FILE_ID) {
 		jw_kstr(&w->w, "file_id", m->data);
+		if (m->name.len)
+			jw_kstr(&w->w, "filename", m->name);
 	} else {
 		/* OpenAI insists on a name. */
 		jw_kstr(&w->w, "filename", m->name.len ? m->name : STR("document.pdf"));
@@ -109,7 +119,7 @@ static const char *part_loss(const struct oc_writer *w, const struct ir_part *p)
 	case IR_PART_FILE:
 		if (source == IR_MEDIA_BASE64 || source == IR_MEDIA_TEXT)
 			return NULL;
-		return source == IR_MEDIA_FILE_ID && oc_minted(w->r->origin) ? NULL : "document";
+		return source == IR_MEDIA_FILE_ID && oc_is_openai(w->r->origin) ? NULL : "document";
 	case IR_PART_AUDIO:
 		return source == IR_MEDIA_BASE64 ? NULL : "audio";
 	case IR_PART_OPAQUE:
@@ -161,6 +171,8 @@ static void note_losses(struct oc_writer *w, const struct ir_part *p)
 		lose(w, "citations");
 	if (p->kind == IR_PART_FILE && p->media.source != IR_MEDIA_TEXT && p->media.context.len)
 		lose(w, "document.context");
+	if (p->kind == IR_PART_FILE && p->media.detail.len && !str_eq(p->media.detail, STR("auto")))
+		lose(w, "file.detail");
 }
 
 /* --- content --- */
@@ -210,7 +222,7 @@ static void write_parts(struct oc_writer *w, const struct ir_part *parts, unsign
 			continue;
 		note_losses(w, p);
 		if (loss)
-			lose(w, loss);
+			lose_part(w, p, loss);
 		else
 			write_part(w, p);
 	}
@@ -377,14 +389,14 @@ static void write_user(struct oc_writer *w, const struct ir_message *m)
 			continue;
 		}
 		if (part_loss(w, p)) { /* alone it must not leave an empty list behind */
-			lose(w, part_loss(w, p));
+			lose_part(w, p, part_loss(w, p));
 			note_losses(w, p);
 			continue;
 		}
 		others += !is_text(p) || p->text.len > 0;
 		only_text = only_text && is_text(p);
 	}
-	if (results && !behind && !others)
+	if ((results || ir_message_is_items(m)) && !behind && !others)
 		return;
 	begin_message(w, "user", m);
 	jw_key(&w->w, "content");
@@ -591,7 +603,7 @@ static void note_assistant_losses(struct oc_writer *w, const struct ir_message *
 		if (p->kind == IR_PART_IMAGE || p->kind == IR_PART_FILE ||
 		    p->kind == IR_PART_TOOL_RESULT ||
 		    (p->kind == IR_PART_OPAQUE && !oc_minted(p->origin)))
-			lose(w, "content");
+			lose_part(w, p, "content");
 	}
 }
 
@@ -606,6 +618,9 @@ static void write_assistant(struct oc_writer *w, const struct ir_message *m)
 	bool silent = count_text(m->parts, m->n_parts) == 0;
 	bool null = silent && (has_calls(m) || count_kind(m, IR_PART_REFUSAL));
 
+	note_assistant_losses(w, m);
+	if (ir_message_is_items(m))
+		return;
 	begin_message(w, "assistant", m);
 	jw_key(&w->w, "content");
 	if (null && !(w->t->quirks & QUIRK_NO_NULL_CONTENT)) /* trap 44 */
@@ -631,7 +646,6 @@ static void write_assistant(struct oc_writer *w, const struct ir_message *m)
 	if ((w->t->quirks & QUIRK_PREFIX) && is_prefill(w, m))
 		jw_kbool(&w->w, "prefix", true);
 	jw_end_obj(&w->w);
-	note_assistant_losses(w, m);
 }
 
 /* How many messages from `m` on are one turn of the assistant. Elsewhere turns in a row are one turn (trap 38);

@@ -26,7 +26,8 @@ static bool is_question(const struct ir_request *r)
 	unsigned turns = 0;
 
 	for (unsigned i = 0; i < r->n_messages; i++)
-		turns += is_operator(&r->messages[i]) ? 0 : 1;
+		turns += is_operator(&r->messages[i]) || ir_message_is_items(&r->messages[i]) ? 0
+											      : 1;
 	return turns == 1 && r->messages[r->n_messages - 1].role == IR_ROLE_USER;
 }
 
@@ -60,7 +61,10 @@ static int put_part(struct writer *w, const struct ir_part *p)
 	case IR_PART_TOOL_RESULT:
 		return refuse_part(w, "calls of tools");
 	case IR_PART_OPAQUE:
-		return refuse_part(w, "a vendor's own block");
+		if (!ir_part_is_item(p))
+			return refuse_part(w, "a vendor's own block");
+		ir_loss(w->losses, p->name);
+		return RC_OK;
 	}
 	return RC_INVALID;
 }
@@ -89,10 +93,11 @@ static int put_prompt(struct writer *w)
 	jw_raw(&w->w, STR("\""));
 	for (unsigned i = 0; !rc && i < r->n_messages; i++) {
 		const struct ir_message *m = &r->messages[i];
+		bool silent = ir_message_is_items(m);
 
-		if (i)
+		if (i && !silent)
 			buf_puts(w->w.out, "\\n\\n");
-		if (!question)
+		if (!question && !silent)
 			buf_puts(w->w.out, speaker(m->role));
 		if (m->name.len)
 			ir_loss(w->losses, STR("name"));

@@ -5,7 +5,7 @@
  * read both and write what satisfies both.
  *
  *	relay.c            peek, patch, taps: bodies that pass as they are
- *	request_decode.c   client body -> ir_request        (items in request_items.c)
+ *	request_decode.c   client body -> ir_request        (items in request_items.c, what is known of them in request_shape.c)
  *	request_encode.c   ir_request -> upstream body      (items in request_turns.c)
  *	response_decode.c  upstream answer -> events        (items in response_items.c)
  *	response_encode.c  events -> client answer          (the resource in resource.c)
@@ -83,6 +83,7 @@ unsigned rs_tap_body(struct relay_tap *t, struct arena *scratch, struct str body
 int rs_decode_request(struct arena *a, const struct request_line *line, struct str body,
 		      struct ir_request **ret, struct err *reterr);
 int rs_check_generate(const struct ir_request *r, struct err *reterr);
+extern const struct shape rs_request_shape[]; /* request_shape.c */
 /* `name` of an OPAQUE part that only refers to an item kept elsewhere. */
 #define RS_ITEM_REFERENCE "item_reference"
 /* The conversation: `instructions` (MAY be absent), then the items of `input`. */

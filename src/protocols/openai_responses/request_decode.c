@@ -4,6 +4,7 @@
  * kept, so such a request is refused before a model sees half of it (trap 96); who keeps state takes these members out
  * before. */
 #include "protocols/openai_responses/openai_responses.h"
+#include "protocols/shape.h"
 
 /* --- tools --- */
 
@@ -22,7 +23,7 @@ static int read_custom(const struct oc_reader *r, const json *v, const struct oc
 		STR("{\"type\":\"object\",\"properties\":{\"input\":{\"type\":\"string\"}},"
 		    "\"required\":[\"input\"],\"additionalProperties\":false}");
 	ret->custom = true;
-	if (!format)
+	if (!format || str_eq(json_str(json_get(format, STR("type"))), STR("text")))
 		return RC_OK;
 	ret->custom_format = json_text(r->arena, format);
 	return ret->custom_format.ptr ? RC_OK : oc_nomem(r);
@@ -128,14 +129,15 @@ static int read_tools(const struct oc_reader *r, const json *v, struct ir_reques
 	return rs_add_tools(r, v, &at, q);
 }
 
-/* A function's or custom tool's name; a server tool goes by its type. */
-static struct str choice_name(const json *v)
+/* A function's or custom tool's name, with its namespace where it stands in one; a server tool goes by its type. Absent when memory is
+ * out. */
+static struct str choice_name(const struct oc_reader *r, const json *v)
 {
 	struct str name = json_str(json_get(v, STR("name")));
 
 	if (!name.len)
 		name = json_str(json_get(json_get(v, STR("function")), STR("name")));
-	return name.len ? name : json_str(json_get(v, STR("type")));
+	return name.len ? rs_joined_name(r->arena, v, name) : json_str(json_get(v, STR("type")));
 }
 
 /* Trap 76: a hard constraint; the list of tools itself stays as it is. */
@@ -163,7 +165,7 @@ static int read_allowed(const struct oc_reader *r, const json *v, struct ir_requ
 		return oc_nomem(r);
 	it = json_iter(tools);
 	while (json_next(&it)) {
-		struct str name = choice_name(it.val);
+		struct str name = choice_name(r, it.val);
 
 		if (!name.len)
 			return oc_refuse(r, &p, "each of the tools needs a type and a name.");
@@ -187,7 +189,7 @@ static int read_tool_choice(const struct oc_reader *r, const json *v, struct ir_
 		return oc_refuse_type(r, &at, "a string or an object", v);
 	if (str_eq(json_str(json_get(v, STR("type"))), STR("allowed_tools")))
 		return read_allowed(r, v, q);
-	q->choice.name = choice_name(v);
+	q->choice.name = choice_name(r, v);
 	q->choice.mode = IR_CHOICE_NAMED;
 	return q->choice.name.len ? RC_OK : oc_refuse(r, &at, "it must name a tool.");
 }
@@ -242,7 +244,20 @@ static int read_text(const struct oc_reader *r, const json *v, struct ir_request
 	return format ? read_format(r, format, q) : RC_OK;
 }
 
-/* Which words a summary is asked for in is OpenAI's own matter; others know only that one is wanted. */
+/* How long a summary is wanted is OpenAI's own matter; others know only that one is. False: out of memory. */
+static bool read_summary(const struct oc_reader *r, const json *v, struct ir_request *q)
+{
+	const json *summary = JSON_GET(v, "summary");
+
+	if (!summary)
+		summary = JSON_GET(v, "generate_summary");
+	if (!summary)
+		return true;
+	q->reasoning.display = STR("summarized");
+	return str_eq(json_str(summary), STR("auto")) ||
+	       shape_note(r->arena, STR("reasoning.summary"), q);
+}
+
 static int read_reasoning(const struct oc_reader *r, const json *v, struct ir_request *q)
 {
 	const json *effort = JSON_GET(v, "effort");
@@ -251,8 +266,8 @@ static int read_reasoning(const struct oc_reader *r, const json *v, struct ir_re
 
 	if (!json_is_obj(v))
 		return oc_refuse_type(r, &at, "an object", v);
-	if (JSON_GET(v, "summary") || JSON_GET(v, "generate_summary"))
-		q->reasoning.display = STR("summarized");
+	if (!read_summary(r, v, q))
+		return oc_nomem(r);
 	if (!effort)
 		return RC_OK;
 	if (!json_is_str(effort))
@@ -388,6 +403,8 @@ int rs_decode_request(struct arena *a, const struct request_line *line, struct s
 		q->logprobs = IR_TRUE;
 	if (!rc)
 		rc = read_conversation(&r, root, q);
+	if (!rc && !shape_note_unknown(a, root, rs_request_shape, q))
+		rc = oc_nomem(&r);
 	if (rc)
 		return rc;
 	ir_request_needs(q);

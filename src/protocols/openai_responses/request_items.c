@@ -5,6 +5,9 @@
  * user message, which a user's message behind them joins (trap 39). An item or part that we do not know stays whole as an
  * OPAQUE part. */
 #include "protocols/openai_responses/openai_responses.h"
+#include "protocols/shape.h"
+
+enum { MAX_TOOL_PAIRS = 1000000 };
 
 /* Where the conversation stands while it is read. */
 struct reading {
@@ -371,8 +374,8 @@ static struct str join_texts(const struct oc_reader *r, const json *list, struct
 	return texts.failed ? STR_NONE : ir_parts_text(r->arena, texts.items, texts.n, separator);
 }
 
-/* The text as it was thought, else the summary. What is empty and proves nothing is left out: only the server that keeps it
- * could make sense of its id. */
+/* The text as it was thought, else the summary. What is empty and proves nothing is left out, and named: only the server that
+ * keeps it could make sense of its id. */
 static int read_reasoning(struct reading *s, const json *v, const struct oc_path *at)
 {
 	struct arena *a = s->r->arena;
@@ -393,7 +396,7 @@ static int read_reasoning(struct reading *s, const json *v, const struct oc_path
 			return oc_nomem(s->r);
 	}
 	if (!p.text.len && !encrypted.len)
-		return RC_OK;
+		return shape_note(a, STR("reasoning_content"), s->q) ? RC_OK : oc_nomem(s->r);
 	go_on_as_assistant(s);
 	*oc_add_part(&s->parts, IR_PART_REASONING) = p;
 	return RC_OK;
@@ -439,6 +442,34 @@ static int read_more_tools(struct reading *s, const json *v, const struct oc_pat
 	return rs_add_tools(s->r, json_get(v, STR("tools")), &here, s->q);
 }
 
+static bool has_tool(const struct ir_request *q, unsigned n, const struct ir_tool *t)
+{
+	for (unsigned i = 0; i < n; i++) {
+		if (str_present(t->name) ? str_eq(q->tools[i].name, t->name)
+					 : str_eq(q->tools[i].server_raw, t->server_raw))
+			return true;
+	}
+	return false;
+}
+
+/* What a search among deferred tools has found may be called from there on; the search itself only its own server knows. Each
+ * is looked for among those that were there, within a bound. */
+static int read_found_tools(struct reading *s, const json *v, const struct oc_path *at)
+{
+	unsigned before = s->q->n_tools, n = before;
+	const json *found = json_get(v, STR("tools"));
+	int rc = RC_OK;
+
+	if (json_is_arr(found) && (uint64_t)before * json_len(found) <= MAX_TOOL_PAIRS)
+		rc = read_more_tools(s, v, at);
+	for (unsigned i = before; i < s->q->n_tools; i++) {
+		if (!has_tool(s->q, before, &s->q->tools[i]))
+			s->q->tools[n++] = s->q->tools[i];
+	}
+	s->q->n_tools = n;
+	return rc ? rc : read_other(s, v, STR("tool_search_output"));
+}
+
 static const struct {
 	struct str type;
 	int (*read)(struct reading *s, const json *v, const struct oc_path *at);
@@ -450,6 +481,7 @@ static const struct {
 	{ STR_INIT("reasoning"), read_reasoning },
 	{ STR_INIT("custom_tool_call"), read_custom_call },
 	{ STR_INIT("custom_tool_call_output"), read_result },
+	{ STR_INIT("tool_search_output"), read_found_tools },
 	{ STR_INIT(RS_ITEM_REFERENCE), read_reference },
 };
 

@@ -56,7 +56,7 @@ static int write_image(struct rs_writer *w, const struct ir_media *m)
 		jw_kstr(&w->w, "image_url", m->data);
 		break;
 	case IR_MEDIA_FILE_ID:
-		if (!rs_minted(w->r->origin))
+		if (!oc_is_openai(w->r->origin))
 			return refuse(w, "a file that another provider keeps");
 		jw_kstr(&w->w, "file_id", m->data);
 		break;
@@ -83,12 +83,12 @@ static int write_file(struct rs_writer *w, const struct ir_part *p)
 	}
 	if (m->context.len)
 		lose(w, "document.context");
-	if (m->source == IR_MEDIA_FILE_ID && !rs_minted(w->r->origin))
+	if (m->source == IR_MEDIA_FILE_ID && !oc_is_openai(w->r->origin))
 		return refuse(w, "a file that another provider keeps");
 	begin(w, "input_file");
+	if (m->name.len && m->source != IR_MEDIA_BASE64)
+		lose(w, "filename");
 	if (m->source == IR_MEDIA_URL) {
-		if (m->name.len)
-			lose(w, "filename");
 		jw_kstr(&w->w, "file_url", m->data);
 	} else if (m->source == IR_MEDIA_FILE_ID) {
 		jw_kstr(&w->w, "file_id", m->data);
@@ -96,6 +96,8 @@ static int write_file(struct rs_writer *w, const struct ir_part *p)
 		jw_kstr(&w->w, "filename", m->name.len ? m->name : STR("document.pdf"));
 		write_data_url(w, "file_data", m, STR("application/pdf"));
 	}
+	if (m->detail.len)
+		jw_kstr(&w->w, "detail", m->detail);
 	jw_end_obj(&w->w);
 	return RC_OK;
 }

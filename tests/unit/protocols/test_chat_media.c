@@ -47,6 +47,7 @@ static const struct {
 	{ PDF, &protocol_openai_completions, NULL, NULL },
 	{ PDF, &protocol_ollama_chat, NULL, NULL },
 	{ STORED, &protocol_openai_chat, "{'type':'file','file':{'file_id':'file-1'}}", NULL },
+	{ STORED, &protocol_openai_responses, "{'type':'input_file','file_id':'file-1'}", NULL },
 	{ STORED, &protocol_gemini, NULL, NULL },
 	{ STORED, &protocol_anthropic_messages, NULL, NULL },
 	{ PREDICTED, &protocol_openai_chat, "'prediction':{'type':'content','content':'int main'}",

@@ -32,6 +32,7 @@ static struct str send_to(struct made *m, const struct protocol *to, struct ir_l
 	ir_losses_init(losses, m->a);
 	buf_init(&out, 1 << 20);
 	m->rc = to->encode_request(m->a, m->r, &t, &out, losses, &m->err);
+	ir_lose_unknown(losses, m->r);
 	copy = m->rc ? STR("") : arena_dup(m->a, buf_str(&out));
 	buf_done(&out);
 	return copy;
@@ -299,9 +300,154 @@ static void wrong_types_are_refused_by_their_place(void **state)
 	}
 }
 
+/* One user's turn, an item, another turn. */
+static struct made decode_item(const char *item)
+{
+	static char body[1024]; /* what is decoded are slices of it */
+
+	(void)snprintf(body, sizeof(body),
+		       "{\"model\":\"m\",\"input\":[{\"role\":\"user\",\"content\":\"before\"},%s,"
+		       "{\"role\":\"user\",\"content\":\"behind\"}]}",
+		       item);
+	return decode(body);
+}
+
+static void trap_094_items_only_openai_knows_are_left_out_and_named_everywhere(void **state)
+{
+	static const struct {
+		const char *item, *name;
+	} rows[] = {
+		{ "{\"type\":\"compaction\",\"encrypted_content\":\"gAAA\"}", "compaction" },
+		{ "{\"type\":\"tool_search_call\",\"arguments\":{}}", "tool_search_call" },
+		{ "{\"type\":\"tool_search_output\",\"tools\":[]}", "tool_search_output" },
+		{ "{\"type\":\"web_search_call\",\"id\":\"ws_1\",\"status\":\"completed\"}",
+		  "web_search_call" },
+		{ "{\"type\":\"computer_call_output\",\"call_id\":\"c\",\"output\":{}}",
+		  "computer_call_output" },
+		{ "{\"type\":\"tomorrows_item\"}", "tomorrows_item" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		for (unsigned k = 0; protocols[k]; k++) {
+			struct made m = decode_item(rows[i].item);
+			struct ir_losses losses;
+			struct str out;
+
+			assert_int_equal(m.rc, RC_OK);
+			out = send_to(&m, protocols[k], &losses);
+			if (str_eq(str_from(protocols[k]->name), STR("ollama-generate"))) {
+				assert_int_equal(m.rc, RC_UNSUPPORTED); /* several turns */
+			} else if (protocols[k] == p) {
+				assert_has(out, rows[i].name);
+			} else {
+				assert_int_equal(m.rc, RC_OK);
+				assert_has(out, "before");
+				assert_has(out, "behind");
+				assert_lacks(out, rows[i].name);
+				assert_lacks(out, "\"content\":\"\"");
+				assert_lacks(out, "\"content\":[]");
+				CHECK_STR_IS(ir_losses_text(&losses), str_from(rows[i].name));
+			}
+			arena_free(m.a);
+		}
+	}
+}
+
+static void tools_that_a_search_found_may_be_called(void **state)
+{
+	struct made m = decode_item("{\"type\":\"tool_search_output\",\"tools\":[{\"type\":"
+				    "\"function\",\"name\":\"found\"}]},{\"type\":\"function_"
+				    "call\",\"call_id\":\"c\",\"name\":\"found\",\"arguments\":"
+				    "\"{}\"},{\"type\":\"function_call_output\",\"call_id\":\"c\","
+				    "\"output\":\"x\"}");
+	struct ir_losses losses;
+
+	(void)state;
+	assert_int_equal(m.rc, RC_OK);
+	assert_int_equal(m.r->n_tools, 1);
+	assert_has(send_to(&m, &protocol_anthropic_messages, &losses), "\"name\":\"found\"");
+	arena_free(m.a);
+	m = decode(
+		"{\"model\":\"m\",\"tools\":[{\"type\":\"function\",\"name\":\"f\"}],\"input\":[{"
+		"\"type\":\"tool_search_output\",\"tools\":[{\"type\":\"function\",\"name\":"
+		"\"f\",\"description\":\"again\"},{\"type\":\"web_search\"}]},{\"role\":"
+		"\"user\",\"content\":\"x\"}]}");
+	assert_int_equal(m.r->n_tools, 2); /* the one that was there, and the server's */
+	assert_false(str_present(m.r->tools[0].description));
+	arena_free(m.a);
+}
+
+static void a_choice_may_name_a_tool_in_a_namespace(void **state)
+{
+	const char *tools = "\"tools\":[{\"type\":\"namespace\",\"name\":\"crm\",\"description\":"
+			    "\"\",\"tools\":[{\"type\":\"function\",\"name\":\"find\"},{\"type\":"
+			    "\"function\",\"name\":\"drop\"}]}]";
+	static const char *const choices[] = {
+		"{\"type\":\"function\",\"namespace\":\"crm\",\"name\":\"find\"}",
+		"{\"type\":\"allowed_tools\",\"mode\":\"auto\",\"tools\":[{\"type\":\"function\","
+		"\"namespace\":\"crm\",\"name\":\"find\"}]}",
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct arena *a = arena_new(1 << 20);
+		struct str body =
+			arena_printf(a, "{\"model\":\"m\",\"input\":\"x\",%s,\"tool_choice\":%s}",
+				     tools, choices[i]);
+		struct made m = decode(body.ptr);
+		struct ir_losses losses;
+		struct str out;
+
+		assert_int_equal(m.rc, RC_OK);
+		out = send_to(&m, &protocol_anthropic_messages, &losses);
+		assert_int_equal(m.rc, RC_OK);
+		assert_has(out, "\"name\":\"crm__find\"");
+		if (i == 0)
+			assert_has(out,
+				   "\"tool_choice\":{\"type\":\"tool\",\"name\":\"crm__find\"");
+		else
+			assert_lacks(out, "crm__drop");
+		arena_free(m.a);
+		arena_free(a);
+	}
+}
+
+static void trap_091_members_inside_items_and_tools_are_named(void **state)
+{
+	struct made m = decode(
+		"{\"model\":\"m\",\"reasoning\":{\"summary\":\"concise\",\"mode\":\"pro\"},"
+		"\"tools\":[{\"type\":\"function\",\"name\":\"f\",\"defer_loading\":true,"
+		"\"output_schema\":null}],\"input\":[{\"role\":\"assistant\",\"content\":\"a\","
+		"\"phase\":\"commentary\",\"id\":\"msg_1\",\"status\":\"completed\"},{\"role\":"
+		"\"user\",\"content\":[{\"type\":\"input_text\",\"text\":\"b\",\"tone\":1}]}]}");
+	struct ir_losses losses;
+
+	(void)state;
+	assert_int_equal(m.rc, RC_OK);
+	for (unsigned k = 0; protocols[k]; k++) {
+		(void)send_to(&m, protocols[k], &losses);
+		if (m.rc)
+			continue; /* /api/generate: several turns */
+		assert_has(ir_losses_text(&losses), "reasoning.mode");
+		assert_has(ir_losses_text(&losses), "tools.defer_loading");
+		assert_has(ir_losses_text(&losses), "input.phase");
+		assert_has(ir_losses_text(&losses), "input.content.tone");
+		assert_lacks(ir_losses_text(&losses), "output_schema");
+		assert_lacks(ir_losses_text(&losses), "status");
+		assert_has(ir_losses_text(&losses), "reasoning.summary");
+	}
+	arena_free(m.a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			trap_094_items_only_openai_knows_are_left_out_and_named_everywhere),
+		cmocka_unit_test(tools_that_a_search_found_may_be_called),
+		cmocka_unit_test(a_choice_may_name_a_tool_in_a_namespace),
+		cmocka_unit_test(trap_091_members_inside_items_and_tools_are_named),
 		cmocka_unit_test(trap_064_text_bare_items_and_assistants_in_text),
 		cmocka_unit_test(trap_063_results_refer_to_call_id_not_to_the_items_id),
 		cmocka_unit_test(
