@@ -54,8 +54,7 @@ static void note(struct finder *f, struct str member)
 
 static bool is_empty(const json *v)
 {
-	return json_is_null(v) || (json_is_bool(v) && !json_bool(v, true)) ||
-	       (json_is_str(v) && json_str(v).len == 0) ||
+	return json_is_null(v) || (json_is_str(v) && json_str(v).len == 0) ||
 	       ((json_is_obj(v) || json_is_arr(v)) && json_len(v) == 0);
 }
 

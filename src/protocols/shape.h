@@ -42,7 +42,7 @@ struct shape {
 	}
 
 /* Adds the names of what is inside the members of `root` and not in the tables to r->unknown: "messages.content.foo". The
- * rows of `root_shape` are the members to look into. Empty values, and `false`, are no loss. False: out of memory. */
+ * rows of `root_shape` are the members to look into. Empty values are no loss. False: out of memory. */
 bool shape_note(struct arena *a, struct str name, struct ir_request *r)
 	MUST_CHECK; /* one of them */
 bool shape_note_unknown(struct arena *a, const json *root, const struct shape *root_shape,
