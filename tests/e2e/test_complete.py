@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from lib import canned
+from lib import canned, recordings
 from lib.wire import SseParser
 
 OLD, NEW, CHAT = "claude-2.1", "claude-sonnet-4-5", "gpt-4o-mini"
@@ -63,13 +63,13 @@ def test_newer_models_are_asked_in_a_conversation(gateway, up, model, path):
     asked = {"model": model, "prompt": PROMPT, "max_tokens_to_sample": 9, "stop_sequences": ["###"], "temperature": 0.5}
     answer = json.loads(ask(gateway, asked).body)
     assert (answer["type"], answer["completion"], answer["stop_reason"], answer["model"]) == (
-        "completion", "Hello.", "stop_sequence", model)
+        "completion", " Hello.", "stop_sequence", model)     # as recorded: " Hello!"
     assert answer["id"].startswith("compl_")
     sent = up.requests[-1].json()
     assert [m["role"] for m in sent["messages"]][-3:] == ["user", "assistant", "user"] and sent["temperature"] == 0.5
     assert sent["stop_sequences" if anthropic else "stop"] == ["###"]
     got = [e for e in events(ask(gateway, {**asked, "stream": True})) if e[0] == "completion"]    # trap 34
-    assert "".join(d["completion"] for _, d in got) == "Hello."
+    assert "".join(d["completion"] for _, d in got) == " Hello."
     assert [d["stop_reason"] for _, d in got] == [None, None, "stop_sequence"]
 
 
@@ -108,3 +108,22 @@ def test_the_universal_endpoint_knows_it(gateway, up):
     up.reply("POST", "/v1/complete", body=WHOLE)
     response = ask(gateway, {"model": OLD, "prompt": PROMPT, "max_tokens_to_sample": 9}, "/v1/inference")
     assert (response.status, response.body) == (200, WHOLE)
+
+
+def test_the_blank_belongs_behind_the_colon_only(gateway, up):
+    """Where the client wrote it, or the assistant had begun to speak, the text goes on as the model has it."""
+    for prompt, want in (("\n\nHuman: Hi\n\nAssistant:", " Well."), ("\n\nHuman: Hi\n\nAssistant: ", "Well."),
+                         ("\n\nHuman: Hi\n\nAssistant: I say", "Well.")):
+        for stream in (False, True):
+            up.clear()
+            up.reply("POST", "/v1/messages", body=canned.anthropic_stream(("Well", ".")) if stream else canned.anthropic_answer("Well."))
+            response = ask(gateway, {"model": NEW, "prompt": prompt, "max_tokens_to_sample": 9, "stream": stream})
+            text = "".join(d["completion"] for e, d in events(response) if e == "completion") if stream else json.loads(response.body)["completion"]
+            assert text == want, (prompt, stream)
+
+
+@pytest.mark.usefixtures("need_recordings")
+def test_recorded_answers_begin_with_a_blank():
+    """What the rule above stands on."""
+    seen = [json.loads(r.body)["completion"] for r in recordings.load("anthropic_messages") if r.target.endswith("/v1/complete")]
+    assert seen and all(text.startswith(" ") for text in seen)

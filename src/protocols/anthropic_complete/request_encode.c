@@ -3,6 +3,8 @@
  * The hard thing is what such a text cannot hold: it is refused where the answer would be another one, else named. */
 #include "protocols/anthropic_complete/anthropic_complete.h"
 
+#include "protocols/transcript.h"
+
 struct writer {
 	const struct ir_request *r;
 	struct ir_losses *losses;
@@ -10,42 +12,9 @@ struct writer {
 	struct jw w;
 };
 
-static int refuse_part(const struct writer *w, const char *what)
+static bool is_operator(const struct ir_message *m)
 {
-	return err_param(w->reterr, RC_UNSUPPORTED, "messages",
-			 "this model goes on with a text, and cannot be given %s", what);
-}
-
-static int put_part(struct writer *w, const struct ir_part *p)
-{
-	if (p->cache != IR_CACHE_NONE)
-		ir_loss(w->losses, STR("cache_control"));
-	switch (p->kind) {
-	case IR_PART_TEXT:
-	case IR_PART_REFUSAL:
-		if (str_present(p->citations))
-			ir_loss(w->losses, STR("citations"));
-		json_escape(w->w.out, p->text);
-		return RC_OK;
-	case IR_PART_REASONING:
-		ir_loss(w->losses, STR("reasoning_content"));
-		return RC_OK;
-	case IR_PART_IMAGE:
-		return refuse_part(w, "an image");
-	case IR_PART_FILE:
-		return refuse_part(w, "a file");
-	case IR_PART_AUDIO:
-		return refuse_part(w, "a recording");
-	case IR_PART_TOOL_CALL:
-	case IR_PART_TOOL_RESULT:
-		return refuse_part(w, "calls of tools");
-	case IR_PART_OPAQUE:
-		if (!ir_part_is_item(p))
-			return refuse_part(w, "a vendor's own block");
-		ir_loss(w->losses, p->name);
-		return RC_OK;
-	}
-	return RC_INVALID;
+	return m->role == IR_ROLE_SYSTEM || m->role == IR_ROLE_DEVELOPER;
 }
 
 /* The operator's word stands first, without a mark; later it is a turn of the user. */
@@ -70,6 +39,10 @@ static void put_mark(struct writer *w, const struct ir_message *m, bool first)
 static int put_prompt(struct writer *w)
 {
 	const struct ir_request *r = w->r;
+	static const char *const marks[] = { "Human:", "Assistant:", NULL };
+	const struct transcript t = {
+		.out = w->w.out, .marks = marks, .losses = w->losses, .reterr = w->reterr
+	};
 	bool goes_on = r->n_messages && r->messages[r->n_messages - 1].role == IR_ROLE_ASSISTANT;
 	int rc = RC_OK;
 
@@ -80,10 +53,7 @@ static int put_prompt(struct writer *w)
 
 		if (!ir_message_is_items(m))
 			put_mark(w, m, i == 0 && r->n_messages > 1);
-		if (m->name.len)
-			ir_loss(w->losses, STR("name"));
-		for (unsigned k = 0; !rc && k < m->n_parts; k++)
-			rc = put_part(w, &m->parts[k]);
+		rc = transcript_words(&t, m, i == 0 && is_operator(m));
 	}
 	if (!goes_on)
 		json_escape(w->w.out, STR(AC_ASSISTANT));

@@ -46,6 +46,9 @@ static int say(struct protocol_decoder *d, struct str text)
 	struct ir_event ev = { .kind = IR_OPEN, .block = IR_BLOCK_TEXT, .usage = IR_USAGE_NONE };
 	int rc = RC_OK;
 
+	/* Behind the "Assistant:" that ends the prompt stands a blank; it is no part of what is said. */
+	if (!d->open && text.len && text.ptr[0] == ' ')
+		text = str_from_offset(text, 1);
 	if (!text.len)
 		return RC_OK;
 	if (!d->open)

@@ -9,7 +9,24 @@
 
 struct protocol_encoder {
 	struct str id, model;
+	bool owes_blank; /* the text has not begun, and it begins with one */
 };
+
+/* The vendor's prompts end in "Assistant:", and its answers begin with the blank that belongs behind that. Clients put the two
+ * together, or cut the blank off; so it is there whoever answers. */
+static bool begins_with_blank(const struct encoder_options *o)
+{
+	struct json_want prompt = { .key = "prompt" };
+	struct str raw = o->request ? o->request->raw : STR_NONE;
+
+	return str_present(raw) && json_scan(raw, &prompt, 1, NULL) == RC_OK &&
+	       str_ends(prompt.value, STR("Assistant:\""));
+}
+
+static bool lacks_blank(struct str text)
+{
+	return text.len && text.ptr[0] != ' ' && text.ptr[0] != '\n';
+}
 
 struct protocol_encoder *ac_encoder_new(const struct encoder_options *o)
 {
@@ -17,6 +34,7 @@ struct protocol_encoder *ac_encoder_new(const struct encoder_options *o)
 
 	if (!e)
 		return NULL;
+	e->owes_blank = begins_with_blank(o);
 	e->id = arena_dup(o->arena, o->id);
 	e->model = arena_dup(o->arena, o->model);
 	return e->id.ptr && e->model.ptr ? e : NULL;
@@ -56,13 +74,18 @@ static void put_rest(struct jw *w, struct str model, const char *reason, struct 
 static void put_piece(struct protocol_encoder *e, struct str text, const char *reason,
 		      struct str stop, struct buf *out)
 {
+	bool blank = e->owes_blank && lacks_blank(text);
 	struct jw w = jw_on(out);
 
+	e->owes_blank = e->owes_blank && text.len == 0;
 	sse_put_head(out, "completion");
 	jw_obj(&w);
 	jw_kcstr(&w, "type", "completion");
 	jw_kstr(&w, "id", e->id);
-	jw_kstr(&w, "completion", text);
+	jw_key(&w, "completion");
+	jw_raw(&w, blank ? STR("\" ") : STR("\""));
+	json_escape(out, text);
+	buf_putc(out, '"');
 	put_rest(&w, e->model, reason, stop);
 	jw_end_obj(&w);
 	sse_put_end(out);
@@ -102,6 +125,7 @@ int ac_encode_event(struct protocol_encoder *e, const struct ir_event *ev, struc
 int ac_encode_response(const struct encoder_options *o, const struct ir_response *r,
 		       struct buf *out)
 {
+	bool owes_blank = begins_with_blank(o);
 	struct jw w = jw_on(out);
 
 	jw_obj(&w);
@@ -109,9 +133,14 @@ int ac_encode_response(const struct encoder_options *o, const struct ir_response
 	jw_kstr(&w, "id", o->id);
 	jw_key(&w, "completion");
 	jw_raw(&w, STR("\""));
-	for (unsigned i = 0; i < r->n_blocks; i++)
-		if (is_said(r->blocks[i].kind))
-			json_escape(out, r->blocks[i].text);
+	for (unsigned i = 0; i < r->n_blocks; i++) {
+		struct str text = is_said(r->blocks[i].kind) ? r->blocks[i].text : STR("");
+
+		if (owes_blank && lacks_blank(text))
+			buf_putc(out, ' ');
+		owes_blank = owes_blank && text.len == 0;
+		json_escape(out, text);
+	}
 	buf_putc(out, '"');
 	put_rest(&w, o->model, ac_stop_name(r->stop),
 		 r->stop == IR_STOP_SEQUENCE ? r->stop_sequence : STR_NONE);

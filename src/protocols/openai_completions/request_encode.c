@@ -5,6 +5,8 @@
  * cannot be written as text is refused. */
 #include "protocols/openai_completions/openai_completions.h"
 
+#include "protocols/transcript.h"
+
 struct writer {
 	const struct ir_request *r;
 	const struct request_target *t;
@@ -31,44 +33,6 @@ static bool is_question(const struct ir_request *r)
 	return turns == 1 && r->messages[r->n_messages - 1].role == IR_ROLE_USER;
 }
 
-static int refuse_part(const struct writer *w, const char *what)
-{
-	return err_param(w->reterr, RC_UNSUPPORTED, "messages",
-			 "this model goes on with a text, and cannot be given %s", what);
-}
-
-static int put_part(struct writer *w, const struct ir_part *p)
-{
-	if (p->cache != IR_CACHE_NONE)
-		ir_loss(w->losses, STR("cache_control"));
-	switch (p->kind) {
-	case IR_PART_TEXT:
-	case IR_PART_REFUSAL:
-		if (str_present(p->citations))
-			ir_loss(w->losses, STR("citations"));
-		json_escape(w->w.out, p->text);
-		return RC_OK;
-	case IR_PART_REASONING:
-		ir_loss(w->losses, STR("reasoning_content"));
-		return RC_OK;
-	case IR_PART_IMAGE:
-		return refuse_part(w, "an image");
-	case IR_PART_FILE:
-		return refuse_part(w, "a file");
-	case IR_PART_AUDIO:
-		return refuse_part(w, "a recording");
-	case IR_PART_TOOL_CALL:
-	case IR_PART_TOOL_RESULT:
-		return refuse_part(w, "calls of tools");
-	case IR_PART_OPAQUE:
-		if (!ir_part_is_item(p))
-			return refuse_part(w, "a vendor's own block");
-		ir_loss(w->losses, p->name);
-		return RC_OK;
-	}
-	return RC_INVALID;
-}
-
 static const char *speaker(enum ir_role role)
 {
 	switch (role) {
@@ -86,7 +50,12 @@ static const char *speaker(enum ir_role role)
 static int put_prompt(struct writer *w)
 {
 	const struct ir_request *r = w->r;
+	static const char *const marks[] = { "User:", "Assistant:", NULL };
 	bool question = is_question(r);
+	const struct transcript t = { .out = w->w.out,
+				      .marks = question ? NULL : marks,
+				      .losses = w->losses,
+				      .reterr = w->reterr };
 	int rc = RC_OK;
 
 	jw_key(&w->w, "prompt");
@@ -99,10 +68,7 @@ static int put_prompt(struct writer *w)
 			buf_puts(w->w.out, "\\n\\n");
 		if (!question && !silent)
 			buf_puts(w->w.out, speaker(m->role));
-		if (m->name.len)
-			ir_loss(w->losses, STR("name"));
-		for (unsigned k = 0; !rc && k < m->n_parts; k++)
-			rc = put_part(w, &m->parts[k]);
+		rc = transcript_words(&t, m, i == 0 || is_operator(m));
 	}
 	if (!question && r->n_messages && r->messages[r->n_messages - 1].role != IR_ROLE_ASSISTANT)
 		buf_puts(w->w.out, "\\n\\nAssistant:");
