@@ -249,10 +249,8 @@ const struct ir_request *turns_asked(struct exchange *x)
 	plain->previous_response_id = STR_NONE;
 	plain->background = IR_TRI_UNSET;
 	plain->store = IR_TRI_UNSET;
-	if (x->turn.recalled) { /* for the answer, which repeats what the client asked */
+	if (x->turn.recalled) /* for the answer, which repeats what the client asked */
 		x->ir->previous_response_id = x->turn.ask.previous;
-		x->ir->raw = x->turn.body;
-	}
 	return plain;
 }
 

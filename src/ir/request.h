@@ -195,6 +195,8 @@ enum ir_need {
 	IR_NEED_REASONING = 1u << 7,
 };
 
+struct yyjson_val;
+
 struct ir_request {
 	struct str model;
 	bool stream;
@@ -237,7 +239,8 @@ struct ir_request {
 
 	unsigned needs;     /* enum ir_need, set by ir_request_needs() at the end of decoding */
 	const char *origin; /* name of the protocol it was decoded from */
-	struct str raw;     /* the client's body, for encoders whose answers repeat parts of it */
+	/* The client's body (a `json`), for encoders whose answers repeat parts of it; MAY be NULL. */
+	const struct yyjson_val *body;
 };
 
 /* All numbers IR_UNSET, the rest absent. */

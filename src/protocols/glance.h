@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "base/str.h"
+#include "json/json.h"
 
 struct glance_member {
 	struct str quoted; /* the name, of two letters or more: "\"usage\"" */
@@ -37,6 +38,10 @@ struct glance_count {
 /* Reads the counts of the object that `text` begins with (more may follow it) into `into`. What stands twice counts
  * once more; what is no whole number >= 0 is passed over. False when `text` begins with no object or it does not end. */
 bool glance_counts(struct str text, const struct glance_count *counts, unsigned n, void *into);
+
+/* The same of a parsed object. Where several rows have one place, the last of them that is said counts. */
+void glance_counts_read(const json *object, const struct glance_count *counts, unsigned n,
+			void *into);
 
 /* True when `text` begins like an object and ends like one. */
 bool glance_is_object(struct str text);

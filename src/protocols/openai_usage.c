@@ -64,17 +64,10 @@ static void merge_counts(struct counts *c, struct ir_usage *io)
 void oc_usage_read(const json *usage, struct ir_usage *io)
 {
 	struct counts c = { .u = IR_USAGE_NONE, .total = -1 };
-	const json *object = usage;
-	int64_t n;
 
 	if (!json_is_obj(usage))
 		return;
-	for (unsigned i = 0; i < N_PLACES; i++) {
-		if (i > 0 && !str_eq(places[i].object, places[i - 1].object))
-			object = json_get(usage, places[i].object);
-		if (json_i64(json_get(object, places[i].name), &n) && n >= 0)
-			*(int64_t *)((char *)&c + places[i].at) = n;
-	}
+	glance_counts_read(usage, places, N_PLACES, &c);
 	merge_counts(&c, io);
 }
 

@@ -52,15 +52,8 @@ static void merge_counts(const struct counts *c, struct ir_usage *io)
 void am_usage_read(const json *usage, struct ir_usage *io)
 {
 	struct counts c = { .fresh = -1, .u = IR_USAGE_NONE };
-	int64_t n;
 
-	for (unsigned i = 0; i < N_PLACES; i++) {
-		const json *object =
-			places[i].object.len ? json_get(usage, places[i].object) : usage;
-
-		if (json_i64(json_get(object, places[i].name), &n) && n >= 0)
-			*(int64_t *)((char *)&c + places[i].at) = n;
-	}
+	glance_counts_read(usage, places, N_PLACES, &c);
 	merge_counts(&c, io);
 }
 

@@ -4,6 +4,7 @@
  * The hard thing is that model, operation and form of stream stand in the path: "{model}:streamGenerateContent?alt=sse". */
 #include "protocols/gemini/gemini.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "ir/carrier.h"
@@ -38,41 +39,68 @@ bool gm_minted(const char *origin)
 	return origin && strcmp(origin, GM_NAME) == 0;
 }
 
-enum { KEY_MAX = 64 };
-
-const json *gm_get(const json *obj, const char *camel)
+/* True when `key` is `camel` in snake_case. */
+static bool is_snake(struct str key, struct str camel)
 {
-	const json *v = json_get_set(obj, str_from(camel));
-	char snake[KEY_MAX];
-	size_t n = 0;
+	size_t i = 0;
 
-	if (v)
-		return v;
-	for (const char *c = camel; *c && n + 2 < sizeof(snake); c++) {
-		bool upper = *c >= 'A' && *c <= 'Z';
+	for (size_t c = 0; c < camel.len; c++) {
+		bool upper = camel.ptr[c] >= 'A' && camel.ptr[c] <= 'Z';
 
-		if (upper)
-			snake[n++] = '_';
-		snake[n++] = (char)(upper ? *c | 0x20 : *c);
+		if (upper && (i >= key.len || key.ptr[i++] != '_'))
+			return false;
+		if (i >= key.len ||
+		    key.ptr[i++] != (char)(upper ? camel.ptr[c] | 0x20 : camel.ptr[c]))
+			return false;
 	}
-	return n == strlen(camel) ? NULL : json_get_set(obj, (struct str){ snake, n });
+	return i == key.len;
 }
 
 bool gm_is(struct str key, const char *camel)
 {
+	return str_eq(key, str_from(camel)) || is_snake(key, str_from(camel));
+}
+
+static size_t snake_index(const struct str *camel, size_t stride, size_t n, struct str key)
+{
+	const char *row = (const char *)camel;
 	size_t i = 0;
 
-	if (str_eq(key, str_from(camel)))
-		return true;
-	for (const char *c = camel; *c; c++) {
-		bool upper = *c >= 'A' && *c <= 'Z';
+	if (str_chr(key, '_') < 0)
+		return n;
+	while (i < n && !is_snake(key, *(const struct str *)(const void *)(row + i * stride)))
+		i++;
+	return i;
+}
 
-		if (upper && (i >= key.len || key.ptr[i++] != '_'))
-			return false;
-		if (i >= key.len || key.ptr[i++] != (char)(upper ? *c | 0x20 : *c))
-			return false;
+size_t gm_index(const struct str *camel, size_t stride, size_t n, struct str key)
+{
+	size_t i = json_name_index(camel, stride, n, 0, key);
+
+	return i < n ? i : snake_index(camel, stride, n, key);
+}
+
+enum { MAX_NAMES = 32 };
+
+/* Where a member stands in both spellings the vendor's own, camelCase, counts. */
+void gm_find(const json *obj, const struct str *camel, size_t stride, size_t n, const json **ret)
+{
+	size_t strangers = json_find(obj, camel, stride, n, ret);
+	const json *snake[MAX_NAMES] = { NULL };
+	struct json_iter it = json_iter(obj);
+
+	assert(n <= MAX_NAMES);
+	if (!strangers)
+		return;
+	while (json_next(&it)) {
+		size_t i = snake_index(camel, stride, n, it.key);
+
+		if (i < n)
+			snake[i] = json_is_null(it.val) ? NULL : it.val;
 	}
-	return i == key.len;
+	for (size_t i = 0; i < n; i++)
+		if (!ret[i])
+			ret[i] = snake[i];
 }
 
 int gm_parse(struct arena *a, struct str text, const json **ret, struct err *reterr)

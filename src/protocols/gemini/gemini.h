@@ -29,8 +29,23 @@ enum { GM_MAX_STOPS = 5 };
 /* True when `origin` (a part's, tool's or request's) is this protocol. */
 bool gm_minted(const char *origin);
 
-/* The member spelled `camel` or in snake_case; NULL when absent, null or `obj` is no object. */
-const json *gm_get(const json *obj, const char *camel);
+/* Several members in one walk, as json_find() has it, each spelled as given (in camelCase) or in snake_case. */
+void gm_find(const json *obj, const struct str *camel, size_t stride, size_t n, const json **ret);
+#define GM_FIND(obj, names, ret) \
+	gm_find((obj), (names), sizeof((names)[0]), sizeof(names) / sizeof((names)[0]), (ret))
+/* One; NULL when absent, null or `obj` is no object. */
+static inline const json *gm_get(const json *obj, const char *camel)
+{
+	const struct str name = str_from(camel);
+	const json *v;
+
+	gm_find(obj, &name, sizeof(name), 1, &v);
+	return v;
+}
+/* The place of `key`, spelled either way, among the names in a table's column; `n` when it is none of them. */
+size_t gm_index(const struct str *camel, size_t stride, size_t n, struct str key);
+#define GM_ROW(table, key) \
+	gm_index(&(table)[0].name, sizeof((table)[0]), sizeof(table) / sizeof((table)[0]), (key))
 /* True when `key` is one of the two spellings. */
 bool gm_is(struct str key, const char *camel);
 
@@ -183,12 +198,12 @@ int gm_decode_event(struct protocol_decoder *d, const struct frame *ev, struct e
 int gm_decode_end(struct protocol_decoder *d, struct err *reterr);
 int gm_decode_body(const struct decoder_options *o, struct str body, struct err *reterr);
 
-/* response_extras.c: each citation of a candidate; offsets are characters of `text`. */
+/* response_extras.c: each citation in `groundingMetadata` and `citationMetadata` of a candidate; offsets are characters of `text`. */
 typedef int gm_citation_fn(void *user, const struct ir_citation *c);
-int gm_each_citation(struct arena *scratch, const json *candidate, struct str text,
-		     gm_citation_fn *fn, void *user) MUST_CHECK;
+int gm_each_citation(struct arena *scratch, const json *grounding, const json *quoted,
+		     struct str text, gm_citation_fn *fn, void *user) MUST_CHECK;
 /* `logprobsResult` as OpenAI Chat's list; absent when there is none. */
-struct str gm_logprobs_read(struct arena *scratch, const json *candidate);
+struct str gm_logprobs_read(struct arena *scratch, const json *result);
 /* OpenAI Chat's list as `logprobsResult`. */
 void gm_logprobs_write(struct jw *w, struct arena *scratch, struct str list);
 

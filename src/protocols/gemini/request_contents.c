@@ -24,12 +24,17 @@ struct contents {
 		char *ptr;
 		size_t cap;
 	} thought; /* text of the reasoning part under way, when it came in pieces */
-	char at[64];
+	bool system;
+	unsigned turn;
 };
 
 static int refuse(struct contents *c, const char *what)
 {
-	return gm_refuse(c->d, c->at, what);
+	char at[64] = "systemInstruction";
+
+	if (!c->system)
+		(void)snprintf(at, sizeof(at), "contents[%u]", c->turn);
+	return gm_refuse(c->d, at, what);
 }
 
 static struct str make_id(struct contents *c)
@@ -256,56 +261,68 @@ static int read_thought(struct contents *c, struct str text, struct str signatur
 	return RC_OK;
 }
 
-/* What only the vendor knows of a part beside its content. */
-static int note_rest(struct contents *c, const json *v)
+enum { TEXT, THOUGHT, SIGNATURE, CALL, RESULT, INLINED, FILE_DATA, FIRST_REST };
+static const struct str part_names[] = {
+	[TEXT] = STR_INIT("text"),
+	[THOUGHT] = STR_INIT("thought"),
+	[SIGNATURE] = STR_INIT("thoughtSignature"),
+	[CALL] = STR_INIT("functionCall"),
+	[RESULT] = STR_INIT("functionResponse"),
+	[INLINED] = STR_INIT("inlineData"),
+	[FILE_DATA] = STR_INIT("fileData"),
+	/* What only the vendor knows of a part beside its content. */
+	[FIRST_REST] = STR_INIT("videoMetadata"),
+	STR_INIT("mediaResolution"),
+	STR_INIT("partMetadata"),
+};
+
+enum { N_PART = sizeof(part_names) / sizeof(part_names[0]) };
+
+static int note_rest(struct contents *c, const json *const said[N_PART])
 {
-	static const char *const rest[] = { "videoMetadata", "mediaResolution", "partMetadata" };
+	int rc = RC_OK;
 
-	for (size_t i = 0; i < sizeof(rest) / sizeof(rest[0]); i++) {
-		if (gm_get(v, rest[i])) {
-			int rc = gm_add_extra(c->d, "contents", str_from(rest[i]), NULL);
-
-			if (rc)
-				return rc;
-		}
-	}
-	return RC_OK;
+	for (unsigned i = FIRST_REST; !rc && i < N_PART; i++)
+		if (said[i])
+			rc = gm_add_extra(c->d, "contents", part_names[i], NULL);
+	return rc;
 }
 
 static int read_part(struct contents *c, const json *v, struct ir_message *m)
 {
-	const json *text = gm_get(v, "text"), *call = gm_get(v, "functionCall"),
-		   *result = gm_get(v, "functionResponse"), *inlined = gm_get(v, "inlineData"),
-		   *file = gm_get(v, "fileData");
-	struct str signature = json_str(gm_get(v, "thoughtSignature"));
+	const json *said[N_PART];
+	struct str text, signature;
 	struct ir_part *p;
 	int rc;
 
 	if (!json_is_obj(v))
 		return refuse(c, "a part should be an object");
-	if (json_is_str(text) && json_bool(gm_get(v, "thought"), false))
-		return read_thought(c, json_str(text), signature, m);
-	if (signature.len && (call || json_is_str(text) || inlined)) {
+	GM_FIND(v, part_names, said);
+	text = json_str(said[TEXT]);
+	signature = json_str(said[SIGNATURE]);
+	if (str_present(text) && json_bool(said[THOUGHT], false))
+		return read_thought(c, text, signature, m);
+	if (signature.len && (said[CALL] || str_present(text) || said[INLINED])) {
 		p = &m->parts[m->n_parts++];
 		p->kind = IR_PART_REASONING;
 		gm_proof_unpack(c->d->arena, signature, p);
 	}
-	if (json_is_str(text) && json_str(text).len == 0 && signature.len)
+	if (str_present(text) && text.len == 0 && signature.len)
 		return RC_OK; /* it was only there to bear it */
 	p = &m->parts[m->n_parts++];
-	if (call)
-		return read_call(c, call, p);
-	if (result)
-		return read_result(c, result, p);
-	rc = note_rest(c, v);
+	if (said[CALL])
+		return read_call(c, said[CALL], p);
+	if (said[RESULT])
+		return read_result(c, said[RESULT], p);
+	rc = note_rest(c, said);
 	if (rc)
 		return rc;
-	if (inlined || file)
-		return read_media(c, inlined ? inlined : file, inlined != NULL, p);
-	if (json_is_str(text))
-		*p = (struct ir_part){ .kind = IR_PART_TEXT, .text = json_str(text) };
-	else
+	if (said[INLINED] || said[FILE_DATA])
+		return read_media(c, said[INLINED] ? said[INLINED] : said[FILE_DATA],
+				  said[INLINED] != NULL, p);
+	if (!str_present(text))
 		return read_opaque(c, v, p);
+	*p = (struct ir_part){ .kind = IR_PART_TEXT, .text = text };
 	return RC_OK;
 }
 
@@ -353,7 +370,8 @@ static int read_turn(struct contents *c, const json *v, unsigned i)
 	struct str role = json_str(gm_get(v, "role"));
 	int rc;
 
-	(void)snprintf(c->at, sizeof(c->at), "contents[%u]", i);
+	c->system = false;
+	c->turn = i;
 	if (!json_is_obj(v) && !json_is_str(v))
 		return refuse(c, "should be an object");
 	m->role = IR_ROLE_USER;
@@ -372,7 +390,7 @@ static int read_turn(struct contents *c, const json *v, unsigned i)
 
 int gm_read_contents(struct gm_reader *d, const json *system, const json *contents)
 {
-	struct contents c = { .d = d, .at = "systemInstruction" };
+	struct contents c = { .d = d, .system = true };
 	struct ir_request *r = d->r;
 	struct json_iter it = json_iter(contents);
 	bool list = json_is_arr(contents);

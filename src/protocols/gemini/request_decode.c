@@ -2,8 +2,6 @@
  *
  * The one hard thing: what we have no canonical place for must not vanish unsaid. Every member that is not in the tables below
  * becomes an extra, which a target of another protocol discloses as dropped. */
-#include <stdio.h>
-
 #include "protocols/gemini/gemini.h"
 
 int gm_no_memory(const struct gm_reader *d)
@@ -210,30 +208,36 @@ static int read_modalities(struct gm_reader *d, const json *v, const char *at)
 	return RC_OK;
 }
 
-struct member {
-	const char *name;
+#define MEMBER(name, read)                            \
+	{                                             \
+		STR_INIT(name), CONFIG "." name, read \
+	}
+
+static const struct {
+	struct str name;
+	const char *at;
 	member_fn *read;
+} config_members[] = {
+	MEMBER("maxOutputTokens", read_max_tokens),
+	MEMBER("temperature", read_temperature),
+	MEMBER("topP", read_top_p),
+	MEMBER("topK", read_top_k),
+	MEMBER("stopSequences", read_stop),
+	MEMBER("candidateCount", read_candidates),
+	MEMBER("seed", read_seed),
+	MEMBER("presencePenalty", read_presence),
+	MEMBER("frequencyPenalty", read_frequency),
+	MEMBER("responseLogprobs", read_logprobs),
+	MEMBER("logprobs", read_top_logprobs),
+	MEMBER("responseMimeType", read_mime_type),
+	MEMBER("responseSchema", read_schema),
+	MEMBER("responseJsonSchema", read_json_schema),
+	MEMBER("_responseJsonSchema", read_json_schema), /* as older SDKs send it */
+	MEMBER("responseModalities", read_modalities),
+	MEMBER("thinkingConfig", read_thinking),
 };
 
-static const struct member config_members[] = {
-	{ "maxOutputTokens", read_max_tokens },
-	{ "temperature", read_temperature },
-	{ "topP", read_top_p },
-	{ "topK", read_top_k },
-	{ "stopSequences", read_stop },
-	{ "candidateCount", read_candidates },
-	{ "seed", read_seed },
-	{ "presencePenalty", read_presence },
-	{ "frequencyPenalty", read_frequency },
-	{ "responseLogprobs", read_logprobs },
-	{ "logprobs", read_top_logprobs },
-	{ "responseMimeType", read_mime_type },
-	{ "responseSchema", read_schema },
-	{ "responseJsonSchema", read_json_schema },
-	{ "_responseJsonSchema", read_json_schema }, /* as older SDKs send it */
-	{ "responseModalities", read_modalities },
-	{ "thinkingConfig", read_thinking },
-};
+enum { N_CONFIG = sizeof(config_members) / sizeof(config_members[0]) };
 
 static int read_config(struct gm_reader *d, const json *v)
 {
@@ -242,17 +246,14 @@ static int read_config(struct gm_reader *d, const json *v)
 	if (!json_is_obj(v))
 		return gm_refuse(d, CONFIG, "should be an object");
 	while (json_next(&it)) {
-		const struct member *m = NULL;
-		char at[64];
+		size_t i;
 		int rc;
 
 		if (json_is_null(it.val))
 			continue;
-		for (size_t i = 0; i < sizeof(config_members) / sizeof(config_members[0]); i++)
-			if (gm_is(it.key, config_members[i].name))
-				m = &config_members[i];
-		(void)snprintf(at, sizeof(at), CONFIG ".%s", m ? m->name : "");
-		rc = m ? m->read(d, it.val, at) : gm_add_extra(d, CONFIG, it.key, it.val);
+		i = GM_ROW(config_members, it.key);
+		rc = i < N_CONFIG ? config_members[i].read(d, it.val, config_members[i].at)
+				  : gm_add_extra(d, CONFIG, it.key, it.val);
 		if (rc)
 			return rc;
 	}
@@ -261,50 +262,45 @@ static int read_config(struct gm_reader *d, const json *v)
 
 /* --- the whole --- */
 
-struct body {
-	const json *system, *contents, *tools, *tool_config, *config;
+/* What is read of a body. */
+enum { CONTENTS, SYSTEM, TOOLS, TOOL_CONFIG, CONFIGURATION, N_BODY };
+static const struct str body_names[N_BODY] = {
+	[CONTENTS] = STR_INIT("contents"),  [SYSTEM] = STR_INIT("systemInstruction"),
+	[TOOLS] = STR_INIT("tools"),        [TOOL_CONFIG] = STR_INIT("toolConfig"),
+	[CONFIGURATION] = STR_INIT(CONFIG),
 };
 
-static int read_member(struct gm_reader *d, struct body *b, struct str key, const json *v)
+static int read_member(struct gm_reader *d, const json *body[N_BODY], struct str key, const json *v)
 {
-	const struct {
-		const char *name;
-		const json **at;
-	} places[] = {
-		{ "contents", &b->contents }, { "systemInstruction", &b->system },
-		{ "tools", &b->tools },       { "toolConfig", &b->tool_config },
-		{ CONFIG, &b->config },
-	};
+	size_t i;
 
 	if (json_is_null(v) || str_eq(key, STR("model")))
 		return RC_OK;
 	if (str_eq(key, STR("provider")) && json_is_str(v)) /* our own pin */
 		return RC_OK;
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		if (gm_is(key, places[i].name)) {
-			*places[i].at = v;
-			return RC_OK;
-		}
-	}
-	return gm_add_extra(d, "", key, v);
+	i = gm_index(body_names, sizeof(*body_names), N_BODY, key);
+	if (i == N_BODY)
+		return gm_add_extra(d, "", key, v);
+	body[i] = v;
+	return RC_OK;
 }
 
 static int read_body(struct gm_reader *d, const json *root)
 {
 	struct json_iter it = json_iter(root);
-	struct body b = { 0 };
+	const json *b[N_BODY] = { NULL };
 	int rc = RC_OK;
 
 	while (!rc && json_next(&it))
-		rc = read_member(d, &b, it.key, it.val);
+		rc = read_member(d, b, it.key, it.val);
 	if (!rc)
-		rc = gm_read_contents(d, b.system, b.contents);
-	if (!rc && b.tools)
-		rc = gm_read_tools(d, b.tools);
-	if (!rc && b.tool_config)
-		rc = gm_read_tool_config(d, b.tool_config);
-	if (!rc && b.config)
-		rc = read_config(d, b.config);
+		rc = gm_read_contents(d, b[SYSTEM], b[CONTENTS]);
+	if (!rc && b[TOOLS])
+		rc = gm_read_tools(d, b[TOOLS]);
+	if (!rc && b[TOOL_CONFIG])
+		rc = gm_read_tool_config(d, b[TOOL_CONFIG]);
+	if (!rc && b[CONFIGURATION])
+		rc = read_config(d, b[CONFIGURATION]);
 	return rc;
 }
 

@@ -36,16 +36,24 @@ static int no_memory(struct err *reterr)
 
 /* --- emitting --- */
 
-static int start(struct protocol_decoder *d, const json *root)
+/* What is read of a chunk or a whole answer. */
+enum { CANDIDATES, FEEDBACK, USAGE, MODEL, ID, N_CHUNK };
+static const struct str chunk_names[N_CHUNK] = {
+	[CANDIDATES] = STR_INIT("candidates"), [FEEDBACK] = STR_INIT("promptFeedback"),
+	[USAGE] = STR_INIT("usageMetadata"),   [MODEL] = STR_INIT("modelVersion"),
+	[ID] = STR_INIT("responseId"),
+};
+
+static int start(struct protocol_decoder *d, const json *const chunk[N_CHUNK])
 {
 	struct ir_event ev = { .kind = IR_START };
 
-	gm_usage_read(gm_get(root, "usageMetadata"), &d->usage);
+	gm_usage_read(chunk[USAGE], &d->usage);
 	if (d->started)
 		return RC_OK;
 	d->started = true;
-	ev.id = json_str(gm_get(root, "responseId"));
-	ev.name = json_str(gm_get(root, "modelVersion"));
+	ev.id = json_str(chunk[ID]);
+	ev.name = json_str(chunk[MODEL]);
 	ev.usage = d->usage;
 	d->answer_id = arena_dup(d->o.arena, str_present(ev.id) ? ev.id : STR(""));
 	return ir_emit(d->o.sink, &ev);
@@ -231,15 +239,25 @@ static int on_opaque(struct protocol_decoder *d, const json *part)
 
 static int on_part(struct protocol_decoder *d, const json *part, struct err *reterr)
 {
-	const json *text = gm_get(part, "text"), *call = gm_get(part, "functionCall");
-	struct str signature = json_str(gm_get(part, "thoughtSignature"));
+	enum { TEXT, THOUGHT, SIGNATURE, CALL, N_PART };
+	static const struct str names[N_PART] = {
+		[TEXT] = STR_INIT("text"),
+		[THOUGHT] = STR_INIT("thought"),
+		[SIGNATURE] = STR_INIT("thoughtSignature"),
+		[CALL] = STR_INIT("functionCall"),
+	};
+	const json *m[N_PART];
+	struct str text, signature;
 
-	if (json_is_str(text) && json_bool(gm_get(part, "thought"), false))
-		return on_thought(d, json_str(text), signature);
-	if (json_is_str(text))
-		return on_text(d, json_str(text), signature);
-	if (call)
-		return on_call(d, call, signature, reterr);
+	GM_FIND(part, names, m);
+	text = json_str(m[TEXT]);
+	signature = json_str(m[SIGNATURE]);
+	if (str_present(text) && json_bool(m[THOUGHT], false))
+		return on_thought(d, text, signature);
+	if (str_present(text))
+		return on_text(d, text, signature);
+	if (m[CALL])
+		return on_call(d, m[CALL], signature, reterr);
 	if (json_len(part) == 1 && signature.len)
 		return on_text(d, STR(""), signature);
 	return json_len(part) ? on_opaque(d, part) : RC_OK;
@@ -272,23 +290,36 @@ static struct str reason_of(const json *v)
 
 static int on_candidate(struct protocol_decoder *d, const json *c, struct err *reterr)
 {
-	const json *content = gm_get(c, "content");
-	struct json_iter it = json_iter(gm_get(content, "parts"));
-	struct str reason = reason_of(gm_get(c, "finishReason")), answer;
+	enum { CONTENT, REASON, MESSAGE, QUOTED, GROUNDING, LOGPROBS, N_CANDIDATE };
+	static const struct str names[N_CANDIDATE] = {
+		[CONTENT] = STR_INIT("content"),
+		[REASON] = STR_INIT("finishReason"),
+		[MESSAGE] = STR_INIT("finishMessage"),
+		[QUOTED] = STR_INIT("citationMetadata"),
+		[GROUNDING] = STR_INIT("groundingMetadata"),
+		[LOGPROBS] = STR_INIT("logprobsResult"),
+	};
+	const json *m[N_CANDIDATE];
+	struct json_iter it;
+	struct str reason, answer;
 	int rc = RC_OK;
 
-	d->logprobs = gm_logprobs_read(d->o.scratch, c);
+	GM_FIND(c, names, m);
+	it = json_iter(gm_get(m[CONTENT], "parts"));
+	reason = reason_of(m[REASON]);
+	if (m[LOGPROBS])
+		d->logprobs = gm_logprobs_read(d->o.scratch, m[LOGPROBS]);
 	while (!rc && json_next(&it))
 		rc = on_part(d, it.val, reterr);
 	d->logprobs = STR_NONE;
 	answer = (struct str){ d->text.ptr, d->text.len };
-	if (!rc)
-		rc = gm_each_citation(d->o.scratch, c, answer, cite, d);
+	if (!rc && (m[GROUNDING] || m[QUOTED]))
+		rc = gm_each_citation(d->o.scratch, m[GROUNDING], m[QUOTED], answer, cite, d);
 	if (rc || !reason.len || str_starts(reason, STR("FINISH_REASON_UNSPEC")))
 		return rc;
 	d->stop_seen = true;
 	d->reason = arena_dup(d->o.arena, reason);
-	d->reason_text = arena_dup(d->o.arena, json_str(gm_get(c, "finishMessage")));
+	d->reason_text = arena_dup(d->o.arena, json_str(m[MESSAGE]));
 	return str_present(d->reason) ? RC_OK : no_memory(reterr);
 }
 
@@ -390,24 +421,23 @@ static int finish(struct protocol_decoder *d)
 
 static int on_chunk(struct protocol_decoder *d, const json *root, struct err *reterr)
 {
-	const json *candidates = gm_get(root, "candidates"),
-		   *feedback = gm_get(root, "promptFeedback");
-	const json *own = own_candidate(d, candidates);
+	const json *m[N_CHUNK], *own;
 	int rc;
 
+	GM_FIND(root, chunk_names, m);
+	own = own_candidate(d, m[CANDIDATES]);
 	if (gm_error_is(root))
 		return fail_read(d, root);
-	if (!json_is_obj(root) || (!candidates && !feedback && !gm_get(root, "usageMetadata") &&
-				   !gm_get(root, "modelVersion")))
+	if (!m[CANDIDATES] && !m[FEEDBACK] && !m[USAGE] && !m[MODEL])
 		return err_set(reterr, RC_SYNTAX,
 			       "the provider's answer is no Gemini answer: it has no candidates");
 	if (!own && !d->started && d->o.choice > 0)
 		return RC_OK; /* not begun, or never to come */
-	rc = start(d, root);
+	rc = start(d, m);
 	if (!rc && own)
 		rc = on_candidate(d, own, reterr);
-	if (!rc)
-		on_feedback(d, feedback);
+	if (!rc && m[FEEDBACK])
+		on_feedback(d, m[FEEDBACK]);
 	return rc;
 }
 

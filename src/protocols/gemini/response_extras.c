@@ -108,13 +108,12 @@ static int each_grounding(struct arena *a, const json *grounding, struct str tex
 	return rc;
 }
 
-int gm_each_citation(struct arena *scratch, const json *candidate, struct str text,
-		     gm_citation_fn *fn, void *user)
+int gm_each_citation(struct arena *scratch, const json *grounding, const json *quoted,
+		     struct str text, gm_citation_fn *fn, void *user)
 {
-	const json *quoted = gm_get(candidate, "citationMetadata");
-	const json *sources = gm_get(quoted, "citationSources");
+	const json *sources = quoted ? gm_get(quoted, "citationSources") : NULL;
 	struct json_iter it = json_iter(sources ? sources : gm_get(quoted, "citations"));
-	int rc = each_grounding(scratch, gm_get(candidate, "groundingMetadata"), text, fn, user);
+	int rc = grounding ? each_grounding(scratch, grounding, text, fn, user) : RC_OK;
 
 	while (!rc && json_next(&it)) {
 		struct ir_citation c = citation_of(scratch, it.val, it.val);
@@ -142,9 +141,8 @@ static void put_token(struct jw *w, const json *v)
 	jw_end_arr(w);
 }
 
-struct str gm_logprobs_read(struct arena *scratch, const json *candidate)
+struct str gm_logprobs_read(struct arena *scratch, const json *result)
 {
-	const json *result = gm_get(candidate, "logprobsResult");
 	struct json_iter chosen = json_iter(gm_get(result, "chosenCandidates")),
 			 top = json_iter(gm_get(result, "topCandidates")), it;
 	struct str text = STR_NONE;

@@ -62,17 +62,22 @@ static int64_t modality(const json *details, struct str name)
 
 void gm_usage_read(const json *usage, struct ir_usage *io)
 {
+	static const struct str details[] = { STR_INIT("promptTokensDetails"),
+					      STR_INIT("candidatesTokensDetails") };
 	struct counts c = NO_COUNTS;
+	const json *said[N_PLACES], *detailed[2];
 	int64_t n;
 
+	gm_find(usage, &places[0].name, sizeof(places[0]), N_PLACES, said);
 	for (unsigned i = 0; i < N_PLACES; i++)
-		if (json_i64(gm_get(usage, places[i].name.ptr), &n) && n >= 0)
+		if (json_i64(said[i], &n) && n >= 0)
 			*(int64_t *)((char *)&c + places[i].at) = n;
 	merge_counts(&c, io);
-	n = modality(gm_get(usage, "promptTokensDetails"), STR("AUDIO"));
+	GM_FIND(usage, details, detailed);
+	n = modality(detailed[0], STR("AUDIO"));
 	if (n >= 0)
 		io->audio_input = n;
-	n = modality(gm_get(usage, "candidatesTokensDetails"), STR("AUDIO"));
+	n = modality(detailed[1], STR("AUDIO"));
 	if (n >= 0)
 		io->audio_output = n;
 }

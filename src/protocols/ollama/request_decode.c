@@ -4,8 +4,6 @@
  * extras named "options.NAME". What a client sends empty (format "", options {}, null) it did not ask for. */
 #include "protocols/ollama/ollama.h"
 
-#include <stdio.h>
-
 /* --- what is wrong, and where --- */
 
 int ol_refuse_type(const struct ol_reader *r, const char *at, const char *expected, const json *got)
@@ -42,20 +40,28 @@ static int keep_raw(const struct ol_reader *r, const json *v, struct str *ret)
 
 enum option_kind { O_NUMBER, O_INTEGER, O_LIMIT, O_STOP };
 
+#define OPTION(name, kind, field)                                                         \
+	{                                                                                 \
+		STR_INIT(name), "options." name, kind, offsetof(struct ir_request, field) \
+	}
+
 static const struct {
 	struct str name;
+	const char *place;
 	enum option_kind kind;
 	size_t at; /* offset in struct ir_request */
 } options[] = {
-	{ STR_INIT("temperature"), O_NUMBER, offsetof(struct ir_request, temperature) },
-	{ STR_INIT("top_p"), O_NUMBER, offsetof(struct ir_request, top_p) },
-	{ STR_INIT("frequency_penalty"), O_NUMBER, offsetof(struct ir_request, frequency_penalty) },
-	{ STR_INIT("presence_penalty"), O_NUMBER, offsetof(struct ir_request, presence_penalty) },
-	{ STR_INIT("top_k"), O_INTEGER, offsetof(struct ir_request, top_k) },
-	{ STR_INIT("seed"), O_INTEGER, offsetof(struct ir_request, seed) },
-	{ STR_INIT("num_predict"), O_LIMIT, offsetof(struct ir_request, max_tokens) },
-	{ STR_INIT("stop"), O_STOP, 0 },
+	OPTION("temperature", O_NUMBER, temperature),
+	OPTION("top_p", O_NUMBER, top_p),
+	OPTION("frequency_penalty", O_NUMBER, frequency_penalty),
+	OPTION("presence_penalty", O_NUMBER, presence_penalty),
+	OPTION("top_k", O_INTEGER, top_k),
+	OPTION("seed", O_INTEGER, seed),
+	OPTION("num_predict", O_LIMIT, max_tokens),
+	OPTION("stop", O_STOP, stop),
 };
+
+enum { N_OPTIONS = sizeof(options) / sizeof(*options) };
 
 static int read_stop(const struct ol_reader *r, const json *v, struct ir_request *q)
 {
@@ -79,13 +85,12 @@ static int read_stop(const struct ol_reader *r, const json *v, struct ir_request
 	return RC_OK;
 }
 
-static int read_option(const struct ol_reader *r, unsigned i, const json *v, struct ir_request *q)
+static int read_option(const struct ol_reader *r, size_t i, const json *v, struct ir_request *q)
 {
 	void *field = (char *)q + options[i].at;
-	char at[64];
+	const char *at = options[i].place;
 	int64_t n;
 
-	(void)snprintf(at, sizeof(at), "options.%s", options[i].name.ptr);
 	switch (options[i].kind) {
 	case O_NUMBER:
 		*(struct str *)field = json_num(v);
@@ -125,14 +130,13 @@ static int read_options(const struct ol_reader *r, const json *v, struct ir_requ
 	if (!json_is_obj(v))
 		return ol_refuse_type(r, "options", "an object", v);
 	while (!rc && json_next(&it)) {
-		unsigned i = 0, n = sizeof(options) / sizeof(*options);
+		size_t i;
 
 		if (json_is_null(it.val))
 			continue;
-		while (i < n && !str_eq(options[i].name, it.key))
-			i++;
-		rc = i < n ? read_option(r, i, it.val, q)
-			   : add_extra(r, q, "options.", it.key, it.val);
+		i = json_name_index(&options[0].name, sizeof(options[0]), N_OPTIONS, 0, it.key);
+		rc = i < N_OPTIONS ? read_option(r, i, it.val, q)
+				   : add_extra(r, q, "options.", it.key, it.val);
 	}
 	return rc;
 }
@@ -363,7 +367,6 @@ int ol_decode_request(enum ol_form form, struct arena *a, struct str body, struc
 	ir_request_init(q);
 	q->origin = form == OL_CHAT ? OL_CHAT_NAME : OL_GENERATE_NAME;
 	q->include_usage = true;
-	q->raw = body;
 	rc = read_all(&r, form, root, q);
 	if (!rc && form == OL_CHAT && !shape_note_unknown(a, root, ol_request_shape, q))
 		rc = ol_nomem(&r);

@@ -23,13 +23,27 @@ struct reading {
 	unsigned cap_results;
 	unsigned index;
 	unsigned budget;
-	char at[48]; /* "messages[3]" */
 };
 
-static const char *place(struct reading *s, const char *member, char out[64])
+/* RC_INVALID: "messages[3].content must be ...". */
+static int refuse(struct reading *s, const char *member, const char *expected, const json *got)
 {
-	(void)snprintf(out, 64, "%s.%s", s->at, member);
-	return out;
+	char at[64];
+
+	(void)snprintf(at, sizeof(at), "messages[%u]%s%s", s->index, *member ? "." : "", member);
+	return ol_refuse_type(s->r, at, expected, got);
+}
+
+/* Absent and null leave *ret as it is. */
+static int read_string(struct reading *s, const json *m, const char *member, struct str *ret)
+{
+	const json *v = json_get_set(m, str_from(member));
+
+	if (v && !json_is_str(v))
+		return refuse(s, member, "a string", v);
+	if (v)
+		*ret = json_str(v);
+	return RC_OK;
 }
 
 /* --- content --- */
@@ -60,15 +74,19 @@ int ol_read_images(const struct ol_reader *r, const json *images, const char *at
 /* Text and pictures of a message into `parts`, which has room for them. */
 static int read_content(struct reading *s, const json *m, struct ir_part *parts, unsigned *n)
 {
+	const json *images = JSON_GET(m, "images");
 	struct str text = STR("");
 	char at[64];
-	int rc = ol_read_string(s->r, m, "content", place(s, "content", at), &text);
+	int rc = read_string(s, m, "content", &text);
 
 	if (rc)
 		return rc;
 	if (text.len)
 		parts[(*n)++] = (struct ir_part){ .kind = IR_PART_TEXT, .text = text };
-	return ol_read_images(s->r, JSON_GET(m, "images"), place(s, "images", at), parts, n);
+	if (!images)
+		return RC_OK;
+	(void)snprintf(at, sizeof(at), "messages[%u].images", s->index);
+	return ol_read_images(s->r, images, at, parts, n);
 }
 
 static struct ir_part *room_for(struct reading *s, const json *m)
@@ -98,7 +116,6 @@ static int read_arguments(struct reading *s, const json *v, struct str *ret)
 {
 	struct str text = str_trim(json_str(v));
 	const json *parsed = v;
-	char at[64];
 
 	*ret = STR("{}");
 	if (!v || json_is_null(v) || (json_is_str(v) && text.len == 0))
@@ -106,8 +123,7 @@ static int read_arguments(struct reading *s, const json *v, struct str *ret)
 	if (json_is_str(v))
 		parsed = json_parse(s->r->arena, text, NULL);
 	if (!json_is_obj(parsed))
-		return ol_refuse_type(s->r, place(s, "tool_calls.function.arguments", at),
-				      "an object", v);
+		return refuse(s, "tool_calls.function.arguments", "an object", v);
 	*ret = json_text(s->r->arena, parsed); /* trap 60: numbers stay as they are */
 	return ret->ptr ? RC_OK : ol_nomem(s->r);
 }
@@ -116,13 +132,11 @@ static int read_call(struct reading *s, const json *v, unsigned number, struct i
 {
 	const json *f = json_get(v, STR("function"));
 	struct str id = json_str(json_get(v, STR("id")));
-	char at[64];
 
 	*ret = (struct ir_part){ .kind = IR_PART_TOOL_CALL, .arguments = STR("{}") };
 	ret->name = json_str(json_get(f, STR("name")));
 	if (ret->name.len == 0)
-		return ol_refuse_type(s->r, place(s, "tool_calls.function.name", at), "a name",
-				      json_get(f, STR("name")));
+		return refuse(s, "tool_calls.function.name", "a name", json_get(f, STR("name")));
 	ret->id = id.len ? id : arena_printf(s->r->arena, "call_%u_%u", s->index, number);
 	if (!ret->id.ptr)
 		return ol_nomem(s->r);
@@ -133,8 +147,7 @@ static int read_call(struct reading *s, const json *v, unsigned number, struct i
 static int read_thinking(struct reading *s, const json *m, struct ir_part *parts, unsigned *n)
 {
 	struct ir_part p = { .kind = IR_PART_REASONING, .text = STR("") };
-	char at[64];
-	int rc = ol_read_string(s->r, m, "thinking", place(s, "thinking", at), &p.text);
+	int rc = read_string(s, m, "thinking", &p.text);
 	bool proven = ol_proof_unpack(s->r->arena, json_str(json_get(m, STR("signature"))), &p);
 
 	if (!rc && (p.text.len || proven))
@@ -164,13 +177,12 @@ static int add_assistant(struct reading *s, const json *m)
 	const json *calls = JSON_GET(m, "tool_calls");
 	struct ir_part *parts = room_for(s, m);
 	unsigned n = 0;
-	char at[64];
 	int rc = parts ? read_thinking(s, m, parts, &n) : ol_nomem(s->r);
 
 	if (!rc)
 		rc = read_content(s, m, parts, &n);
 	if (!rc && calls && !json_is_arr(calls))
-		rc = ol_refuse_type(s->r, place(s, "tool_calls", at), "a list", calls);
+		rc = refuse(s, "tool_calls", "a list", calls);
 	if (!rc)
 		rc = read_calls(s, calls, parts, &n);
 	if (rc)
@@ -278,10 +290,9 @@ static int read_message(struct reading *s, const json *m)
 {
 	const json *v = json_get(m, STR("role"));
 	struct str role = json_str(v);
-	char at[64];
 
 	if (!json_is_obj(m))
-		return ol_refuse_type(s->r, s->at, "an object", m);
+		return refuse(s, "", "an object", m);
 	if (str_eq(role, STR("user")))
 		return add_plain(s, IR_ROLE_USER, m);
 	if (str_eq(role, STR("assistant")))
@@ -292,8 +303,7 @@ static int read_message(struct reading *s, const json *m)
 		return add_tool(s, m);
 	if (str_eq(role, STR("developer")))
 		return add_plain(s, IR_ROLE_DEVELOPER, m);
-	return ol_refuse_type(s->r, place(s, "role", at),
-			      "\"system\", \"user\", \"assistant\" or \"tool\"", v);
+	return refuse(s, "role", "\"system\", \"user\", \"assistant\" or \"tool\"", v);
 }
 
 int ol_read_messages(const struct ol_reader *r, const json *messages, struct ir_request *q)
@@ -310,9 +320,7 @@ int ol_read_messages(const struct ol_reader *r, const json *messages, struct ir_
 	q->messages = arena_array(r->arena, json_len(messages), sizeof(*q->messages));
 	if (!q->messages)
 		return ol_nomem(r);
-	for (; !rc && json_next(&it); s.index++) {
-		(void)snprintf(s.at, sizeof(s.at), "messages[%u]", s.index);
+	for (; !rc && json_next(&it); s.index++)
 		rc = read_message(&s, it.val);
-	}
 	return rc;
 }

@@ -140,7 +140,7 @@ int ot_decode_request(struct arena *a, const struct request_line *line, struct s
 			       json_type(root));
 	ir_request_init(q);
 	q->origin = OT_NAME;
-	q->raw = body;
+	q->body = root;
 	rc = oc_read_members(&r, root, members, N_MEMBERS, q);
 	if (str_present(line->arg)) /* the path names it: Azure's deployments */
 		q->model = line->arg;

@@ -24,9 +24,7 @@ struct protocol_encoder {
 /* The prompt as it has to stand before the answer; absent when it was not asked for. */
 static struct str echo_of(const struct ir_request *r)
 {
-	struct json_want echo = { .key = "echo" };
-
-	if (!r || !ot_minted(r->origin) || json_scan(r->raw, &echo, 1, NULL) || echo.first != 't')
+	if (!r || !ot_minted(r->origin) || !json_bool(json_get(r->body, STR("echo")), false))
 		return STR_NONE;
 	return r->messages[0].parts[0].text;
 }

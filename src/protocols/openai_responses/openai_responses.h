@@ -198,7 +198,7 @@ int rs_encode_response(const struct encoder_options *o, const struct ir_response
 /* The two ends of a resource that stay the same over an answer; in between stand the members of struct rs_state. */
 struct rs_resource {
 	struct str head; /* `{"id":...` to the model */
-	struct str tail; /* what repeats the request, to the closing brace */
+	struct str tail; /* `,"instructions":...`: what repeats the request, to the closing brace */
 };
 
 struct rs_state {
@@ -213,5 +213,8 @@ struct rs_state {
 /* RC_NOMEM. */
 int rs_resource_init(struct rs_resource *ret, const struct encoder_options *o) MUST_CHECK;
 void rs_resource_write(struct buf *out, const struct rs_resource *r, const struct rs_state *s);
+/* The same without one kept: for an answer that is written whole. */
+void rs_resource_write_once(struct buf *out, const struct encoder_options *o,
+			    const struct rs_state *s);
 
 #endif

@@ -393,7 +393,7 @@ int rs_decode_request(struct arena *a, const struct request_line *line, struct s
 			       json_type(root));
 	ir_request_init(q);
 	q->origin = RS_NAME;
-	q->raw = body;
+	q->body = root;
 	q->include_usage = true;
 	rc = oc_read_members(&r, root, members, N_MEMBERS, q);
 	if (!rc && q->model.len == 0)

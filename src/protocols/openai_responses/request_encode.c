@@ -411,8 +411,8 @@ int rs_encode_request(struct arena *a, const struct ir_request *r, const struct 
 	if (r->n != IR_UNSET && r->n != 1)
 		return err_param(reterr, RC_UNSUPPORTED, "n",
 				 "this model's provider gives one answer a request; n must be 1");
-	if (rs_minted(r->origin) && str_present(r->raw))
-		w.raw = json_parse(a, r->raw, NULL);
+	if (rs_minted(r->origin))
+		w.raw = r->body;
 	jw_obj(&w.w);
 	jw_kstr(&w.w, "model", t->model);
 	rc = rs_write_input(&w);

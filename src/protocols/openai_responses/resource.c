@@ -2,40 +2,45 @@
  * specification requires.
  *
  * The hard thing is that most keys must be there with a real value whether the client said anything or not. So the client's
- * words are taken where there are any, made compact (a line of a stream holds no newline), and the API's defaults elsewhere. The
- * client's body is scanned for them, not parsed: it may hold megabytes of images. */
+ * words are taken where there are any, made compact (a line of a stream holds no newline), and the API's defaults elsewhere. */
 #include "protocols/openai_responses/openai_responses.h"
 
 enum kind { K_RAW, K_TOOLS, K_TEXT, K_REASONING, K_TIER };
 
+/* `first`: what a value may begin with ("t": a boolean); "" any. */
+#define MEMBER(name, kind, first, otherwise)                                     \
+	{                                                                        \
+		STR_INIT(name), kind, first, STR_INIT("\"" name "\":" otherwise) \
+	}
+
 static const struct {
-	const char *key;
+	struct str name;
 	enum kind kind;
-	const char *otherwise; /* when absent or null */
-	char first[4];         /* what a value may begin with; "" any */
+	char first[4];
+	struct str unsaid; /* the whole member when it is absent or null */
 } echoed[] = {
-	{ "instructions", K_RAW, "null", "\"" },
-	{ "previous_response_id", K_RAW, "null", "\"" },
-	{ "tools", K_TOOLS, "[]", "[" },
-	{ "tool_choice", K_RAW, "\"auto\"", "\"{" },
-	{ "parallel_tool_calls", K_RAW, "true", "tf" },
-	{ "max_tool_calls", K_RAW, "null", "" },
-	{ "truncation", K_RAW, "\"disabled\"", "\"" },
-	{ "text", K_TEXT, "{\"format\":{\"type\":\"text\"},\"verbosity\":\"medium\"}", "{" },
-	{ "reasoning", K_REASONING, "{\"effort\":null,\"summary\":null}", "{" },
-	{ "temperature", K_RAW, "1.0", "" },
-	{ "top_p", K_RAW, "1.0", "" },
-	{ "top_logprobs", K_RAW, "0", "" },
-	{ "presence_penalty", K_RAW, "0.0", "" },
-	{ "frequency_penalty", K_RAW, "0.0", "" },
-	{ "max_output_tokens", K_RAW, "null", "" },
-	{ "store", K_RAW, "true", "tf" },
-	{ "background", K_RAW, "false", "tf" },
-	{ "service_tier", K_TIER, "\"default\"", "\"" },
-	{ "metadata", K_RAW, "{}", "{" },
-	{ "safety_identifier", K_RAW, "null", "\"" },
-	{ "prompt_cache_key", K_RAW, "null", "\"" },
-	{ "user", K_RAW, NULL, "\"" },
+	MEMBER("instructions", K_RAW, "\"", "null"),
+	MEMBER("previous_response_id", K_RAW, "\"", "null"),
+	MEMBER("tools", K_TOOLS, "[", "[]"),
+	MEMBER("tool_choice", K_RAW, "\"{", "\"auto\""),
+	MEMBER("parallel_tool_calls", K_RAW, "t", "true"),
+	MEMBER("max_tool_calls", K_RAW, "", "null"),
+	MEMBER("truncation", K_RAW, "\"", "\"disabled\""),
+	MEMBER("text", K_TEXT, "{", "{\"format\":{\"type\":\"text\"},\"verbosity\":\"medium\"}"),
+	MEMBER("reasoning", K_REASONING, "{", "{\"effort\":null,\"summary\":null}"),
+	MEMBER("temperature", K_RAW, "", "1.0"),
+	MEMBER("top_p", K_RAW, "", "1.0"),
+	MEMBER("top_logprobs", K_RAW, "", "0"),
+	MEMBER("presence_penalty", K_RAW, "", "0.0"),
+	MEMBER("frequency_penalty", K_RAW, "", "0.0"),
+	MEMBER("max_output_tokens", K_RAW, "", "null"),
+	MEMBER("store", K_RAW, "t", "true"),
+	MEMBER("background", K_RAW, "t", "false"),
+	MEMBER("service_tier", K_TIER, "\"", "\"default\""),
+	MEMBER("metadata", K_RAW, "{", "{}"),
+	MEMBER("safety_identifier", K_RAW, "\"", "null"),
+	MEMBER("prompt_cache_key", K_RAW, "\"", "null"),
+	{ STR_INIT("user"), K_RAW, "\"", STR_INIT("") },
 };
 
 enum { N_ECHOED = sizeof(echoed) / sizeof(echoed[0]) };
@@ -121,50 +126,75 @@ static void put_reasoning(struct jw *w, const json *reasoning)
 	jw_end_obj(w);
 }
 
-static int put_echo(struct jw *w, struct arena *a, unsigned i, const struct json_want *said)
+static char first_of(const json *v)
 {
-	const json *v = said->first && said->first != 'n' ? json_parse(a, said->value, NULL) : NULL;
-
-	if (said->first && said->first != 'n' && !v)
-		return RC_NOMEM; /* it was scanned: it is valid */
-	if (v && echoed[i].first[0] && !strchr(echoed[i].first, said->first))
-		v = NULL;
-	if (v && echoed[i].kind == K_TIER && str_eq(json_str(v), STR("auto")))
-		v = NULL;
-	if (!v && !echoed[i].otherwise)
-		return RC_OK;
-	jw_key(w, echoed[i].key);
-	if (!v)
-		jw_raw(w, str_from(echoed[i].otherwise));
-	else if (echoed[i].kind == K_TOOLS)
-		put_tools(w, v);
-	else if (echoed[i].kind == K_TEXT)
-		put_text(w, v);
-	else if (echoed[i].kind == K_REASONING)
-		put_reasoning(w, v);
-	else
-		put_value(w, v);
-	return RC_OK;
+	return json_is_str(v)    ? '"'
+	       : json_is_obj(v)  ? '{'
+	       : json_is_arr(v)  ? '['
+	       : json_is_bool(v) ? 't'
+				 : '0';
 }
 
-/* Where the client's words stand; nothing when the request was not made in this protocol. */
-static bool is_key(unsigned i, struct str key)
+static bool may_be_said(unsigned i, const json *v)
 {
-	return str_eq(str_from(echoed[i].key), key);
+	if (!v || (echoed[i].first[0] && !strchr(echoed[i].first, first_of(v))))
+		return false;
+	return echoed[i].kind != K_TIER || !str_eq(json_str(v), STR("auto"));
 }
 
-static void find_said(const struct encoder_options *o, struct json_want said[N_ECHOED])
+static void put_echo(struct jw *w, unsigned i, const json *said)
+{
+	if (!may_be_said(i, said)) {
+		if (echoed[i].unsaid.len)
+			jw_raw(w, echoed[i].unsaid);
+		return;
+	}
+	jw_key_str(w, echoed[i].name);
+	switch (echoed[i].kind) {
+	case K_TOOLS:
+		put_tools(w, said);
+		break;
+	case K_TEXT:
+		put_text(w, said);
+		break;
+	case K_REASONING:
+		put_reasoning(w, said);
+		break;
+	case K_RAW:
+	case K_TIER:
+		put_value(w, said);
+		break;
+	}
+}
+
+static void put_head(struct buf *out, const struct encoder_options *o)
+{
+	struct jw w = jw_on(out);
+
+	jw_obj(&w);
+	jw_kstr(&w, "id", o->id);
+	jw_kstr(&w, "object", STR("response"));
+	jw_ki64(&w, "created_at", o->created_s);
+	jw_kstr(&w, "model", o->model);
+}
+
+/* From behind the state on. The client's words are there only where it spoke this protocol. */
+static void put_tail(struct buf *out, const struct encoder_options *o)
 {
 	const struct ir_request *r = o->request;
+	struct str previous = r ? r->previous_response_id : STR_NONE;
+	const json *said[N_ECHOED];
+	struct jw w = jw_inside(out);
 
-	for (unsigned i = 0; i < N_ECHOED; i++)
-		said[i] = (struct json_want){ .key = echoed[i].key };
-	if (!r || !rs_minted(r->origin) || !str_present(r->raw))
-		return;
-	if (json_scan(r->raw, said, N_ECHOED, NULL) == RC_OK)
-		return;
-	for (unsigned i = 0; i < N_ECHOED; i++)
-		said[i] = (struct json_want){ .key = echoed[i].key };
+	(void)JSON_FIND_ROWS(r && rs_minted(r->origin) ? r->body : NULL, echoed, said);
+	for (unsigned i = 0; i < N_ECHOED; i++) {
+		/* What the gateway put in the place of it is in the body now. */
+		if (str_present(previous) && str_eq(echoed[i].name, STR("previous_response_id")))
+			jw_kstr(&w, "previous_response_id", previous);
+		else
+			put_echo(&w, i, said[i]);
+	}
+	jw_end_obj(&w);
 }
 
 static struct str keep(struct arena *a, struct buf *b)
@@ -177,73 +207,61 @@ static struct str keep(struct arena *a, struct buf *b)
 
 int rs_resource_init(struct rs_resource *ret, const struct encoder_options *o)
 {
-	struct json_want said[N_ECHOED];
 	struct buf b;
-	struct jw w;
-	int rc = RC_OK;
 
 	buf_init(&b, RS_TEXT_MAX);
-	w = jw_on(&b);
-	jw_obj(&w);
-	jw_kstr(&w, "id", o->id);
-	jw_kcstr(&w, "object", "response");
-	jw_ki64(&w, "created_at", o->created_s);
-	jw_kstr(&w, "model", o->model);
+	put_head(&b, o);
 	ret->head = keep(o->arena, &b);
-
-	find_said(o, said);
-	buf_init(&b, RS_TEXT_MAX);
-	w = jw_on(&b);
-	jw_obj(&w);
-	for (unsigned i = 0; !rc && i < N_ECHOED; i++) {
-		/* What the gateway put in the place of it is in the body now. */
-		if (o->request && is_key(i, STR("previous_response_id")) &&
-		    str_present(o->request->previous_response_id))
-			jw_kstr(&w, echoed[i].key, o->request->previous_response_id);
-		else
-			rc = put_echo(&w, o->arena, i, &said[i]);
-	}
-	jw_end_obj(&w);
+	put_tail(&b, o);
 	ret->tail = keep(o->arena, &b);
-	if (rc || !ret->head.ptr || !ret->tail.ptr)
-		return RC_NOMEM;
-	ret->tail = str_from_offset(ret->tail, 1); /* goes on where the state ends */
-	return RC_OK;
+	return ret->head.ptr && ret->tail.ptr ? RC_OK : RC_NOMEM;
+}
+
+static void put_state(struct buf *out, const struct rs_state *s)
+{
+	struct jw w = jw_inside(out);
+
+	jw_kcstr(&w, "status", s->status);
+	jw_key(&w, "completed_at");
+	if (s->completed_at)
+		jw_i64(&w, s->completed_at);
+	else
+		jw_null(&w);
+	jw_key(&w, "error");
+	if (s->error)
+		rs_error_write(&w, s->error);
+	else
+		jw_null(&w);
+	jw_key(&w, "incomplete_details");
+	if (s->incomplete_reason) {
+		jw_obj(&w);
+		jw_kcstr(&w, "reason", s->incomplete_reason);
+		jw_end_obj(&w);
+	} else {
+		jw_null(&w);
+	}
+	jw_key(&w, "output");
+	jw_arr(&w);
+	jw_raw(&w, s->output);
+	jw_end_arr(&w);
+	jw_key(&w, "usage");
+	if (s->usage)
+		rs_usage_write(&w, s->usage);
+	else
+		jw_null(&w);
 }
 
 void rs_resource_write(struct buf *out, const struct rs_resource *r, const struct rs_state *s)
 {
-	struct jw w = jw_on(out);
-
 	buf_put(out, r->head);
-	buf_puts(out, ",\"status\":\"");
-	buf_puts(out, s->status);
-	buf_puts(out, "\",\"completed_at\":");
-	if (s->completed_at)
-		buf_put_i64(out, s->completed_at);
-	else
-		buf_puts(out, "null");
-	buf_puts(out, ",\"error\":");
-	if (s->error)
-		rs_error_write(&w, s->error);
-	else
-		buf_puts(out, "null");
-	buf_puts(out, ",\"incomplete_details\":");
-	if (s->incomplete_reason) {
-		buf_puts(out, "{\"reason\":\"");
-		buf_puts(out, s->incomplete_reason);
-		buf_puts(out, "\"}");
-	} else {
-		buf_puts(out, "null");
-	}
-	buf_puts(out, ",\"output\":[");
-	buf_put(out, s->output);
-	buf_puts(out, "],\"usage\":");
-	w = jw_on(out);
-	if (s->usage)
-		rs_usage_write(&w, s->usage);
-	else
-		buf_puts(out, "null");
-	buf_putc(out, ',');
+	put_state(out, s);
 	buf_put(out, r->tail);
+}
+
+void rs_resource_write_once(struct buf *out, const struct encoder_options *o,
+			    const struct rs_state *s)
+{
+	put_head(out, o);
+	put_state(out, s);
+	put_tail(out, o);
 }

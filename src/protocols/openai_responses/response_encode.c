@@ -22,6 +22,7 @@ enum item_kind { ITEM_NONE, ITEM_MESSAGE, ITEM_REASONING, ITEM_CALL, ITEM_CUSTOM
 
 struct protocol_encoder {
 	struct encoder_options o;
+	bool whole; /* no events are wanted, only the items that they tell of */
 	struct rs_resource resource;
 	uint64_t sequence;
 	struct ir_usage usage;
@@ -99,7 +100,7 @@ static struct str escaped(struct protocol_encoder *e, struct str s)
 	return copy;
 }
 
-struct protocol_encoder *rs_encoder_new(const struct encoder_options *o)
+static struct protocol_encoder *encoder_of(const struct encoder_options *o)
 {
 	struct protocol_encoder *e = arena_alloc(o->arena, sizeof(*e));
 
@@ -107,7 +108,14 @@ struct protocol_encoder *rs_encoder_new(const struct encoder_options *o)
 		return NULL;
 	e->o = *o;
 	e->usage = IR_USAGE_NONE;
-	return rs_resource_init(&e->resource, o) == RC_OK ? e : NULL;
+	return e;
+}
+
+struct protocol_encoder *rs_encoder_new(const struct encoder_options *o)
+{
+	struct protocol_encoder *e = encoder_of(o);
+
+	return e && rs_resource_init(&e->resource, o) == RC_OK ? e : NULL;
 }
 
 /* --- events --- */
@@ -137,29 +145,45 @@ static void put_resource_event(struct protocol_encoder *e, struct buf *out, cons
 	end_event(out);
 }
 
-static void put_index(struct protocol_encoder *e, struct buf *out)
+static void begin_item_event(struct protocol_encoder *e, struct buf *out, const char *type)
 {
-	buf_puts(out, ",\"output_index\":");
+	begin_event(e, out, type);
+	buf_put(out, STR(",\"output_index\":"));
 	buf_put_u64(out, e->n_items);
+	buf_put(out, STR(",\"item\":"));
 }
 
 /* --- items --- */
 
-/* "msg_" and what is behind the "_" of the answer's own id, and the item's number. */
-static struct str mint_id(struct protocol_encoder *e, const char *prefix)
+static const struct str prefixes[] = {
+	[ITEM_NONE] = STR_INIT("item_"),    [ITEM_MESSAGE] = STR_INIT("msg_"),
+	[ITEM_REASONING] = STR_INIT("rs_"), [ITEM_CALL] = STR_INIT("fc_"),
+	[ITEM_CUSTOM] = STR_INIT("ctc_"),
+};
+
+/* The prefix, what is behind the "_" of the answer's own id, and the item's number, two hexadecimal digits or more. */
+static struct str mint_id(struct protocol_encoder *e, struct str prefix)
 {
+	static const char hex[] = "0123456789abcdef";
 	ptrdiff_t bar = str_chr(e->o.id, '_');
 	struct str own = str_from_offset(e->o.id, (size_t)(bar + 1));
-	struct str id = arena_printf(e->o.arena, "%s_%.*s%02x", prefix, STR_ARG(own), e->n_items);
+	unsigned digits = 2;
+	char *to;
 
-	e->failed = e->failed || !id.ptr;
-	return id;
+	while (digits < 8 && e->n_items >> (4 * digits))
+		digits++;
+	to = arena_alloc_raw(e->o.arena, prefix.len + own.len + digits);
+	if (!to) {
+		e->failed = true;
+		return STR_NONE;
+	}
+	memcpy(to, prefix.ptr, prefix.len);
+	if (own.len)
+		memcpy(to + prefix.len, own.ptr, own.len);
+	for (unsigned i = 0; i < digits; i++)
+		to[prefix.len + own.len + i] = hex[e->n_items >> (4 * (digits - 1 - i)) & 15];
+	return (struct str){ to, prefix.len + own.len + digits };
 }
-
-static const char *const prefixes[] = {
-	[ITEM_NONE] = "item", [ITEM_MESSAGE] = "msg", [ITEM_REASONING] = "rs",
-	[ITEM_CALL] = "fc",   [ITEM_CUSTOM] = "ctc",
-};
 
 /* The open item as JSON; `status` as the specification has it. */
 static void put_item(struct protocol_encoder *e, struct buf *out, const char *status)
@@ -228,14 +252,14 @@ static void close_item(struct protocol_encoder *e, struct buf *out, const char *
 
 	if (e->item == ITEM_NONE)
 		return;
-	begin_event(e, out, "response.output_item.done");
-	put_index(e, out);
-	buf_puts(out, ",\"item\":");
+	if (!e->whole)
+		begin_item_event(e, out, "response.output_item.done");
 	before = buf_len(out);
 	put_item(e, out, status);
 	if (buf_ok(out))
 		keep_item(e, put_since(out, before));
-	end_event(out);
+	if (!e->whole)
+		end_event(out);
 	e->item = ITEM_NONE;
 }
 
@@ -248,9 +272,9 @@ static void open_item(struct protocol_encoder *e, struct buf *out, enum item_kin
 	e->parts.len = 0;
 	e->n_parts = 0;
 	e->encrypted = STR_NONE;
-	begin_event(e, out, "response.output_item.added");
-	put_index(e, out);
-	buf_puts(out, ",\"item\":");
+	if (e->whole)
+		return;
+	begin_item_event(e, out, "response.output_item.added");
 	put_item(e, out, "in_progress");
 	end_event(out);
 }
@@ -262,10 +286,8 @@ static void put_opaque(struct protocol_encoder *e, struct buf *out, struct str r
 					     "response.output_item.done" };
 
 	close_item(e, out, "completed");
-	for (unsigned i = 0; i < 2; i++) {
-		begin_event(e, out, types[i]);
-		put_index(e, out);
-		buf_puts(out, ",\"item\":");
+	for (unsigned i = 0; !e->whole && i < 2; i++) {
+		begin_item_event(e, out, types[i]);
 		buf_put(out, raw);
 		end_event(out);
 	}
@@ -344,6 +366,8 @@ static void begin_part(struct protocol_encoder *e, struct buf *out, enum ir_bloc
 	e->text.len = e->notes.len = e->logprobs.len = 0;
 	e->n_notes = 0;
 	e->n_chars = 0;
+	if (e->whole)
+		return;
 	w = words_of(e);
 	e->place = arena_printf(e->o.arena, ",\"item_id\":\"%.*s\",\"output_index\":%u,\"%s\":%u",
 				STR_ARG(escaped(e, e->item_id)), e->n_items, w->index, e->n_parts);
@@ -351,14 +375,8 @@ static void begin_part(struct protocol_encoder *e, struct buf *out, enum ir_bloc
 	put_part_event(e, out, w->added);
 }
 
-static void end_part(struct protocol_encoder *e, struct buf *out)
+static void put_text_done(struct protocol_encoder *e, struct buf *out, const struct words *w)
 {
-	const struct words *w = words_of(e);
-	size_t before;
-
-	if (!e->in_part)
-		return;
-	e->in_part = false;
 	begin_event(e, out, w->done);
 	buf_put(out, e->place);
 	buf_puts(out, ",\"");
@@ -372,16 +390,30 @@ static void end_part(struct protocol_encoder *e, struct buf *out)
 		buf_puts(out, "]");
 	}
 	end_event(out);
-	begin_event(e, out, w->part_done);
-	buf_put(out, e->place);
-	buf_puts(out, ",\"part\":");
+}
+
+static void end_part(struct protocol_encoder *e, struct buf *out)
+{
+	const struct words *w = words_of(e);
+	size_t before;
+
+	if (!e->in_part)
+		return;
+	e->in_part = false;
+	if (!e->whole) {
+		put_text_done(e, out, w);
+		begin_event(e, out, w->part_done);
+		buf_put(out, e->place);
+		buf_puts(out, ",\"part\":");
+	}
 	if (e->parts.len)
 		grow(e, &e->parts, STR(","));
 	before = buf_len(out);
 	put_part(e, out);
 	if (buf_ok(out))
 		grow(e, &e->parts, put_since(out, before));
-	end_event(out);
+	if (!e->whole)
+		end_event(out);
 	e->n_parts++;
 }
 
@@ -441,9 +473,11 @@ static void put_text(struct protocol_encoder *e, const struct ir_event *ev, stru
 	if (ev->text.len == 0)
 		return;
 	need_part(e, out, ev->block);
-	begin_event(e, out, words_of(e)->delta);
-	buf_put(out, e->place);
-	buf_puts(out, ",\"delta\":\"");
+	if (!e->whole) {
+		begin_event(e, out, words_of(e)->delta);
+		buf_put(out, e->place);
+		buf_puts(out, ",\"delta\":\"");
+	}
 	before = buf_len(out);
 	json_escape(out, ev->text);
 	if (buf_ok(out))
@@ -451,7 +485,8 @@ static void put_text(struct protocol_encoder *e, const struct ir_event *ev, stru
 	buf_puts(out, "\"");
 	if (ev->block == IR_BLOCK_TEXT)
 		put_logprobs(e, out, ev->logprobs);
-	end_event(out);
+	if (!e->whole)
+		end_event(out);
 	e->n_chars += count_chars(ev->text);
 	e->spoke = e->spoke || ev->block != IR_BLOCK_REASONING;
 	e->refused = e->refused || ev->block == IR_BLOCK_REFUSAL;
@@ -767,7 +802,7 @@ static int collect(struct ir_sink *self, const struct ir_event *ev)
 	if (!buf_ok(c->out) || c->e->failed)
 		return RC_NOMEM;
 	buf_truncate(c->out, c->start);
-	rs_resource_write(c->out, &c->e->resource, &state);
+	rs_resource_write_once(c->out, &c->e->o, &state);
 	return RC_OK;
 }
 
@@ -775,9 +810,13 @@ int rs_encode_response(const struct encoder_options *o, const struct ir_response
 		       struct buf *out)
 {
 	struct collector c = {
-		.sink.event = collect, .e = rs_encoder_new(o), .out = out, .start = out->len
+		.sink.event = collect, .e = encoder_of(o), .out = out, .start = out->len
 	};
-	int rc = c.e ? ir_unfold(r, &c.sink) : RC_NOMEM;
+	int rc;
 
+	if (!c.e)
+		return RC_NOMEM;
+	c.e->whole = true;
+	rc = ir_unfold(r, &c.sink);
 	return rc ? rc : buf_ok(out) ? RC_OK : RC_NOMEM;
 }
