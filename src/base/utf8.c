@@ -70,8 +70,17 @@ size_t utf8_put(char out[4], uint32_t c)
 int64_t utf8_count(struct str s)
 {
 	int64_t n = 0;
+	size_t i = 0;
 
-	for (size_t i = 0; i < s.len; i++)
+	for (; i + 8 <= s.len;
+	     i += 8) { /* a byte that goes on with a character has bit 7 and not bit 6 */
+		uint64_t w;
+
+		memcpy(&w, s.ptr + i, 8);
+		w = w >> 7 & ~(w >> 6) & UINT64_C(0x0101010101010101);
+		n += 8 - (int64_t)(w * UINT64_C(0x0101010101010101) >> 56);
+	}
+	for (; i < s.len; i++)
 		n += ((unsigned char)s.ptr[i] & 0xc0) != 0x80;
 	return n;
 }

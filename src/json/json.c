@@ -55,14 +55,19 @@ static size_t count_openings(struct str text)
 	size_t n = 0, i = 0;
 
 #ifdef __SSE2__
-	for (; i + 16 <= text.len; i += 16) {
-		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(text.ptr + i));
-		__m128i lower = _mm_or_si128(v, _mm_set1_epi8('[' ^ '{'));
-		unsigned hits =
-			(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(lower, _mm_set1_epi8('{')));
+	while (i + 16 <=
+	       text.len) { /* sixteen counters of a byte each, summed up before one can overflow */
+		size_t end = text.len - i < 255 * 16 ? text.len - 15 : i + 255 * 16 - 15;
+		__m128i counts = _mm_setzero_si128(), sums;
 
-		for (; hits; hits &= hits - 1)
-			n++;
+		for (; i < end; i += 16) {
+			__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(text.ptr + i));
+			__m128i lower = _mm_or_si128(v, _mm_set1_epi8('[' ^ '{'));
+
+			counts = _mm_sub_epi8(counts, _mm_cmpeq_epi8(lower, _mm_set1_epi8('{')));
+		}
+		sums = _mm_sad_epu8(counts, _mm_setzero_si128());
+		n += (size_t)(_mm_cvtsi128_si32(sums) + _mm_extract_epi16(sums, 4));
 	}
 #endif
 	for (; i < text.len; i++)

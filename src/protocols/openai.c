@@ -18,9 +18,9 @@ int oc_parse(struct arena *a, struct str text, const json **ret, struct err *ret
 	return err.code;
 }
 
-const json *oc_choice(const json *root, unsigned number)
+const json *oc_choice(const json *choices, unsigned number)
 {
-	struct json_iter it = json_iter(json_get(root, STR("choices")));
+	struct json_iter it = json_iter(choices);
 
 	while (json_next(&it)) {
 		int64_t index;

@@ -23,8 +23,9 @@ int oc_parse(struct arena *a, struct str text, const json **ret, struct err *ret
 
 enum { OC_MAX_STOPS = 4 }; /* sequences in Chat and Completions */
 
-/* The choice of that number in a chunk or a body, NULL when it is not there. One that does not say its own is the first. */
-const json *oc_choice(const json *root, unsigned number);
+/* The one of that number among the `choices` of a chunk or a body, NULL when it is not there. One that does not say its own is the
+ * first. */
+const json *oc_choice(const json *choices, unsigned number);
 
 /* Where in the request the decoder stands: a chain through the stack frames of its callers, put into words
  * ("messages[1].content") only for an error. Each link is a variable of its own. */

@@ -433,43 +433,46 @@ static int read_conversation(struct decode *d)
 /* --- the whole --- */
 
 static const struct {
-	const char *name;
+	struct str name;
 	member_fn *read;
 } members[] = {
-	{ "model", read_model },
-	{ "stream", read_stream },
-	{ "messages", read_messages },
-	{ "system", read_system },
-	{ "max_tokens", read_max_tokens },
-	{ "temperature", read_temperature },
-	{ "top_p", read_top_p },
-	{ "top_k", read_top_k },
-	{ "stop_sequences", read_stop },
-	{ "tools", read_tools },
-	{ "tool_choice", read_tool_choice },
-	{ "thinking", read_thinking },
-	{ "output_config", read_output_config },
-	{ "output_format", read_format }, /* what output_config.format was called while in beta */
-	{ "metadata", read_metadata },
-	{ "service_tier", read_service_tier },
-	{ "cache_control", read_top_cache },
+	{ STR_INIT("model"), read_model },
+	{ STR_INIT("stream"), read_stream },
+	{ STR_INIT("messages"), read_messages },
+	{ STR_INIT("system"), read_system },
+	{ STR_INIT("max_tokens"), read_max_tokens },
+	{ STR_INIT("temperature"), read_temperature },
+	{ STR_INIT("top_p"), read_top_p },
+	{ STR_INIT("top_k"), read_top_k },
+	{ STR_INIT("stop_sequences"), read_stop },
+	{ STR_INIT("tools"), read_tools },
+	{ STR_INIT("tool_choice"), read_tool_choice },
+	{ STR_INIT("thinking"), read_thinking },
+	{ STR_INIT("output_config"), read_output_config },
+	{ STR_INIT("output_format"),
+	  read_format }, /* what output_config.format was called while in beta */
+	{ STR_INIT("metadata"), read_metadata },
+	{ STR_INIT("service_tier"), read_service_tier },
+	{ STR_INIT("cache_control"), read_top_cache },
 };
+
+enum { N_MEMBERS = sizeof(members) / sizeof(members[0]) };
 
 static int read_member(struct decode *d, struct str key, const json *v)
 {
+	const struct am_path top = { 0 };
+	struct am_path at;
+	size_t i;
+
 	if (json_is_null(v))
 		return RC_OK;
 	if (str_eq(key, STR("provider")) && json_is_str(v)) /* our own pin */
 		return RC_OK;
-	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
-		if (str_eq(key, str_from(members[i].name))) {
-			const struct am_path top = { 0 },
-					     at = am_path_member(&top, members[i].name);
-
-			return members[i].read(d, v, &at);
-		}
-	}
-	return add_extra(d, "", key, v);
+	i = json_name_index(&members[0].name, sizeof(members[0]), N_MEMBERS, 0, key);
+	if (i == N_MEMBERS)
+		return add_extra(d, "", key, v);
+	at = am_path_member(&top, members[i].name.ptr);
+	return members[i].read(d, v, &at);
 }
 
 int am_decode_request(struct arena *a, const struct request_line *line, struct str body,

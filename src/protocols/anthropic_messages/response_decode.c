@@ -63,19 +63,40 @@ static int grow(struct protocol_decoder *d, struct str more)
 
 /* --- emitting --- */
 
-static int start(struct protocol_decoder *d, const json *message)
+/* What is read of a message. */
+enum { MODEL, ID, TYPE, CONTENT, STOP_REASON, STOP_SEQUENCE, USAGE, ERROR, N_MESSAGE };
+static const struct str message_names[N_MESSAGE] = {
+	[MODEL] = STR_INIT("model"),
+	[ID] = STR_INIT("id"),
+	[TYPE] = STR_INIT("type"),
+	[CONTENT] = STR_INIT("content"),
+	[STOP_REASON] = STR_INIT("stop_reason"),
+	[STOP_SEQUENCE] = STR_INIT("stop_sequence"),
+	[USAGE] = STR_INIT("usage"),
+	[ERROR] = STR_INIT("error"),
+};
+
+static int start_message(struct protocol_decoder *d, const json *const m[N_MESSAGE])
 {
 	struct ir_event ev = { .kind = IR_START };
 
-	am_usage_read(JSON_GET(message, "usage"), &d->usage);
+	am_usage_read(m[USAGE], &d->usage);
 	if (d->started)
 		return RC_OK;
 	d->started = true;
-	ev.id = json_str(JSON_GET(message, "id"));
-	ev.name = json_str(JSON_GET(message, "model"));
+	ev.id = json_str(m[ID]);
+	ev.name = json_str(m[MODEL]);
 	ev.usage = d->usage;
 	d->message_id = arena_dup(d->o.arena, str_present(ev.id) ? ev.id : STR(""));
 	return ir_emit(d->o.sink, &ev);
+}
+
+/* An answer that began without its message. */
+static int start(struct protocol_decoder *d)
+{
+	static const json *const nothing[N_MESSAGE];
+
+	return d->started ? RC_OK : start_message(d, nothing);
 }
 
 static int open_block(struct protocol_decoder *d, enum ir_block_kind kind,
@@ -324,14 +345,17 @@ typedef int event_fn(struct protocol_decoder *d, const json *root, struct err *r
 
 static int on_message_start(struct protocol_decoder *d, const json *root, struct err *reterr)
 {
+	const json *m[N_MESSAGE];
+
 	(void)reterr;
-	return start(d, JSON_GET(root, "message"));
+	JSON_FIND(JSON_GET(root, "message"), message_names, m);
+	return start_message(d, m);
 }
 
 static int on_block_start(struct protocol_decoder *d, const json *root, struct err *reterr)
 {
 	const json *b = JSON_GET(root, "content_block");
-	int rc = start(d, NULL);
+	int rc = start(d);
 
 	if (!json_is_obj(b))
 		return err_set(reterr, RC_SYNTAX, "content_block_start without a content_block");
@@ -357,7 +381,7 @@ static int need_block(struct protocol_decoder *d, const json *root, enum ir_bloc
 	if ((kind != IR_BLOCK_TEXT && kind != IR_BLOCK_REASONING) || (given && index < d->theirs))
 		return err_set(reterr, RC_SYNTAX,
 			       "content_block_delta for a block that is not open");
-	rc = start(d, NULL);
+	rc = start(d);
 	if (!rc)
 		rc = close_block(d);
 	if (rc)
@@ -439,7 +463,7 @@ static int on_message_delta(struct protocol_decoder *d, const json *root, struct
 	const json *what = JSON_GET(root, "delta");
 	struct str stop = json_str(JSON_GET(what, "stop_reason")),
 		   sequence = json_str(JSON_GET(what, "stop_sequence"));
-	int rc = start(d, NULL);
+	int rc = start(d);
 
 	am_usage_read(JSON_GET(root, "usage"), &d->usage);
 	if (!rc && stop.len) {
@@ -534,23 +558,23 @@ int am_decode_end(struct protocol_decoder *d, struct err *reterr)
 int am_decode_body(const struct decoder_options *o, struct str body, struct err *reterr)
 {
 	struct protocol_decoder *d = am_decoder_new(o);
-	const json *root = json_parse(o->scratch, body, reterr),
-		   *content = JSON_GET(root, "content");
-	struct json_iter it = json_iter(content);
-	struct str stop;
+	const json *root = json_parse(o->scratch, body, reterr), *m[N_MESSAGE];
+	struct json_iter it;
 	int rc;
 
 	if (!d)
 		return no_memory(reterr);
 	if (!root)
 		return reterr ? (int)reterr->code : RC_SYNTAX;
-	if (am_error_is(root))
+	JSON_FIND(root, message_names, m);
+	if ((m[ERROR] || str_eq(json_str(m[TYPE]), STR("error"))) && am_error_is(root))
 		return fail(d, root);
-	if (!json_is_arr(content))
+	if (!json_is_arr(m[CONTENT]))
 		return err_set(
 			reterr, RC_SYNTAX,
 			"the provider's answer is no Anthropic message: it has no content list");
-	rc = start(d, root);
+	rc = start_message(d, m);
+	it = json_iter(m[CONTENT]);
 	while (!rc && json_next(&it)) {
 		rc = open_any(d, it.val, reterr);
 		if (!rc)
@@ -558,8 +582,7 @@ int am_decode_body(const struct decoder_options *o, struct str body, struct err 
 	}
 	if (rc)
 		return rc;
-	stop = json_str(JSON_GET(root, "stop_reason"));
-	d->stop = am_stop_parse(stop, &d->stop_known);
-	d->stop_sequence = json_str(JSON_GET(root, "stop_sequence"));
+	d->stop = am_stop_parse(json_str(m[STOP_REASON]), &d->stop_known);
+	d->stop_sequence = json_str(m[STOP_SEQUENCE]);
 	return finish(d);
 }

@@ -26,8 +26,8 @@ struct counts {
 
 static const struct glance_count places[] = {
 	PLACE("", "input_tokens", fresh),
-	PLACE("", "cache_read_input_tokens", u.cache_read),
 	PLACE("", "cache_creation_input_tokens", u.cache_write),
+	PLACE("", "cache_read_input_tokens", u.cache_read),
 	PLACE("cache_creation", "ephemeral_5m_input_tokens", u.cache_write_5m),
 	PLACE("cache_creation", "ephemeral_1h_input_tokens", u.cache_write_1h),
 	PLACE("", "output_tokens", u.output),

@@ -3,16 +3,14 @@
  * The one hard thing: the vendor counts bytes where everybody else counts characters. */
 #include "protocols/gemini/gemini.h"
 
+#include "base/utf8.h"
+
 /* How many characters stand before byte `at`; -1 when `at` is beyond the text. */
 static int64_t characters(struct str text, int64_t at)
 {
-	int64_t n = 0;
-
 	if (at < 0 || (size_t)at > text.len)
 		return -1;
-	for (int64_t i = 0; i < at; i++)
-		n += ((unsigned char)text.ptr[i] & 0xc0) != 0x80;
-	return n;
+	return utf8_count((struct str){ text.ptr, (size_t)at });
 }
 
 static void set_range(struct ir_citation *c, const json *v, struct str text)

@@ -140,17 +140,32 @@ static int read_calls(struct protocol_decoder *d, const json *list)
 
 /* --- lines --- */
 
-static int start(struct protocol_decoder *d, const json *root)
+/* What is read of a line or a whole answer. */
+enum { MODEL, CREATED, MESSAGE, RESPONSE, THINKING, TOOL_CALLS, REASON, DONE, LOGPROBS, N_LINE };
+static const struct str line_names[N_LINE] = {
+	[MODEL] = STR_INIT("model"),
+	[CREATED] = STR_INIT("created_at"),
+	[MESSAGE] = STR_INIT("message"),
+	/* In generate's form the words stand here. */
+	[RESPONSE] = STR_INIT("response"),
+	[THINKING] = STR_INIT("thinking"),
+	[TOOL_CALLS] = STR_INIT("tool_calls"),
+	[REASON] = STR_INIT("done_reason"),
+	[DONE] = STR_INIT("done"),
+	[LOGPROBS] = STR_INIT("logprobs"),
+};
+
+static int start(struct protocol_decoder *d, const json *const line[N_LINE])
 {
 	struct ir_event ev = { .kind = IR_START,
 			       .id = STR(""),
-			       .name = json_str(json_get(root, STR("model"))),
+			       .name = json_str(line[MODEL]),
 			       .usage = IR_USAGE_NONE };
 
 	if (d->started)
 		return RC_OK;
 	d->started = true;
-	d->seed = json_str(json_get(root, STR("created_at")));
+	d->seed = json_str(line[CREATED]);
 	if (d->seed.len) {
 		d->seed = arena_dup(d->o.arena, d->seed);
 		if (!d->seed.ptr)
@@ -161,7 +176,7 @@ static int start(struct protocol_decoder *d, const json *root)
 	return ir_emit(d->o.sink, &ev);
 }
 
-static int finish(struct protocol_decoder *d, const json *root)
+static int finish(struct protocol_decoder *d, const json *root, const json *reason)
 {
 	struct ir_event usage = { .kind = IR_USAGE }, end = { .kind = IR_FINISH };
 	int rc = close_block(d);
@@ -169,7 +184,7 @@ static int finish(struct protocol_decoder *d, const json *root)
 	ol_usage_read(root, &d->usage);
 	usage.usage = d->usage;
 	end.usage = IR_USAGE_NONE;
-	end.stop = ol_stop_parse(json_str(json_get(root, STR("done_reason"))));
+	end.stop = ol_stop_parse(json_str(reason));
 	if (d->n_calls && end.stop == IR_STOP_END) /* trap 18: it says "stop" to them too */
 		end.stop = IR_STOP_TOOL_CALLS;
 	d->ended = true;
@@ -191,22 +206,35 @@ static int fail_with(struct protocol_decoder *d, const json *root)
 /* Thoughts before words before calls, as a model writes them (traps 3, 4). */
 static int read_line(struct protocol_decoder *d, const json *root)
 {
-	const json *m = json_get(root, STR("message"));
-	const json *from = json_is_obj(m) ? m : root;
-	struct str words = json_str(json_get(from, m ? STR("content") : STR("response")));
-	const json *list = json_get(root, STR("logprobs"));
-	struct str logprobs = words.len ? ol_logprobs_read(d->o.scratch, list) : STR_NONE;
-	int rc = words.len && json_len(list) && !logprobs.ptr ? RC_NOMEM : start(d, root);
+	static const struct str names[] = { STR_INIT("content"), STR_INIT("thinking"),
+					    STR_INIT("tool_calls") };
+	const json *line[N_LINE], *said[3];
+	struct str words, logprobs = STR_NONE;
+	int rc = RC_OK;
 
+	JSON_FIND(root, line_names, line);
+	if (line[MESSAGE]) {
+		JSON_FIND(line[MESSAGE], names, said);
+	} else {
+		said[0] = line[RESPONSE];
+		said[1] = line[THINKING];
+		said[2] = line[TOOL_CALLS];
+	}
+	words = json_str(said[0]);
+	if (words.len && json_len(line[LOGPROBS])) {
+		logprobs = ol_logprobs_read(d->o.scratch, line[LOGPROBS]);
+		rc = logprobs.ptr ? RC_OK : RC_NOMEM;
+	}
 	if (!rc)
-		rc = read_text(d, IR_BLOCK_REASONING, json_str(json_get(from, STR("thinking"))),
-			       STR_NONE);
+		rc = start(d, line);
+	if (!rc)
+		rc = read_text(d, IR_BLOCK_REASONING, json_str(said[1]), STR_NONE);
 	if (!rc)
 		rc = read_text(d, IR_BLOCK_TEXT, words, logprobs);
 	if (!rc)
-		rc = read_calls(d, json_get(from, STR("tool_calls")));
-	if (!rc && json_bool(json_get(root, STR("done")), false))
-		rc = finish(d, root);
+		rc = read_calls(d, said[2]);
+	if (!rc && json_bool(line[DONE], false))
+		rc = finish(d, root, line[REASON]);
 	return rc;
 }
 

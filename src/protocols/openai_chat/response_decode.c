@@ -48,11 +48,24 @@ static int start(struct protocol_decoder *d)
 	return ir_emit(d->o.sink, &ev);
 }
 
+/* What is read of a chunk or a whole answer. */
+enum { ID, OBJECT, MODEL, CHOICES, USAGE, X_GROQ, SEARCH_RESULTS, CITATIONS, ERROR, N_CHUNK };
+static const struct str chunk_names[N_CHUNK] = {
+	[ID] = STR_INIT("id"),
+	[OBJECT] = STR_INIT("object"),
+	[MODEL] = STR_INIT("model"),
+	[CHOICES] = STR_INIT("choices"),
+	[USAGE] = STR_INIT("usage"),
+	[X_GROQ] = STR_INIT("x_groq"),
+	[SEARCH_RESULTS] = STR_INIT("search_results"),
+	[CITATIONS] = STR_INIT("citations"),
+	[ERROR] = STR_INIT("error"),
+};
+
 /* Azure's first chunk has neither id nor model: the first real ones count, and stay (trap 28). */
-static int learn_head(struct protocol_decoder *d, const json *root)
+static int learn_head(struct protocol_decoder *d, const json *const chunk[N_CHUNK])
 {
-	struct str id = json_str(json_get(root, STR("id"))),
-		   model = json_str(json_get(root, STR("model")));
+	struct str id = json_str(chunk[ID]), model = json_str(chunk[MODEL]);
 
 	if (d->started)
 		return RC_OK;
@@ -112,15 +125,39 @@ static int read_details(struct protocol_decoder *d, const json *details, bool *r
 	return rc;
 }
 
-/* Trap 49: everybody's names for it. OpenRouter says all twice, as text and as details with signatures. */
-static int read_reasoning(struct protocol_decoder *d, const json *delta)
-{
-	static const struct str names[] = { STR_INIT("reasoning_content"), STR_INIT("reasoning") };
-	bool any = false;
-	int rc = read_details(d, json_get(delta, STR("reasoning_details")), &any);
+/* What is read of a delta or a message; in the order in which a model writes it (traps 3, 4). */
+enum {
+	REASONING_DETAILS,
+	REASONING_CONTENT,
+	REASONING,
+	CONTENT,
+	AUDIO,
+	REFUSAL,
+	ANNOTATIONS,
+	TOOL_CALLS,
+	FUNCTION_CALL,
+	N_DELTA
+};
+static const struct str delta_names[N_DELTA] = {
+	[REASONING_DETAILS] = STR_INIT("reasoning_details"),
+	[REASONING_CONTENT] = STR_INIT("reasoning_content"),
+	[REASONING] = STR_INIT("reasoning"),
+	[CONTENT] = STR_INIT("content"),
+	[AUDIO] = STR_INIT("audio"),
+	[REFUSAL] = STR_INIT("refusal"),
+	[ANNOTATIONS] = STR_INIT("annotations"),
+	[TOOL_CALLS] = STR_INIT("tool_calls"),
+	[FUNCTION_CALL] = STR_INIT("function_call"),
+};
 
-	for (size_t i = 0; !rc && !any && i < sizeof(names) / sizeof(*names); i++) {
-		struct str text = json_str(json_get(delta, names[i]));
+/* Trap 49: everybody's names for it. OpenRouter says all twice, as text and as details with signatures. */
+static int read_reasoning(struct protocol_decoder *d, const json *const delta[N_DELTA])
+{
+	bool any = false;
+	int rc = read_details(d, delta[REASONING_DETAILS], &any);
+
+	for (unsigned i = REASONING_CONTENT; !rc && !any && i <= REASONING; i++) {
+		struct str text = json_str(delta[i]);
 
 		if (!text.len)
 			continue;
@@ -290,10 +327,10 @@ static bool is_custom(const json *call)
 	       !json_is_obj(json_get(call, STR("function")));
 }
 
-static int read_calls(struct protocol_decoder *d, const json *delta)
+static int read_calls(struct protocol_decoder *d, const json *const delta[N_DELTA])
 {
-	const json *legacy = json_get(delta, STR("function_call"));
-	struct json_iter it = json_iter(json_get(delta, STR("tool_calls")));
+	const json *legacy = delta[FUNCTION_CALL];
+	struct json_iter it = json_iter(delta[TOOL_CALLS]);
 	int rc = RC_OK;
 
 	while (!rc && json_next(&it)) {
@@ -317,22 +354,24 @@ static int read_calls(struct protocol_decoder *d, const json *delta)
 	return rc;
 }
 
-/* Reasoning before text before calls, as a model writes them (traps 3, 4). */
-static int read_delta(struct protocol_decoder *d, const json *delta)
+static int read_delta(struct protocol_decoder *d, const json *v)
 {
-	const json *content = json_get(delta, STR("content"));
-	int rc = read_reasoning(d, delta);
+	const json *delta[N_DELTA], *content;
+	int rc;
 
+	JSON_FIND(v, delta_names, delta);
+	rc = read_reasoning(d, delta);
+	content = delta[CONTENT];
 	if (!rc && json_str(content).len == 0 && !json_is_arr(content))
-		content = json_get(json_get(delta, STR("audio")), STR("transcript"));
+		content = json_get(delta[AUDIO], STR("transcript"));
 	if (!rc)
 		rc = read_content(d, content, IR_BLOCK_TEXT, 3);
 	if (!rc)
-		rc = say(d, IR_BLOCK_REFUSAL, json_str(json_get(delta, STR("refusal"))));
+		rc = say(d, IR_BLOCK_REFUSAL, json_str(delta[REFUSAL]));
 	if (!rc)
 		rc = keep_logprobs(d);
 	if (!rc)
-		rc = read_annotations(d, json_get(delta, STR("annotations")));
+		rc = read_annotations(d, delta[ANNOTATIONS]);
 	return rc ? rc : read_calls(d, delta);
 }
 
@@ -340,13 +379,13 @@ static int read_delta(struct protocol_decoder *d, const json *delta)
 
 /* Perplexity names its sources beside the choices, in every chunk anew: `search_results` with titles, else `citations`,
  * which are bare URLs. The last list counts. */
-static int read_sources(struct protocol_decoder *d, const json *root)
+static int read_sources(struct protocol_decoder *d, const json *const chunk[N_CHUNK])
 {
-	const json *list = json_get(root, STR("search_results"));
+	const json *list = chunk[SEARCH_RESULTS];
 	struct str text;
 
 	if (json_len(list) == 0)
-		list = json_get(root, STR("citations"));
+		list = chunk[CITATIONS];
 	if (!json_is_arr(list) || json_len(list) == 0)
 		return RC_OK;
 	text = json_text(d->o.scratch, list);
@@ -475,12 +514,12 @@ static int finish(struct protocol_decoder *d)
 
 /* --- chunks --- */
 
-static void read_usage(struct protocol_decoder *d, const json *root)
+static void read_usage(struct protocol_decoder *d, const json *const chunk[N_CHUNK])
 {
-	const json *usage = json_get(root, STR("usage"));
+	const json *usage = chunk[USAGE];
 
 	if (!json_is_obj(usage))
-		usage = json_get(json_get(root, STR("x_groq")), STR("usage"));
+		usage = json_get(chunk[X_GROQ], STR("usage"));
 	if (!json_is_obj(usage))
 		return;
 	oc_usage_read(usage, &d->usage);
@@ -488,13 +527,20 @@ static void read_usage(struct protocol_decoder *d, const json *root)
 	d->usage_after_finish = d->finish_seen;
 }
 
-static int read_chunk(struct protocol_decoder *d, const json *root)
+/* oc_error_is(), asked of few: what has choices is rarely one. */
+static bool is_error(const json *root, const json *const chunk[N_CHUNK])
 {
-	const json *choice = oc_choice(root, d->o.choice);
-	int rc = learn_head(d, root);
+	return (!chunk[CHOICES] || chunk[ERROR] || str_eq(json_str(chunk[OBJECT]), STR("error"))) &&
+	       oc_error_is(root);
+}
+
+static int read_chunk(struct protocol_decoder *d, const json *const chunk[N_CHUNK])
+{
+	const json *choice = oc_choice(chunk[CHOICES], d->o.choice);
+	int rc = learn_head(d, chunk);
 
 	if (!rc)
-		rc = read_sources(d, root);
+		rc = read_sources(d, chunk);
 	if (!rc && json_is_obj(choice)) {
 		const json *delta = json_get(choice, STR("delta"));
 
@@ -509,7 +555,7 @@ static int read_chunk(struct protocol_decoder *d, const json *root)
 	}
 	if (rc || d->ended)
 		return rc;
-	read_usage(d, root);
+	read_usage(d, chunk);
 	return d->finish_seen && d->usage_after_finish ? finish(d) : RC_OK;
 }
 
@@ -533,7 +579,7 @@ static int explain(int rc, struct err *reterr)
 int oc_decode_event(struct protocol_decoder *d, const struct frame *ev, struct err *reterr)
 {
 	struct str data = str_trim(ev->data);
-	const json *root;
+	const json *root, *chunk[N_CHUNK];
 	int rc;
 
 	if (data.len == 0 || d->ended)
@@ -545,11 +591,12 @@ int oc_decode_event(struct protocol_decoder *d, const struct frame *ev, struct e
 	rc = oc_parse(d->o.scratch, data, &root, reterr);
 	if (rc)
 		return rc;
-	if (oc_error_is(root) || str_eq(ev->name, STR("error")))
+	JSON_FIND(root, chunk_names, chunk);
+	if (is_error(root, chunk) || str_eq(ev->name, STR("error")))
 		return fail_with(d, root);
 	if (!json_is_obj(root))
 		return err_set(reterr, RC_SYNTAX, "the provider sent a chunk that is no object");
-	return explain(read_chunk(d, root), reterr);
+	return explain(read_chunk(d, chunk), reterr);
 }
 
 int oc_decode_end(struct protocol_decoder *d, struct err *reterr)
@@ -566,27 +613,28 @@ int oc_decode_end(struct protocol_decoder *d, struct err *reterr)
 int oc_decode_body(const struct decoder_options *o, struct str body, struct err *reterr)
 {
 	struct protocol_decoder *d = oc_decoder_new(o);
-	const json *root, *choice, *message;
+	const json *root, *choice, *message, *chunk[N_CHUNK];
 	int rc = oc_parse(o->scratch, body, &root, reterr);
 
 	if (rc)
 		return rc;
 	if (!d)
 		return explain(RC_NOMEM, reterr);
-	choice = oc_choice(root, d->o.choice);
+	JSON_FIND(root, chunk_names, chunk);
+	choice = oc_choice(chunk[CHOICES], d->o.choice);
 	message = json_get(choice, STR("message"));
-	if (oc_error_is(root))
+	if (is_error(root, chunk))
 		return fail_with(d, root);
 	if (!choice && d->o.choice > 0)
 		return RC_OK; /* fewer came than were asked for */
 	if (!json_is_obj(message))
 		return err_set(reterr, RC_SYNTAX, "the provider's answer holds no message");
-	read_usage(d, root);
-	rc = learn_head(d, root);
+	read_usage(d, chunk);
+	rc = learn_head(d, chunk);
 	if (!rc)
 		rc = start(d);
 	if (!rc)
-		rc = read_sources(d, root);
+		rc = read_sources(d, chunk);
 	if (!rc)
 		rc = read_logprobs(d, choice);
 	if (!rc)

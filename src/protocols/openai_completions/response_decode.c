@@ -164,7 +164,7 @@ static void read_usage(struct protocol_decoder *d, const json *root)
 
 static int read_chunk(struct protocol_decoder *d, const json *root)
 {
-	const json *choice = oc_choice(root, d->o.choice);
+	const json *choice = oc_choice(json_get(root, STR("choices")), d->o.choice);
 	int rc = learn_head(d, root);
 
 	if (!rc && json_is_obj(choice)) {
@@ -232,7 +232,7 @@ int ot_decode_body(const struct decoder_options *o, struct str body, struct err 
 		return explain(RC_NOMEM, reterr);
 	if (oc_error_is(root))
 		return fail_with(d, root);
-	choice = oc_choice(root, d->o.choice);
+	choice = oc_choice(json_get(root, STR("choices")), d->o.choice);
 	if (!choice && d->o.choice > 0)
 		return RC_OK; /* fewer came than were asked for */
 	if (!json_is_str(json_get(choice, STR("text"))))

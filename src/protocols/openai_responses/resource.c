@@ -7,41 +7,43 @@
 
 enum kind { K_RAW, K_TOOLS, K_TEXT, K_REASONING, K_TIER };
 
-/* `first`: what a value may begin with ("t": a boolean); "" any. */
-#define MEMBER(name, kind, first, otherwise)                                     \
-	{                                                                        \
-		STR_INIT(name), kind, first, STR_INIT("\"" name "\":" otherwise) \
-	}
+/* Each member: its name, what a value may begin with ("t": a boolean; "" any), and what stands there when it is absent or null. */
+#define ECHOED(X)                                                                           \
+	X("instructions", K_RAW, "\"", "null")                                              \
+	X("previous_response_id", K_RAW, "\"", "null")                                      \
+	X("tools", K_TOOLS, "[", "[]")                                                      \
+	X("tool_choice", K_RAW, "\"{", "\"auto\"")                                          \
+	X("parallel_tool_calls", K_RAW, "t", "true")                                        \
+	X("max_tool_calls", K_RAW, "", "null")                                              \
+	X("truncation", K_RAW, "\"", "\"disabled\"")                                        \
+	X("text", K_TEXT, "{", "{\"format\":{\"type\":\"text\"},\"verbosity\":\"medium\"}") \
+	X("reasoning", K_REASONING, "{", "{\"effort\":null,\"summary\":null}")              \
+	X("temperature", K_RAW, "", "1.0")                                                  \
+	X("top_p", K_RAW, "", "1.0")                                                        \
+	X("top_logprobs", K_RAW, "", "0")                                                   \
+	X("presence_penalty", K_RAW, "", "0.0")                                             \
+	X("frequency_penalty", K_RAW, "", "0.0")                                            \
+	X("max_output_tokens", K_RAW, "", "null")                                           \
+	X("store", K_RAW, "t", "true")                                                      \
+	X("background", K_RAW, "t", "false")                                                \
+	X("service_tier", K_TIER, "\"", "\"default\"")                                      \
+	X("metadata", K_RAW, "{", "{}")                                                     \
+	X("safety_identifier", K_RAW, "\"", "null")                                         \
+	X("prompt_cache_key", K_RAW, "\"", "null")
+
+#define UNSAID(name, kind, first, otherwise) ",\"" name "\":" otherwise
+#define ROW(name, kind, first, otherwise) \
+	{ STR_INIT(name), kind, first, sizeof(UNSAID(name, kind, first, otherwise)) - 1 },
+
+/* All of them as they stand when nothing is said, one behind the other: most are copied from here in a few pieces. */
+static const char unsaid[] = ECHOED(UNSAID);
 
 static const struct {
 	struct str name;
 	enum kind kind;
 	char first[4];
-	struct str unsaid; /* the whole member when it is absent or null */
-} echoed[] = {
-	MEMBER("instructions", K_RAW, "\"", "null"),
-	MEMBER("previous_response_id", K_RAW, "\"", "null"),
-	MEMBER("tools", K_TOOLS, "[", "[]"),
-	MEMBER("tool_choice", K_RAW, "\"{", "\"auto\""),
-	MEMBER("parallel_tool_calls", K_RAW, "t", "true"),
-	MEMBER("max_tool_calls", K_RAW, "", "null"),
-	MEMBER("truncation", K_RAW, "\"", "\"disabled\""),
-	MEMBER("text", K_TEXT, "{", "{\"format\":{\"type\":\"text\"},\"verbosity\":\"medium\"}"),
-	MEMBER("reasoning", K_REASONING, "{", "{\"effort\":null,\"summary\":null}"),
-	MEMBER("temperature", K_RAW, "", "1.0"),
-	MEMBER("top_p", K_RAW, "", "1.0"),
-	MEMBER("top_logprobs", K_RAW, "", "0"),
-	MEMBER("presence_penalty", K_RAW, "", "0.0"),
-	MEMBER("frequency_penalty", K_RAW, "", "0.0"),
-	MEMBER("max_output_tokens", K_RAW, "", "null"),
-	MEMBER("store", K_RAW, "t", "true"),
-	MEMBER("background", K_RAW, "t", "false"),
-	MEMBER("service_tier", K_TIER, "\"", "\"default\""),
-	MEMBER("metadata", K_RAW, "{", "{}"),
-	MEMBER("safety_identifier", K_RAW, "\"", "null"),
-	MEMBER("prompt_cache_key", K_RAW, "\"", "null"),
-	{ STR_INIT("user"), K_RAW, "\"", STR_INIT("") },
-};
+	size_t unsaid; /* length of its piece there */
+} echoed[] = { ECHOED(ROW) };
 
 enum { N_ECHOED = sizeof(echoed) / sizeof(echoed[0]) };
 
@@ -144,11 +146,6 @@ static bool may_be_said(unsigned i, const json *v)
 
 static void put_echo(struct jw *w, unsigned i, const json *said)
 {
-	if (!may_be_said(i, said)) {
-		if (echoed[i].unsaid.len)
-			jw_raw(w, echoed[i].unsaid);
-		return;
-	}
 	jw_key_str(w, echoed[i].name);
 	switch (echoed[i].kind) {
 	case K_TOOLS:
@@ -183,17 +180,28 @@ static void put_tail(struct buf *out, const struct encoder_options *o)
 {
 	const struct ir_request *r = o->request;
 	struct str previous = r ? r->previous_response_id : STR_NONE;
-	const json *said[N_ECHOED];
+	const json *body = r && rs_minted(r->origin) ? r->body : NULL, *said[N_ECHOED];
 	struct jw w = jw_inside(out);
+	size_t done = 0, at = 0; /* in the pieces of what is not said */
 
-	(void)JSON_FIND_ROWS(r && rs_minted(r->origin) ? r->body : NULL, echoed, said);
-	for (unsigned i = 0; i < N_ECHOED; i++) {
+	(void)JSON_FIND_ROWS(body, echoed, said);
+	for (unsigned i = 0; i < N_ECHOED; at += echoed[i++].unsaid) {
 		/* What the gateway put in the place of it is in the body now. */
-		if (str_present(previous) && str_eq(echoed[i].name, STR("previous_response_id")))
+		bool own = str_present(previous) &&
+			   str_eq(echoed[i].name, STR("previous_response_id"));
+
+		if (!own && !may_be_said(i, said[i]))
+			continue;
+		buf_put(out, (struct str){ unsaid + done, at - done });
+		done = at + echoed[i].unsaid;
+		if (own)
 			jw_kstr(&w, "previous_response_id", previous);
 		else
 			put_echo(&w, i, said[i]);
 	}
+	buf_put(out, (struct str){ unsaid + done, at - done });
+	if (json_is_str(json_get(body, STR("user"))))
+		jw_kstr(&w, "user", json_str(json_get(body, STR("user"))));
 	jw_end_obj(&w);
 }
 

@@ -9,6 +9,7 @@
  * is done when the next begins, for only then it is known that the answer was not cut in it. */
 #include "protocols/openai_responses/openai_responses.h"
 
+#include "base/utf8.h"
 #include "ir/fold.h"
 #include "wire/sse.h"
 
@@ -50,7 +51,7 @@ struct protocol_encoder {
 	struct grown text; /* escaped, but for a custom call's arguments */
 	struct grown notes, logprobs;
 	unsigned n_notes;
-	uint64_t n_chars;
+	int64_t n_chars;
 };
 
 static void grow(struct protocol_encoder *e, struct grown *g, struct str more)
@@ -417,15 +418,6 @@ static void end_part(struct protocol_encoder *e, struct buf *out)
 	e->n_parts++;
 }
 
-static uint64_t count_chars(struct str s)
-{
-	uint64_t n = 0;
-
-	for (size_t i = 0; i < s.len; i++)
-		n += ((unsigned char)s.ptr[i] & 0xC0) != 0x80;
-	return n;
-}
-
 static void need_part(struct protocol_encoder *e, struct buf *out, enum ir_block_kind kind)
 {
 	bool reasoning = kind == IR_BLOCK_REASONING;
@@ -487,7 +479,7 @@ static void put_text(struct protocol_encoder *e, const struct ir_event *ev, stru
 		put_logprobs(e, out, ev->logprobs);
 	if (!e->whole)
 		end_event(out);
-	e->n_chars += count_chars(ev->text);
+	e->n_chars += utf8_count(ev->text);
 	e->spoke = e->spoke || ev->block != IR_BLOCK_REASONING;
 	e->refused = e->refused || ev->block == IR_BLOCK_REFUSAL;
 }
@@ -508,7 +500,7 @@ static bool put_citation(struct protocol_encoder *e, struct buf *out, const stru
 	jw_obj(&w);
 	jw_kcstr(&w, "type", "url_citation");
 	jw_ki64(&w, "start_index", c->start < 0 ? 0 : c->start);
-	jw_ki64(&w, "end_index", c->end < 0 ? (int64_t)e->n_chars : c->end);
+	jw_ki64(&w, "end_index", c->end < 0 ? e->n_chars : c->end);
 	jw_kstr(&w, "url", c->url);
 	jw_kstr(&w, "title", str_present(c->title) ? c->title : STR(""));
 	jw_end_obj(&w);
