@@ -78,7 +78,9 @@ struct snapshot {
 		uint64_t retention_ms;
 		size_t max_context;
 		unsigned max_background;
+		unsigned websocket_queue; /* messages that wait on one */
 	} responses;
+	uint64_t websocket_ms; /* how long one may be open */
 	bool enable_openai, enable_anthropic, enable_universal;
 
 	struct account *accounts;

@@ -103,6 +103,10 @@ void answer_error(struct exchange *x, const struct ir_error *e, const char *end)
 	n = answer_fields(x, fields, str_from(x->match.protocol->error_content_type), true);
 	if (e->kind == IR_ERR_METHOD)
 		add(fields, &n, STR("allow"), x->match.allow);
+	if (e->status == 426) {
+		add(fields, &n, STR("upgrade"), STR("websocket"));
+		add(fields, &n, STR("sec-websocket-version"), STR("13"));
+	}
 	/* Where the provider says it in its body alone (trap 110). */
 	if (e->retry_after_ms >= 0 && !has_field(fields, n, STR("retry-after")))
 		add(fields, &n, STR("retry-after"),

@@ -10,35 +10,10 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "base/id.h"
 #include "json/scan.h"
 #include "wire/framer.h"
 
-enum { RESPONSE_ID_LEN = 24 };
-
 /* --- opening a runner --- */
-
-static struct http_head *copy_head(struct arena *a, const struct http_head *head)
-{
-	struct http_head *h = arena_alloc(a, sizeof(*h));
-	struct http_field *fields = arena_array(a, head->n_fields + 1, sizeof(*fields));
-
-	if (!h || !fields)
-		return NULL;
-	*h = *head;
-	h->method_text = arena_dup(a, head->method_text);
-	h->target = arena_dup(a, head->target);
-	h->path = arena_dup(a, head->path);
-	h->query = arena_dup(a, head->query);
-	h->fields = fields;
-	for (unsigned i = 0; i < head->n_fields; i++) {
-		fields[i].name = arena_dup(a, head->fields[i].name);
-		fields[i].value = arena_dup(a, head->fields[i].value);
-		if (!fields[i].name.ptr || !fields[i].value.ptr)
-			return NULL;
-	}
-	return h->method_text.ptr && h->target.ptr && h->path.ptr ? h : NULL;
-}
 
 /* The body as the runner has it: streamed, and without `background` where the gateway must not pass it on. */
 static struct str runner_body(struct arena *a, struct str body, bool passed_on)
@@ -75,7 +50,7 @@ static int copy_request(struct exchange *y, const struct exchange *x, struct err
 	struct arena *a = y->arena;
 	int rc;
 
-	y->head = copy_head(a, x->head);
+	y->head = http_head_copy(a, x->head);
 	y->match = x->match;
 	y->match.line.arg = arena_dup(a, x->match.line.arg);
 	y->match.line.query = arena_dup(a, x->match.line.query);
@@ -175,20 +150,6 @@ static struct str queued_resource(struct exchange *x)
 	return resource;
 }
 
-static int mint_id(struct exchange *x)
-{
-	struct str prefix = str_from(x->match.protocol->id_prefix);
-	char *text = arena_alloc(x->arena, prefix.len + RESPONSE_ID_LEN + 1);
-
-	if (!text)
-		return RC_NOMEM;
-	memcpy(text, prefix.ptr, prefix.len);
-	id_make(text + prefix.len, RESPONSE_ID_LEN);
-	x->response_id = (struct str){ text, prefix.len + RESPONSE_ID_LEN };
-	x->created_s = clock_wall_s();
-	return RC_OK;
-}
-
 static void refuse(struct exchange *x, enum ir_error_kind kind, struct str message)
 {
 	struct ir_error e = { .kind = kind, .message = message, .retry_after_ms = -1 };
@@ -247,7 +208,7 @@ enum step_result background_start(struct exchange *x)
 			   "configured not to do."));
 		return DONE;
 	}
-	rc = mint_id(x);
+	rc = exchange_mint_id(x);
 	if (rc == RC_OK)
 		rc = decode(x, &e);
 	if (rc != RC_OK) {

@@ -8,8 +8,9 @@
 
 #include "base/clock.h"
 #include "base/id.h"
+#include "wire/websocket.h"
 
-enum { KEEPALIVE_TICK_MS = 500 };
+enum { KEEPALIVE_TICK_MS = 500, RESPONSE_ID_LEN = 24 };
 
 struct step {
 	const char *name;
@@ -65,7 +66,9 @@ static void make_id(struct exchange *x)
 {
 	struct str own = http_field_get(x->head, STR("x-request-id"));
 
-	if (!str_present(own))
+	if (x->out.ws)
+		own = STR_NONE; /* that was the handshake's */
+	else if (!str_present(own))
 		own = http_field_get(x->head, STR("request-id"));
 	if (sane_id(own)) {
 		x->id = own;
@@ -125,11 +128,34 @@ static enum step_result identify_universal(struct exchange *x)
 	return NEXT;
 }
 
+/* GET, where POST makes an answer: by a WebSocket each of its messages is such a request. */
+static bool asks_for_websocket(struct exchange *x)
+{
+	struct http_head *as_post;
+	const char *why;
+
+	if (x->out.ws || ws_handshake(x->head, &why) == WS_SHAKE_NONE)
+		return false;
+	as_post = arena_alloc(x->arena, sizeof(*as_post));
+	if (!as_post)
+		return false;
+	*as_post = *x->head;
+	as_post->method = HTTP_POST;
+	if (route_find(x->arena, as_post, &x->match) != ROUTE_OK ||
+	    x->match.line.op != IR_OP_GENERATE || !x->match.protocol->over_websocket)
+		return false;
+	x->head = as_post;
+	x->upgrades = true;
+	return true;
+}
+
 static enum step_result identify(struct exchange *x)
 {
 	struct ir_error e = { .retry_after_ms = -1 };
 
 	make_id(x);
+	if (asks_for_websocket(x))
+		return check_enabled(x);
 	switch (route_find(x->arena, x->head, &x->match)) {
 	case ROUTE_OK:
 		x->detect = place_to_detect(x);
@@ -167,6 +193,14 @@ static enum step_result authenticate(struct exchange *x)
 	return DONE;
 }
 
+static enum step_result upgrade(struct exchange *x)
+{
+	if (!x->upgrades)
+		return NEXT;
+	websocket_open(x);
+	return DONE;
+}
+
 static enum step_result list_models(struct exchange *x)
 {
 	if (x->match.line.op != IR_OP_LIST_MODELS && x->match.line.op != IR_OP_GET_MODEL)
@@ -191,6 +225,13 @@ static enum step_result accept_media(struct exchange *x)
 
 static enum step_result read_body(struct exchange *x)
 {
+	struct err e = { 0 };
+	int rc;
+
+	if (x->out.ws) {
+		rc = websocket_read_message(x, &e);
+		return rc == RC_OK ? NEXT : refuse_body(x, rc, &e);
+	}
 	http_request_read_body(x->request, x->snapshot->max_body);
 	return WAIT;
 }
@@ -305,6 +346,7 @@ static enum step_result forward(struct exchange *x)
 static const struct step steps[] = {
 	{ "identify", identify },         /* which protocol and operation */
 	{ "authenticate", authenticate }, /* from the head alone (R17) */
+	{ "upgrade", upgrade },           /* what follows comes in messages */
 	{ "list_models", list_models },
 	{ "inform_unasked", inform_unasked },
 	{ "kept", turns_kept }, /* GET /v1/responses/{id} and its like */
@@ -317,6 +359,7 @@ static const struct step steps[] = {
 	{ "route", route }, /* model -> ordered targets */
 	{ "load", load },
 	{ "recall", turns_recall }, /* what previous_response_id names */
+	{ "warm_up", warm_up },
 	{ "compact", compact_start },
 	{ "background", background_start },
 	{ "count", count },
@@ -366,16 +409,12 @@ static void on_body_failed(void *user, int status, struct str message)
 
 static void on_drain(void *user)
 {
-	background_drained(user);
-	pump_drained(user);
+	exchange_drained(user);
 }
 
 static void on_gone(void *user, const char *why)
 {
-	struct exchange *x = user;
-
-	x->record.detail = str_from(why);
-	exchange_over(x, "client_gone");
+	exchange_gone(user, why);
 }
 
 static const struct http_request_events request_events = {
@@ -396,11 +435,18 @@ void exchange_open(struct exchange_env *env, struct http_request *r)
 		http_respond(r, 503, NULL, 0, STR(""));
 		return;
 	}
-	x->env = env;
 	x->request = r;
 	x->out.request = r;
+	http_request_set_user(r, x, &request_events);
+	exchange_begin(x, env, a, http_request_head(r));
+}
+
+void exchange_begin(struct exchange *x, struct exchange_env *env, struct arena *a,
+		    const struct http_head *head)
+{
+	x->env = env;
 	x->arena = a;
-	x->head = http_request_head(r);
+	x->head = head;
 	x->snapshot = snapshot_ref(env->snapshot);
 	x->record.start_us = clock_mono_us();
 	x->record.usage = IR_USAGE_NONE;
@@ -408,12 +454,40 @@ void exchange_open(struct exchange_env *env, struct http_request *r)
 	list_append(&env->live, &x->live);
 	env->n_live++;
 	exchange_keep_ticking(env);
-	http_request_set_user(r, x, &request_events);
 	run_steps(x);
 }
 
-/* A job's exchange lives in no request: it ends with the turn, so that who called may still end the job. */
-static void free_runner(struct loop_dead *d)
+int exchange_mint_id(struct exchange *x)
+{
+	struct str prefix = str_from(x->match.protocol->id_prefix);
+	char *text;
+
+	if (str_present(x->response_id))
+		return RC_OK;
+	text = arena_alloc(x->arena, prefix.len + RESPONSE_ID_LEN + 1);
+	if (!text)
+		return RC_NOMEM;
+	memcpy(text, prefix.ptr, prefix.len);
+	id_make(text + prefix.len, RESPONSE_ID_LEN);
+	x->response_id = (struct str){ text, prefix.len + RESPONSE_ID_LEN };
+	x->created_s = clock_wall_s();
+	return RC_OK;
+}
+
+void exchange_drained(struct exchange *x)
+{
+	background_drained(x);
+	pump_drained(x);
+}
+
+void exchange_gone(struct exchange *x, const char *why)
+{
+	x->record.detail = str_from(why);
+	exchange_over(x, "client_gone");
+}
+
+/* Without a request its memory is its own: it ends with the turn, so that who called may still end the answer. */
+static void free_own(struct loop_dead *d)
 {
 	struct exchange *x = LIST_ENTRY(d, struct exchange, dead);
 
@@ -448,8 +522,8 @@ void exchange_over(struct exchange *x, const char *end)
 	list_remove(&x->live);
 	x->env->n_live--;
 	x->snapshot = snapshot_unref(x->snapshot);
-	if (x->out.job)
-		loop_free_later(x->env->loop, &x->dead, free_runner);
+	if (!x->request)
+		loop_free_later(x->env->loop, &x->dead, free_own);
 }
 
 void exchange_end_all(struct exchange_env *env, const char *why)
@@ -478,6 +552,8 @@ static void keepalive_tick(struct deadline *d)
 
 		if (x->out.job)
 			job_beat(x->out.job);
+		else if (x->out.ws)
+			continue; /* it has pings of its own */
 		else if (!after || now - x->last_sent_ms < after)
 			continue;
 		else if (x->following)

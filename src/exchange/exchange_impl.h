@@ -4,6 +4,7 @@
 
 #include "exchange/exchange.h"
 #include "exchange/outlet.h"
+#include "exchange/recent.h"
 #include "ir/event.h"
 #include "ir/fold.h"
 #include "ir/forced_tool.h"
@@ -74,6 +75,8 @@ struct turn {
 	bool recalled;   /* what it continues was found here */
 	bool known;      /* all of this is set: the request was read before */
 	bool keep;       /* the answer is still to be kept */
+	bool remember;   /* on a WebSocket: and to be remembered */
+	struct recent_turn *before; /* there: what it continues; a reference */
 	struct request_peek
 		*relay; /* recalled: for targets that speak the protocol; NULL: as for all others */
 	struct turn_page page;
@@ -82,7 +85,7 @@ struct turn {
 
 struct exchange {
 	struct exchange_env *env;
-	struct http_request *request; /* the client; NULL in the background */
+	struct http_request *request; /* the client's; NULL in the background and on a WebSocket */
 	struct outlet out;
 	struct following *following; /* the answer is a job's; NULL */
 	struct loop_dead dead;       /* in the background: frees the arena */
@@ -91,6 +94,7 @@ struct exchange {
 	struct list live;
 	const struct http_head *head;
 	struct route_match match;
+	bool upgrades;            /* it asks for a WebSocket */
 	enum detect_place detect; /* the body still decides which protocol that is */
 	struct str id;
 	char id_text[32];
@@ -131,6 +135,14 @@ struct exchange {
 
 /* Every way out: releases all, writes the record. The client's answer has been ended or aborted before. */
 void exchange_over(struct exchange *x, const char *end);
+/* The memory, the peer and what comes with it are there: everything else, and the path. */
+void exchange_begin(struct exchange *x, struct exchange_env *env, struct arena *a,
+		    const struct http_head *head);
+/* The answer's id, once an exchange: it stays the same over a stream and over attempts (trap 28). */
+int exchange_mint_id(struct exchange *x) MUST_CHECK;
+/* The client has taken what was pending; it has left. */
+void exchange_drained(struct exchange *x);
+void exchange_gone(struct exchange *x, const char *why);
 /* The step that said WAIT has what it waited for. */
 void exchange_go_on(struct exchange *x);
 /* An exchange that somebody else has prepared as far as that. */
@@ -163,6 +175,10 @@ struct str turns_rewrite(struct exchange *x, struct arena *a, const struct frame
 struct str turns_rewrite_body(struct exchange *x, struct arena *a, struct str body);
 /* Nothing is awaited of the store any more. */
 void turns_cancel(struct exchange *x);
+
+/* --- warm_up.c: requests for no answer --- */
+
+enum step_result warm_up(struct exchange *x);
 
 /* --- compact.c: conversations made shorter --- */
 

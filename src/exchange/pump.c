@@ -12,7 +12,6 @@
 #include "exchange/exchange_impl.h"
 
 #include "base/clock.h"
-#include "base/id.h"
 #include "base/log.h"
 #include "json/scan.h"
 #include "upstream/health.h"
@@ -95,26 +94,6 @@ void pump_no_memory(struct exchange *x)
 }
 
 /* --- setting up for one attempt --- */
-
-enum { RESPONSE_ID_LEN = 24 };
-
-/* Minted once an exchange: it stays the same over a stream and over attempts (trap 28). */
-static int mint_response_id(struct exchange *x)
-{
-	struct str prefix = str_from(x->match.protocol->id_prefix);
-	char *text;
-
-	if (str_present(x->response_id))
-		return RC_OK;
-	text = arena_alloc(x->arena, prefix.len + RESPONSE_ID_LEN + 1);
-	if (!text)
-		return RC_NOMEM;
-	memcpy(text, prefix.ptr, prefix.len);
-	id_make(text + prefix.len, RESPONSE_ID_LEN);
-	x->response_id = (struct str){ text, prefix.len + RESPONSE_ID_LEN };
-	x->created_s = clock_wall_s();
-	return RC_OK;
-}
 
 static int sink_event(struct ir_sink *sink, const struct ir_event *ev);
 
@@ -226,7 +205,7 @@ static int set_up(struct exchange *x)
 	p->ready = true;
 	if (x->relay || x->match.line.op == IR_OP_EMBED)
 		return RC_OK;
-	return mint_response_id(x) == RC_OK ? set_up_translation(x) : RC_NOMEM;
+	return exchange_mint_id(x) == RC_OK ? set_up_translation(x) : RC_NOMEM;
 }
 
 void pump_done(struct pump *p)

@@ -15,6 +15,13 @@ static struct log_field millis(struct str key, uint64_t from_us, uint64_t to_us)
 	return tokens(key, to_us < from_us ? -1 : (int64_t)((to_us - from_us) / 1000));
 }
 
+static struct str client_of(const struct exchange *x)
+{
+	if (x->out.ws)
+		return websocket_peer(x->out.ws);
+	return x->request ? http_request_peer(x->request) : STR("background");
+}
+
 void settle(struct exchange *x)
 {
 	const struct record *r = &x->record;
@@ -23,10 +30,10 @@ void settle(struct exchange *x)
 
 	if (!x->snapshot->access_log)
 		return;
-	log_event(LOG_INFO, "access", NULL, LF_STR("id", x->id),
-		  LF_STR("client", x->request ? http_request_peer(x->request) : STR("background")),
+	log_event(LOG_INFO, "access", NULL, LF_STR("id", x->id), LF_STR("client", client_of(x)),
 		  LF_STR("key", x->principal.key ? x->principal.key->name : STR_NONE),
 		  LF_STR("method", x->head->method_text), LF_STR("path", x->head->path),
+		  LF_STR("transport", x->out.ws ? STR("websocket") : STR_NONE),
 		  LF_CSTR("protocol", x->match.protocol->name), LF_STR("model", x->peek.model),
 		  LF_BOOL("stream", x->peek.stream),
 		  LF_STR("provider", t ? t->account->name : STR_NONE),

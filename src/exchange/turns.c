@@ -48,6 +48,7 @@ static void store_failed(struct exchange *x, int rc, const struct err *e)
 
 void turns_cancel(struct exchange *x)
 {
+	x->turn.before = recent_unref(x->turn.before);
 	if (x->turn.call)
 		store_cancel(x->turn.call);
 	x->turn.call = NULL;
@@ -57,7 +58,9 @@ void turns_cancel(struct exchange *x)
 
 static void previous_not_found(struct exchange *x)
 {
-	struct ir_error e = error_of(IR_ERR_NOT_FOUND, STR_NONE);
+	/* 404 by HTTP; on a WebSocket the specification has a 400. */
+	struct ir_error e =
+		error_of(x->out.ws ? IR_ERR_INVALID_REQUEST : IR_ERR_NOT_FOUND, STR_NONE);
 
 	e.message = arena_printf(x->arena, "Previous response with id '%.*s' not found.",
 				 STR_ARG(x->turn.ask.previous));
@@ -144,7 +147,8 @@ static void recalled(void *user, const struct store_answer *a)
 
 	x->turn.call = NULL;
 	if (a->rc == RC_NOTFOUND && may_be_theirs(x)) {
-		x->turn.keep = false; /* its beginning is not ours to bring back */
+		x->turn.keep = x->turn.remember =
+			false; /* its beginning is not ours to bring back */
 		exchange_go_on(x);
 		return;
 	}
@@ -162,6 +166,10 @@ static void recalled(void *user, const struct store_answer *a)
 		return;
 	}
 	rc = expand_all(x, a, &e);
+	if (rc == RC_OK && x->turn.remember && !x->turn.before) {
+		x->turn.before = recent_turns_new(websocket_recent(x->out.ws), a->turns, a->n);
+		rc = x->turn.before ? RC_OK : RC_NOMEM;
+	}
 	if (rc != RC_OK) {
 		error = forward_error_of(x, rc, &e);
 		answer_error(x, &error, "refused");
@@ -175,6 +183,23 @@ static void recalled(void *user, const struct store_answer *a)
 	}
 	error = forward_error_of(x, rc, &e);
 	answer_error(x, &error, "refused");
+}
+
+/* On a WebSocket what was said there last needs no store. False: it is not known there. */
+static bool ask_recent(struct exchange *x)
+{
+	struct store_answer a = { .rc = RC_OK };
+
+	if (!x->out.ws)
+		return false;
+	x->turn.before = recent_find(websocket_recent(x->out.ws), x->turn.ask.previous);
+	if (!x->turn.before)
+		return false;
+	a.turns = recent_chain(x->turn.before, x->arena, &a.n);
+	if (!a.turns)
+		a.rc = RC_NOMEM;
+	recalled(x, &a);
+	return true;
 }
 
 static enum step_result ask_store(struct exchange *x)
@@ -220,8 +245,15 @@ enum step_result turns_recall(struct exchange *x)
 	}
 	x->turn.keep = x->match.line.op == IR_OP_GENERATE && x->turn.ask.store &&
 		       x->snapshot->responses.store && x->env->store;
+	x->turn.remember = x->match.line.op == IR_OP_GENERATE && x->out.ws;
 	if (!str_present(x->turn.ask.previous))
 		return alone(x);
+	if (ask_recent(x))
+		return DONE;                   /* it went on from there */
+	if (x->out.ws && !x->turn.ask.store) { /* it has no other place to be */
+		previous_not_found(x);
+		return DONE;
+	}
 	if (x->env->store)
 		return ask_store(x);
 	if (may_be_theirs(x))
@@ -323,13 +355,33 @@ static void put(struct exchange *x, struct str resource)
 		log_event(LOG_WARN, "response.not_kept", NULL, LF_STR("id", x->id));
 }
 
+static void remember(struct exchange *x, struct str resource)
+{
+	struct recent *r = websocket_recent(x->out.ws);
+	struct stored_turn t =
+		turns_turn(x, json_unquote(x->arena, turn_get(resource, "id")), resource);
+	struct recent_turn *made = t.id.len ? recent_turn_new(r, x->turn.before, &t) : NULL;
+
+	if (made)
+		recent_show(r, made, x->snapshot->responses.max_context);
+	recent_unref(made);
+}
+
+static bool is_wanted(const struct exchange *x)
+{
+	return x->turn.keep || x->turn.remember;
+}
+
 /* It stands in the queue before the client has the last byte: what the client asks next comes behind it. */
 void turns_keep_body(struct exchange *x, struct str body)
 {
-	if (!x->turn.keep || x->match.line.op != IR_OP_GENERATE)
+	if (x->match.line.op != IR_OP_GENERATE)
 		return;
-	x->turn.keep = false;
-	put(x, body);
+	if (x->turn.remember)
+		remember(x, body);
+	if (x->turn.keep)
+		put(x, body);
+	x->turn.remember = x->turn.keep = false;
 }
 
 static bool is_end(struct str type)
@@ -341,7 +393,7 @@ void turns_keep_frame(struct exchange *x, const struct frame *f)
 {
 	struct str resource;
 
-	if (!x->turn.keep || !is_end(f->name))
+	if (!is_wanted(x) || !is_end(f->name))
 		return;
 	resource = turn_get(f->data, "response");
 	if (str_present(resource))
@@ -354,7 +406,7 @@ void turns_keep_frames(struct exchange *x, struct str bytes)
 	struct frame f;
 	size_t n;
 
-	if (!x->turn.keep)
+	if (!is_wanted(x))
 		return;
 	framer_init(&framer, FRAMING_SSE, bytes.len + 1);
 	while (framer_next(&framer, bytes, &f, &n) == FRAMER_FRAME) {

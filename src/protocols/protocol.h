@@ -230,6 +230,7 @@ struct protocol {
 	const char *error_content_type;      /* MUST: "application/json" */
 	enum framing framing; /* in which its streams come, when it is spoken upstream */
 	bool keeps_turns; /* its answers may be kept and continued: bodies and answers are those of policy/conversation.h */
+	bool over_websocket; /* what its route of IR_OP_GENERATE takes by POST may also come in messages of a WebSocket */
 	bool cannot_stop; /* its requests have no stop sequences: the gateway cuts the answers (ir/stop_cut.h, trap 73) */
 	unsigned
 		max_stops; /* so many fit (0: any number); of more the first go up, and the gateway cuts the answers (trap 71) */

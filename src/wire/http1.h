@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
@@ -72,6 +73,8 @@ static inline struct str http_field_get(const struct http_head *h, struct str na
 {
 	return h->no_names & http_name_bit(name) ? STR_NONE : http_field_find_(h, name);
 }
+/* A copy that lives in `a`; NULL when memory is out. */
+struct http_head *http_head_copy(struct arena *a, const struct http_head *h);
 /* True when the comma-separated field `name` has the token (case ignored) in any of its lines. */
 bool http_field_has_token(const struct http_head *h, struct str name, struct str token);
 

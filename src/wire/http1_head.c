@@ -259,3 +259,25 @@ enum http1_error http1_check_response(struct http_head *h)
 		return HTTP1_E_SYNTAX;
 	return read_fields(h, &seen);
 }
+
+struct http_head *http_head_copy(struct arena *a, const struct http_head *head)
+{
+	struct http_head *h = arena_alloc(a, sizeof(*h));
+	struct http_field *fields = arena_array(a, head->n_fields + 1, sizeof(*fields));
+
+	if (!h || !fields)
+		return NULL;
+	*h = *head;
+	h->method_text = arena_dup(a, head->method_text);
+	h->target = arena_dup(a, head->target);
+	h->path = arena_dup(a, head->path);
+	h->query = arena_dup(a, head->query);
+	h->fields = fields;
+	for (unsigned i = 0; i < head->n_fields; i++) {
+		fields[i].name = arena_dup(a, head->fields[i].name);
+		fields[i].value = arena_dup(a, head->fields[i].value);
+		if (!fields[i].name.ptr || !fields[i].value.ptr)
+			return NULL;
+	}
+	return h->method_text.ptr && h->target.ptr && h->path.ptr ? h : NULL;
+}

@@ -176,9 +176,9 @@ CODEX_LOSSES = {"web_search", "tool_search", "client_metadata", "prompt_cache_ke
                 "input.phase"}
 
 
-def run_codex(desk, gateway, *options):
-    """Codex's events, once it has ended well."""
-    config = re.search(r"^```toml\n(.*?)^```$", section("Codex", gateway), re.M | re.S).group(1)
+def run_codex(desk, gateway, *options, more=""):
+    """Codex's events, once it has ended well. `more`: at the end of its configuration, the provider's section."""
+    config = re.search(r"^```toml\n(.*?)^```$", section("Codex", gateway), re.M | re.S).group(1) + more
     done, events = desk.codex(config, variables_of("Codex", gateway), *options)
     assert done.returncode == 0, (done.stdout[-2000:], done.stderr[-2000:])
     assert events[-1]["type"] == "turn.completed", events[-1]
@@ -208,6 +208,24 @@ def test_trap_050_and_trap_051_codex_does_a_task(desk, scene, kind):
     for request in model.asked:
         assert b"You are a coding agent" in request.body and b"<environment_context>" in request.body
     assert b"iVBORw0KGgo" in model.asked[1].body, "the picture"
+    assert dropped(gateway) <= (set() if kind == "responses" else CODEX_LOSSES)
+
+
+@pytest.mark.parametrize("kind", ["responses", *KINDS])
+def test_codex_does_a_task_over_a_websocket(desk, scene, kind):
+    """With the line that the document gives, it opens a WebSocket, sends its context ahead, and then only what is new."""
+    line = re.search(r"`(supports_websockets = true)`", DOCUMENT).group(1)
+    gateway, model = scene(kind, "gpt-4o", [
+        [("call_01", "exec_command", {"cmd": "echo over"})], [("call_02", "exec_command", {"cmd": "cat note.txt"})]])
+    events = run_codex(desk, gateway, more=f"{line}\n")
+    assert [c["exit_code"] for c in items(events, "command_execution")] == [0, 0]
+    assert items(events, "agent_message")[-1]["text"] == desk.answer
+    check_requests(model, "openai-responses", 3)
+    for request in model.asked:
+        assert b"You are a coding agent" in request.body and b"<environment_context>" in request.body
+    records = [r for r in gateway.access_records() if r["path"] == "/v1/responses"]
+    assert [(r["status"], r.get("transport"), r.get("provider")) for r in records] == [
+        (101, None, None), (200, "websocket", None), *[(200, "websocket", "up")] * 3], "the first is the context, for which no model is asked"
     assert dropped(gateway) <= (set() if kind == "responses" else CODEX_LOSSES)
 
 

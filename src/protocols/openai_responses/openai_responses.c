@@ -31,6 +31,7 @@ const struct protocol protocol_openai_responses = {
 	.id_prefix = "resp_",
 	.request_id_header = "x-request-id",
 	.keeps_turns = true,
+	.over_websocket = true,
 	.cannot_stop = true,
 	.routes = routes,
 	.error_content_type = "application/json",

@@ -66,7 +66,8 @@ def _is_core(response):
 
 def resource_problem(response):
     """What either document finds wrong with a whole answer, or None."""
-    ours = {k: v for k, v in response.items() if k != "usage" or v}   # null until the end, whatever the description says
+    # null until the end, and where nobody was named, whatever the description says
+    ours = {k: v for k, v in response.items() if k not in ("usage", "user") or v}
     if (response.get("error") or {}).get("code") in REAL_CODES:
         ours = {**ours, "error": {**response["error"], "code": "server_error"}}
     problem = _worst("openai", "Response", ours)
@@ -91,6 +92,11 @@ def event_problem(event):
     core = event.get("item", {}).get("type", "message") in CORE_ITEMS and kind != "error"  # the flat form is OpenAI's
     core = core and not _cites_files(event)
     return _worst("openresponses", other, event) if other and core and "response" not in event else None
+
+
+def socket_error_problem(event):
+    """The same of an error envelope on a WebSocket."""
+    return _worst("openresponses", "WebSocketErrorEvent", event) or _worst("openai", "ResponseWsError", event)
 
 
 def _with_ids(item):

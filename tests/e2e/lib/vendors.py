@@ -94,7 +94,7 @@ def _responses_item(block, number, done):
 
 def _responses_resource(blocks, stop, done):
     status = ("incomplete" if stop == "length" else "completed") if done else "in_progress"
-    usage = {"input_tokens": TOKENS[0], "input_tokens_details": {"cached_tokens": 0}, "output_tokens": TOKENS[1],
+    usage = {"input_tokens": TOKENS[0], "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0}, "output_tokens": TOKENS[1],
              "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": sum(TOKENS)}
     return {"id": "resp_01", "object": "response", "created_at": 1754000000, "status": status, "background": False,
             "completed_at": 1754000001 if done and stop != "length" else None, "error": None, "frequency_penalty": 0.0,

@@ -1,0 +1,154 @@
+/* exchange/recent.c - turns in memory, shared where one continues another; see recent.h. */
+#include "exchange/recent.h"
+
+#include <stdlib.h>
+
+struct recent_turn {
+	struct list shown; /* in recent.shown; alone: not shown */
+	struct recent *home;
+	struct recent_turn *before;
+	unsigned refs;
+	size_t size;
+	struct str id, answer, input;
+	char text[]; /* of the three */
+};
+
+void recent_init(struct recent *r)
+{
+	*r = (struct recent){ .n_shown = 0 };
+	list_init(&r->shown);
+}
+
+struct recent_turn *recent_ref(struct recent_turn *t)
+{
+	t->refs++;
+	return t;
+}
+
+/* Step by step, and not one inside the other: a conversation may be long. */
+struct recent_turn *recent_unref(struct recent_turn *t)
+{
+	while (t && --t->refs == 0) {
+		struct recent_turn *before = t->before;
+
+		t->home->bytes -= t->size;
+		free(t);
+		t = before;
+	}
+	return NULL;
+}
+
+static void hide(struct recent *r, struct recent_turn *t)
+{
+	list_remove(&t->shown);
+	r->n_shown--;
+	recent_unref(t);
+}
+
+static void hide_oldest(struct recent *r)
+{
+	hide(r, LIST_ENTRY(r->shown.next, struct recent_turn, shown));
+}
+
+void recent_clear(struct recent *r)
+{
+	while (r->n_shown > 0)
+		hide_oldest(r);
+}
+
+static struct str put(char **io, struct str s)
+{
+	struct str copy = { *io, s.len };
+
+	if (s.len)
+		memcpy(*io, s.ptr, s.len);
+	*io += s.len;
+	return copy;
+}
+
+struct recent_turn *recent_turn_new(struct recent *r, struct recent_turn *before,
+				    const struct stored_turn *t)
+{
+	size_t size = sizeof(struct recent_turn) + t->id.len + t->answer.len + t->input.len;
+	struct recent_turn *made = malloc(size);
+	char *to;
+
+	if (!made)
+		return NULL;
+	*made = (struct recent_turn){ .home = r, .refs = 1, .size = size };
+	made->before = before ? recent_ref(before) : NULL;
+	list_init(&made->shown);
+	to = made->text;
+	made->id = put(&to, t->id);
+	made->answer = put(&to, t->answer);
+	made->input = put(&to, t->input);
+	r->bytes += size;
+	return made;
+}
+
+struct recent_turn *recent_turns_new(struct recent *r, const struct stored_turn *turns, unsigned n)
+{
+	struct recent_turn *last = NULL;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct recent_turn *made = recent_turn_new(r, last, &turns[i]);
+
+		recent_unref(last); /* the next one holds it */
+		if (!made)
+			return NULL;
+		last = made;
+	}
+	return last;
+}
+
+void recent_show(struct recent *r, struct recent_turn *t, size_t max_bytes)
+{
+	recent_forget(r, t->id); /* a provider that gives the same id twice */
+	list_append(&r->shown, &recent_ref(t)->shown);
+	r->n_shown++;
+	while (r->n_shown > RECENT_SHOWN_MAX || (r->n_shown > 0 && r->bytes > max_bytes))
+		hide_oldest(r);
+}
+
+static struct recent_turn *find(const struct recent *r, struct str id)
+{
+	LIST_EACH (&r->shown, it) {
+		struct recent_turn *t = LIST_ENTRY(it, struct recent_turn, shown);
+
+		if (str_eq(t->id, id))
+			return t;
+	}
+	return NULL;
+}
+
+struct recent_turn *recent_find(struct recent *r, struct str id)
+{
+	struct recent_turn *t = find(r, id);
+
+	return t ? recent_ref(t) : NULL;
+}
+
+void recent_forget(struct recent *r, struct str id)
+{
+	struct recent_turn *t = find(r, id);
+
+	if (t)
+		hide(r, t);
+}
+
+struct stored_turn *recent_chain(const struct recent_turn *t, struct arena *a, unsigned *ret_n)
+{
+	struct stored_turn *turns;
+	unsigned n = 0;
+
+	for (const struct recent_turn *it = t; it; it = it->before)
+		n++;
+	turns = arena_array(a, n, sizeof(*turns));
+	*ret_n = n;
+	for (; turns && t; t = t->before)
+		turns[--n] = (struct stored_turn){ .id = t->id,
+						   .previous = t->before ? t->before->id : STR_NONE,
+						   .answer = t->answer,
+						   .input = t->input };
+	return turns;
+}

@@ -1,0 +1,48 @@
+/* exchange/recent.h - the turns that one connection remembers, whether they are stored or not.
+ *
+ *	shown:  one --> two --> four        what the client may continue, oldest first
+ *	         \-- three <----/           a turn is kept as long as it is shown or one that is kept continues it
+ *
+ * A turn knows the one before it, so a long conversation is held once, however many of its answers are shown. All of it
+ * belongs to one loop. Unlike the store, nothing here has an owner or a time: it ends with the connection.
+ */
+#ifndef GW_EXCHANGE_RECENT_H
+#define GW_EXCHANGE_RECENT_H
+
+#include "base/arena.h"
+#include "base/list.h"
+#include "store/store.h"
+
+struct recent_turn; /* opaque, reference counted */
+
+struct recent {
+	struct list shown;
+	unsigned n_shown;
+	size_t bytes; /* of all turns that are kept */
+};
+
+enum { RECENT_SHOWN_MAX = 16 };
+
+void recent_init(struct recent *r);
+/* Nothing is shown any more. References taken out may live on; `r` must too. */
+void recent_clear(struct recent *r);
+
+/* A turn that continues `before` (NULL: none), with one reference; copied, not shown. NULL when memory is out. */
+struct recent_turn *recent_turn_new(struct recent *r, struct recent_turn *before,
+				    const struct stored_turn *t);
+/* The turns of a chain as the store gave them: the last one, as above. */
+struct recent_turn *recent_turns_new(struct recent *r, const struct stored_turn *turns, unsigned n);
+struct recent_turn *recent_ref(struct recent_turn *t);
+struct recent_turn *recent_unref(struct recent_turn *t); /* NULL is a no-op; always NULL */
+
+/* May be continued from now on, under its id. More than RECENT_SHOWN_MAX turns, or more than `max_bytes` in all, and the
+ * oldest are forgotten; the newest too, if it alone is too much. */
+void recent_show(struct recent *r, struct recent_turn *t, size_t max_bytes);
+/* With one more reference; NULL: not shown. */
+struct recent_turn *recent_find(struct recent *r, struct str id);
+void recent_forget(struct recent *r, struct str id);
+
+/* `t` and all before it, oldest first, as slices of what is kept. NULL when memory is out. */
+struct stored_turn *recent_chain(const struct recent_turn *t, struct arena *a, unsigned *ret_n);
+
+#endif
