@@ -28,7 +28,7 @@ struct websocket_client {
 	size_t waiting_bytes;
 	struct deadline lifetime;
 	struct loop_dead kick;
-	bool kicked, expired, shutdown;
+	bool kicked, expired;
 
 	/* the turn under way; zero between two */
 	struct exchange *x;
@@ -185,7 +185,7 @@ static void start_next(struct websocket_client *c)
 
 	if (c->x)
 		return;
-	if (c->shutdown) {
+	if (http_websocket_draining(c->ws)) {
 		go_away(c);
 	} else if (c->expired) {
 		expire(c);
@@ -391,7 +391,6 @@ static void on_shutdown(void *user)
 {
 	struct websocket_client *c = user;
 
-	c->shutdown = true;
 	if (!c->x)
 		go_away(c);
 }

@@ -27,6 +27,7 @@ struct http_websocket {
 	uint64_t heard_ms, said_ms, pinged_ms;
 	bool waited; /* for bytes to leave: on_drain is owed */
 	bool shut;   /* our close frame is out: nothing follows it */
+	bool told;   /* that the server drains */
 };
 
 void server_websocket_free(struct http_websocket *ws)
@@ -109,9 +110,9 @@ static void send_close(struct http_websocket *ws, enum ws_code code, struct str 
 /* Both sides have said what they had to. */
 static void finish(struct server_conn *c, const char *why)
 {
+	server_websocket_over(c, why);
 	c->last = c->linger = true;
 	server_conn_answered(c);
-	server_websocket_over(c, why);
 }
 
 void http_websocket_close(struct http_websocket *ws, enum ws_code code, struct str reason)
@@ -121,10 +122,11 @@ void http_websocket_close(struct http_websocket *ws, enum ws_code code, struct s
 	deadline_set(&ws->conn->read_deadline, CLOSE_MS);
 }
 
+/* Not inside the call, which walks over all connections: what the owner does now may move others about. */
 void server_websocket_drain(struct server_conn *c)
 {
 	if (c->ws->ev)
-		c->ws->ev->on_shutdown(c->ws->user);
+		deadline_set(&c->read_deadline, 0);
 }
 
 /* --- reading --- */
@@ -232,6 +234,12 @@ void server_websocket_tick(struct server_conn *c)
 		server_conn_close(c, false);
 		return;
 	}
+	if (c->server->draining && ws->ev && !ws->told) {
+		ws->told = true;
+		ws->ev->on_shutdown(ws->user);
+		if (!ws->ev) /* closed: that has a deadline of its own */
+			return;
+	}
 	if (now - ws->heard_ms >= c->server->limits.idle_timeout_ms) {
 		send_close(ws, WS_GOING_AWAY, STR("no answer to pings"));
 		finish(c, "the client answered no pings");
@@ -250,6 +258,11 @@ void http_websocket_set_limits(struct http_websocket *ws,
 			       const struct http_websocket_limits *limits)
 {
 	ws->limits = *limits;
+}
+
+bool http_websocket_draining(const struct http_websocket *ws)
+{
+	return ws->conn->server->draining;
 }
 
 struct str http_websocket_peer(const struct http_websocket *ws)

@@ -28,7 +28,7 @@ struct http_websocket_events {
 	void (*on_text)(void *user, struct str text);
 	/* MUST. Pending output fell below the low mark. */
 	void (*on_drain)(void *user);
-	/* MUST. The server drains: finish what is under way, then close with WS_GOING_AWAY. It may be said more than once. */
+	/* MUST. The server drains: finish what is under way, then close with WS_GOING_AWAY. Said once. */
 	void (*on_shutdown)(void *user);
 	/* MUST. It is over, and was not closed by you. */
 	void (*on_gone)(void *user, const char *why);
@@ -43,6 +43,8 @@ struct http_websocket *http_websocket_accept(struct http_request *r,
 /* Reload. */
 void http_websocket_set_limits(struct http_websocket *ws,
 			       const struct http_websocket_limits *limits);
+/* Nothing new should begin: on_shutdown has come or is on its way. */
+bool http_websocket_draining(const struct http_websocket *ws);
 struct str http_websocket_peer(const struct http_websocket *ws);
 
 /* One message of valid UTF-8; copied. Nothing leaves before a flush. */
