@@ -16,7 +16,7 @@
 #define DEPLOYMENT_VERSION "2024-10-21"
 
 static const struct protocol *const speaks[] = { &protocol_openai_chat, &protocol_openai_responses,
-						 NULL };
+						 &protocol_openai_completions, NULL };
 
 enum form { FORM_V1, FORM_V1_BASE, FORM_DEPLOYMENT, FORM_DEPLOYMENT_BASE, FORM_FOUNDRY };
 
@@ -116,11 +116,13 @@ static unsigned account_quirks(const struct account *acc)
 	return quirks;
 }
 
-/* Responses came with the v1 addresses; below a deployment's there are none. */
+/* Responses came with the v1 addresses; below a deployment's there are none. Foundry's common interface knows Chat alone. */
 static bool account_speaks(const struct account *acc, const struct protocol *p)
 {
 	enum form form = form_of(acc);
 
+	if (p == &protocol_openai_completions)
+		return form != FORM_FOUNDRY;
 	return p != &protocol_openai_responses || form == FORM_V1 || form == FORM_V1_BASE;
 }
 
@@ -136,4 +138,5 @@ const struct provider provider_azure = {
 	.takes_api_version = true,
 	.speaks = speaks,
 	.prepare = prepare,
+	.model_speaks = compose_openai_model_speaks,
 };

@@ -232,6 +232,18 @@ const char *compose_openai_path(const struct prepare_options *o)
 	return NULL;
 }
 
+bool compose_openai_model_speaks(struct str model, const struct protocol *p)
+{
+	struct str base = str_starts(model, STR("ft:")) ? str_from_offset(model, 3) : model;
+	/* Deployments at Azure are called so: their names hold no dot. */
+	bool instructs = str_starts(model, STR("gpt-3.5-turbo-instruct")) ||
+			 str_starts(model, STR("gpt-35-turbo-instruct"));
+	bool completes =
+		instructs || str_starts(base, STR("davinci-")) || str_starts(base, STR("babbage-"));
+
+	return completes == (p == &protocol_openai_completions);
+}
+
 int compose_openai(struct arena *a, const struct prepare_options *o, struct upstream_request *ret,
 		   struct err *reterr)
 {

@@ -43,6 +43,9 @@ int compose_end(struct compose *c) MUST_CHECK;
 /* The path below the base URL for what is asked in the protocol spoken: "/chat/completions". NULL: there is no such operation. */
 const char *compose_openai_path(const struct prepare_options *o);
 
+/* Models of OpenAI's from before conversations, and what was tuned from them, know the Completions API alone, the others all but it. */
+bool compose_openai_model_speaks(struct str model, const struct protocol *p);
+
 /* prepare() of every kind that speaks openai-chat: paths below the base path, a bearer key where there is one. */
 int compose_openai(struct arena *a, const struct prepare_options *o, struct upstream_request *ret,
 		   struct err *reterr) MUST_CHECK;

@@ -8,20 +8,6 @@ static const char *const prefixes[] = {
 	"chatgpt-*", "davinci-*", "babbage-*", NULL,
 };
 
-/* Models from before conversations, and what was tuned from them: they know the Completions API alone, the others all but it. */
-static bool only_completes(struct str model)
-{
-	struct str base = str_starts(model, STR("ft:")) ? str_from_offset(model, 3) : model;
-
-	return str_starts(base, STR("davinci-")) || str_starts(base, STR("babbage-")) ||
-	       str_starts(model, STR("gpt-3.5-turbo-instruct"));
-}
-
-static bool model_speaks(struct str model, const struct protocol *p)
-{
-	return only_completes(model) == (p == &protocol_openai_completions);
-}
-
 const struct provider provider_openai = {
 	.name = "openai",
 	.default_base_url = "https://api.openai.com/v1",
@@ -34,5 +20,5 @@ const struct provider provider_openai = {
 	.quirks = QUIRK_ALLOWED_TOOLS | QUIRK_CUSTOM_TOOLS,
 	.prefixes = prefixes,
 	.prepare = compose_openai,
-	.model_speaks = model_speaks,
+	.model_speaks = compose_openai_model_speaks,
 };

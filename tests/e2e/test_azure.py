@@ -131,3 +131,26 @@ def test_azures_own_sdk_class_talks_to_the_gateway(start_gateway, faultd, azure_
     named = azure_client(gateway, azure_deployment="gpt-5")
     assert named.chat.completions.create(model="whatever", **ASK).choices[0].message.content == "chat"
     assert up.requests[-1].json()["model"] == "gpt-5"
+
+
+INSTRUCT = canned.dumps({"id": "cmpl-1", "object": "text_completion", "created": 1, "model": "m", "choices": [
+    {"text": "on.", "index": 0, "logprobs": None, "finish_reason": "stop"}], "usage": canned.openai_usage()}).encode()
+
+
+def test_completions_of_old_below_a_deployment(start_gateway, up, openai_client, azure_client):
+    """Azure's SDK asks for them below the deployment too; a deployment of an old model has them, any other is asked in a conversation."""
+    name = "gpt-35-turbo-instruct"
+    up.reply("POST", "/openai/v1/completions", body=INSTRUCT)
+    up.reply("POST", f"/openai/deployments/{name}/completions", body=INSTRUCT)
+    up.reply("POST", "/openai/v1/chat/completions", body=canned.openai_answer("on."))
+    more = {"type": "azure", "api_key": "azure-key", "endpoint": up.origin}
+    gateway = start_gateway({"providers": {"v1": {**more, "models": [name, "my gpt"]}, "old": {**more, "api_version": "2024-10-21"}}})
+    azure = azure_client(gateway)
+    assert azure.completions.create(model=name, prompt="Go", max_tokens=3).choices[0].text == "on."
+    assert azure.completions.create(model="my gpt", prompt="Go", max_tokens=3).choices[0].text == "on."
+    assert openai_client(gateway).completions.create(model=f"old/{name}", prompt="Go", max_tokens=3).choices[0].text == "on."
+    assert [r.target for r in up.requests] == ["/openai/v1/completions", "/openai/v1/chat/completions",
+                                               f"/openai/deployments/{name}/completions?api-version=2024-10-21"]
+    # And a client of another dialect reaches the old model.
+    chat = openai_client(gateway).chat.completions.create(model=name, **ASK)
+    assert chat.choices[0].message.content == "on." and up.requests[-1].json()["prompt"] == "Hi"
