@@ -252,6 +252,7 @@ int ac_decode_request(struct arena *a, const struct request_line *line, struct s
 		return no_memory(&d);
 	ir_request_init(d.r);
 	d.r->origin = AC_NAME;
+	d.r->body = root;
 	while (!rc && json_next(&it))
 		rc = read_member(&d, it.key, it.val);
 	for (unsigned i = 0; !rc && i < d.r->n_extras; i++)

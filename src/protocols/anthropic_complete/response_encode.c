@@ -16,11 +16,9 @@ struct protocol_encoder {
  * together, or cut the blank off; so it is there whoever answers. */
 static bool begins_with_blank(const struct encoder_options *o)
 {
-	struct json_want prompt = { .key = "prompt" };
-	struct str raw = o->request ? o->request->raw : STR_NONE;
+	const json *body = o->request ? o->request->body : NULL;
 
-	return str_present(raw) && json_scan(raw, &prompt, 1, NULL) == RC_OK &&
-	       str_ends(prompt.value, STR("Assistant:\""));
+	return str_ends(json_str(json_get(body, STR("prompt"))), STR("Assistant:"));
 }
 
 static bool lacks_blank(struct str text)
