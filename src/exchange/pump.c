@@ -447,12 +447,12 @@ static int translate_event(struct exchange *x, const struct frame *ev)
 	return decoded_badly(x, c, rc, &e) ? -1 : 0;
 }
 
-static void pass_frame(struct exchange *x, const struct frame *ev, struct str bytes)
+static void pass_frame(struct exchange *x, const struct frame *ev)
 {
 	struct str ours;
 
 	if (!x->match.protocol->keeps_turns) {
-		buf_put(out(x), bytes);
+		buf_put(out(x), ev->raw);
 		return;
 	}
 	ours = turns_rewrite(x, x->pump.scratch, ev);
@@ -460,7 +460,7 @@ static void pass_frame(struct exchange *x, const struct frame *ev, struct str by
 		buf_put(out(x), ours);
 		turns_keep_frames(x, ours);
 	} else {
-		buf_put(out(x), bytes);
+		buf_put(out(x), ev->raw);
 		turns_keep_frame(x, ev);
 	}
 	arena_reset(x->pump.scratch);
@@ -486,8 +486,12 @@ static int relay_event(struct exchange *x, const struct frame *ev)
 	}
 	if (flags & (TAP_MEANINGFUL | TAP_END))
 		commit(x);
-	if (!(flags & TAP_DROP))
-		pass_frame(x, ev, flags & TAP_EDIT ? p->tap.edited : ev->raw);
+	if (flags & TAP_EDIT) { /* of no protocol that keeps turns */
+		buf_put(out(x), p->tap.edited);
+		buf_put(out(x), p->tap.edited_rest);
+	} else if (!(flags & TAP_DROP)) {
+		pass_frame(x, ev);
+	}
 	if (!x->committed && !buf_ok(&p->held)) {
 		fail_held(x);
 		return -1;

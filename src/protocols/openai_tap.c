@@ -76,30 +76,36 @@ static struct json_edit usage_removal(struct str data, struct str value)
 	return json_edit_remove(data, usage.member);
 }
 
-/* The event's own bytes without its `usage` member. */
-static unsigned strip_usage(struct relay_tap *t, const struct frame *ev, struct str value)
+/* Several data lines, joined elsewhere, become one: between JSON's tokens a blank is as good as LF. */
+static bool rewrite_joined(struct relay_tap *t, struct str data, struct json_edit edit)
 {
-	struct json_edit edit = usage_removal(ev->data, value);
-	bool in_place = ev->data.ptr >= ev->raw.ptr && ev->data.ptr < ev->raw.ptr + ev->raw.len;
-
-	if (!str_present(edit.old))
-		return 0;
 	if (!t->scratch.max)
 		buf_init(&t->scratch, SCRATCH_MAX);
 	buf_reset(&t->scratch);
-	if (in_place) {
-		json_patch(&t->scratch, ev->raw, &edit, 1);
-	} else { /* several data lines, joined elsewhere: they become one, and between JSON's tokens a blank is as good as LF */
-		sse_put_head(&t->scratch, NULL);
-		json_patch(&t->scratch, ev->data, &edit, 1);
-		for (size_t i = t->scratch.pos; i < t->scratch.len; i++)
-			if (t->scratch.ptr[i] == '\n')
-				t->scratch.ptr[i] = ' ';
-		sse_put_end(&t->scratch);
-	}
-	if (!buf_ok(&t->scratch))
-		return 0;
+	sse_put_head(&t->scratch, NULL);
+	json_patch(&t->scratch, data, &edit, 1);
+	for (size_t i = t->scratch.pos; i < t->scratch.len; i++)
+		if (t->scratch.ptr[i] == '\n')
+			t->scratch.ptr[i] = ' ';
+	sse_put_end(&t->scratch);
 	t->edited = buf_str(&t->scratch);
+	t->edited_rest = STR("");
+	return buf_ok(&t->scratch);
+}
+
+/* The event's own bytes without its `usage` member: what stands before it and what stands behind. */
+static unsigned strip_usage(struct relay_tap *t, const struct frame *ev, struct str value)
+{
+	struct json_edit edit = usage_removal(ev->data, value);
+	size_t before;
+
+	if (!str_present(edit.old))
+		return 0;
+	if (ev->data.ptr < ev->raw.ptr || ev->data.ptr >= ev->raw.ptr + ev->raw.len)
+		return rewrite_joined(t, ev->data, edit) ? TAP_EDIT : 0;
+	before = (size_t)(edit.old.ptr - ev->raw.ptr);
+	t->edited = (struct str){ ev->raw.ptr, before };
+	t->edited_rest = str_from_offset(ev->raw, before + edit.old.len);
 	return TAP_EDIT;
 }
 

@@ -129,7 +129,8 @@ enum tap_flags {
 	TAP_ERROR = 1u << 1,      /* an error inside the stream; tap.error is set */
 	TAP_END = 1u << 2,        /* the protocol's own end ([DONE], message_stop) */
 	TAP_DROP = 1u << 3,       /* only there because we asked for it: do not pass on */
-	TAP_EDIT = 1u << 4,       /* pass tap.edited on instead of the event's bytes */
+	TAP_EDIT =
+		1u << 4, /* pass tap.edited and tap.edited_rest on instead of the event's bytes */
 };
 
 /* State of one relayed answer; zero it, then set the first two members. */
@@ -143,7 +144,7 @@ struct relay_tap {
 	/* Of the tap's own, for a protocol whose errors repeat what was said: the answer's beginning, and how much came. */
 	struct str opening;
 	uint64_t n_events;
-	struct str edited;
+	struct str edited, edited_rest;
 	struct buf scratch; /* of the tap's own, for `edited`; the pump ends it with buf_done() */
 };
 

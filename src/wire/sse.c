@@ -24,8 +24,11 @@ void sse_done(struct sse_parser *p)
 static size_t find_line_end(struct str window, size_t from)
 {
 	struct str rest = str_from_offset(window, from);
-	ptrdiff_t lf = str_chr(rest, '\n'), cr;
+	ptrdiff_t lf, cr;
 
+	if (rest.len && *rest.ptr == '\n') /* every second line */
+		return from;
+	lf = str_chr(rest, '\n');
 	if (lf >= 0)
 		rest.len = (size_t)lf;
 	cr = str_chr(rest,
@@ -38,10 +41,19 @@ static bool crlf_before(struct str window, size_t line)
 	return line >= 2 && window.ptr[line - 1] == '\n' && window.ptr[line - 2] == '\r';
 }
 
+/* Where the first lines of a block end, from the window's front; so that a block that comes in one piece is searched once. */
+struct line_ends {
+	size_t at[4]; /* event, data, id: few have more */
+	unsigned n;
+};
+
 /* Length of the block at the front of the window, its blank line included; 0 when more bytes
  * are needed. Leaves seen_ where the blank line begins. Every byte is looked at once over all calls for a block. */
-static size_t find_block(struct sse_parser *p, struct str window)
+static size_t find_block(struct sse_parser *p, struct str window, struct line_ends *ends)
 {
+	bool fresh = p->seen_ == 0;
+
+	ends->n = 0;
 	if (p->seen_ == 0 && p->skip_lf_ && window.len) {
 		p->skip_lf_ = *window.ptr == '\n';
 		p->seen_ = p->line_ = p->skip_lf_;
@@ -61,6 +73,8 @@ static size_t find_block(struct sse_parser *p, struct str window)
 		}
 		if (blank)
 			return next;
+		if (fresh && ends->n < sizeof(ends->at) / sizeof(ends->at[0]))
+			ends->at[ends->n++] = end;
 		p->seen_ = p->line_ = next;
 	}
 }
@@ -81,16 +95,20 @@ static void add_data(struct sse_parser *p, struct frame *ev, struct str value, b
 	buf_put(&p->joined, value);
 }
 
-/* Fills *ev from the lines of `block`, which ends in its blank line. */
-static bool read_block(struct sse_parser *p, struct str block, struct frame *ev)
+/* Fills *ev from the lines of `block`, which ends in its blank line and begins `from` bytes into the window. */
+static bool read_block(struct sse_parser *p, struct str block, size_t from,
+		       const struct line_ends *ends, struct frame *ev)
 {
+	const char *window = block.ptr - from;
 	bool joining = false;
+	unsigned n = 0;
 
 	if (p->joined.cap > JOINED_KEEP)
 		buf_done(&p->joined);
 	ev->comment = true;
 	while (block.len) {
-		size_t end = find_line_end(block, 0);
+		size_t end = n < ends->n ? ends->at[n++] - (size_t)(block.ptr - window)
+					 : find_line_end(block, 0);
 		struct str line = { block.ptr, end }, value;
 		ptrdiff_t colon = str_chr(line, ':');
 
@@ -118,7 +136,8 @@ static bool read_block(struct sse_parser *p, struct str block, struct frame *ev)
 enum sse_result sse_next(struct sse_parser *p, struct str window, struct frame *ret,
 			 size_t *ret_consumed)
 {
-	size_t len = find_block(p, window), from;
+	struct line_ends ends;
+	size_t len = find_block(p, window, &ends), from;
 	struct frame ev = { 0 };
 
 	/* Measured without the blank line and without an LF of the last one, as it depends on the cut whether
@@ -135,7 +154,7 @@ enum sse_result sse_next(struct sse_parser *p, struct str window, struct frame *
 	p->skip_lf_ = window.ptr[len - 1] == '\r';
 	p->started_ = true;
 	p->seen_ = p->line_ = 0;
-	if (!read_block(p, str_from_offset(ev.raw, from), &ev))
+	if (!read_block(p, str_from_offset(ev.raw, from), from, &ends, &ev))
 		return SSE_NOMEM;
 	*ret = ev;
 	*ret_consumed = len;

@@ -82,7 +82,8 @@ static inline void fuzz_tap(const struct protocol *p, enum framing framing, stru
 		unsigned flags = p->tap_event(&tap, scratch, &ev);
 
 		/* Taking usage out never makes an event longer. */
-		hold(!(flags & TAP_EDIT) || tap.edited.len <= ev.raw.len + 16);
+		hold(!(flags & TAP_EDIT) ||
+		     tap.edited.len + tap.edited_rest.len <= ev.raw.len + 16);
 		left = str_from_offset(left, used);
 		arena_reset(scratch);
 	}

@@ -90,6 +90,8 @@ static unsigned tap_stream(const struct job *job, struct relay_tap *tap, struct 
 		flags |= one;
 		if (!(one & TAP_DROP))
 			buf_put(out, one & TAP_EDIT ? tap->edited : ev.raw);
+		if (one & TAP_EDIT)
+			buf_put(out, tap->edited_rest);
 		in = str_from_offset(in, used);
 		arena_reset(scratch);
 	}
