@@ -71,11 +71,13 @@ enum step_result { NEXT, WAIT, DONE };
 /* What of this request and its answer outlives it, see turns.c. */
 struct turn {
 	struct turn_ask ask;
-	struct str body; /* the client's own: peek.body may have what it continues in it */
-	bool recalled;   /* what it continues was found here */
-	bool known;      /* all of this is set: the request was read before */
-	bool keep;       /* the answer is still to be kept */
-	bool remember;   /* on a WebSocket: and to be remembered */
+	struct str
+		foreign_input; /* ask.input for targets that speak the protocol; absent: the same */
+	struct str body;       /* the client's own: peek.body may have what it continues in it */
+	bool recalled;         /* what it continues was found here */
+	bool known;            /* all of this is set: the request was read before */
+	bool keep;             /* the answer is still to be kept */
+	bool remember;         /* on a WebSocket: and to be remembered */
 	struct recent_turn *before; /* there: what it continues; a reference */
 	struct request_peek
 		*relay; /* recalled: for targets that speak the protocol; NULL: as for all others */

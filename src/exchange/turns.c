@@ -84,17 +84,28 @@ int turns_peek_again(struct exchange *x, struct str body, struct request_peek *r
 	return x->match.protocol->peek(x->arena, &x->match.line, body, ret, reterr);
 }
 
+static bool some_relays(const struct exchange *x)
+{
+	for (unsigned i = 0; i < x->route.n_targets; i++) {
+		if (x->route.targets[i].relay)
+			return true;
+	}
+	return false;
+}
+
 /* The request with all it continues, for one kind of reader. */
 static int expand(struct exchange *x, const struct store_answer *a, enum turn_reader reader,
 		  struct request_peek *ret, struct err *reterr)
 {
+	struct turn_ask ask = x->turn.ask;
 	struct str body = STR_NONE;
 	struct buf out;
 	int rc;
 
+	if (reader == TURN_FOREIGN && str_present(x->turn.foreign_input))
+		ask.input = x->turn.foreign_input;
 	buf_init(&out, x->snapshot->max_body + 2 * x->snapshot->responses.max_context + 65536);
-	rc = turn_expand(x->arena, x->turn.body, &x->turn.ask, a->turns, a->n, reader, &out,
-			 reterr);
+	rc = turn_expand(x->arena, x->turn.body, &ask, a->turns, a->n, reader, &out, reterr);
 	if (rc == RC_OK)
 		body = arena_dup(x->arena, buf_str(&out));
 	buf_done(&out);
@@ -105,14 +116,11 @@ static int expand(struct exchange *x, const struct store_answer *a, enum turn_re
 
 static int expand_all(struct exchange *x, const struct store_answer *a, struct err *reterr)
 {
-	bool relays = false;
 	int rc;
 
-	for (unsigned i = 0; i < x->route.n_targets; i++)
-		relays |= x->route.targets[i].relay;
 	/* A target that could relay may be translated for after all (forward.c), so there is always one for our decoder. */
 	rc = expand(x, a, TURN_OURS, &x->peek, reterr);
-	if (rc != RC_OK || !relays)
+	if (rc != RC_OK || !some_relays(x))
 		return rc;
 	x->turn.relay = arena_alloc(x->arena, sizeof(*x->turn.relay));
 	return x->turn.relay ? expand(x, a, TURN_FOREIGN, x->turn.relay, reterr) : RC_NOMEM;
@@ -227,8 +235,109 @@ static enum step_result alone(struct exchange *x)
 	return DONE;
 }
 
+/* --- items that a request only names --- */
+
+enum { FIND_MAX = 64 << 20 }; /* bytes that are looked through */
+
+static void item_not_found(struct exchange *x, struct str id)
+{
+	struct ir_error e = error_of(IR_ERR_NOT_FOUND, STR_NONE);
+
+	e.message = arena_printf(x->arena, "Item with id '%.*s' not found.",
+				 (int)(id.len < 128 ? id.len : 128), id.ptr);
+	e.param = STR("input");
+	answer_error(x, &e, "refused");
+}
+
+/* The one account that all targets which relay belong to; absent when there are several. */
+static struct str relaying_account(const struct exchange *x)
+{
+	struct str name = STR_NONE;
+
+	for (unsigned i = 0; i < x->route.n_targets; i++) {
+		const struct target *t = &x->route.targets[i];
+
+		if (t->relay && str_present(name) && !str_eq(name, t->account->name))
+			return STR_NONE;
+		if (t->relay)
+			name = t->account->name;
+	}
+	return name;
+}
+
+static int with_input(struct exchange *x, struct str input, struct request_peek *ret,
+		      struct err *reterr)
+{
+	const struct turn_member m = { "input", input };
+	struct str body = turn_set(x->arena, x->turn.body, &m, 1);
+
+	return str_present(body) ? turns_peek_again(x, body, ret, reterr) : RC_NOMEM;
+}
+
+static int put_items_in(struct exchange *x, const struct turn_resolved *r, struct err *reterr)
+{
+	int rc = with_input(x, r->ours, &x->peek, reterr);
+
+	x->turn.ask.input = r->ours;
+	x->turn.foreign_input = r->foreign;
+	if (rc != RC_OK || !some_relays(x))
+		return rc;
+	x->turn.relay = arena_alloc(x->arena, sizeof(*x->turn.relay));
+	return x->turn.relay ? with_input(x, r->foreign, x->turn.relay, reterr) : RC_NOMEM;
+}
+
+static enum step_result recall_previous(struct exchange *x);
+
+static void items_found(void *user, const struct store_answer *a)
+{
+	struct exchange *x = user;
+	struct turn_resolved r;
+	struct err e = { 0 };
+	struct ir_error error;
+	int rc;
+
+	x->turn.call = NULL;
+	if (a->rc != RC_OK) {
+		store_failed(x, a->rc, NULL);
+		return;
+	}
+	rc = turn_resolve(x->arena, x->turn.ask.input, a->turns, a->n, relaying_account(x), &r);
+	if (rc == RC_OK && str_present(r.missing) && !may_be_theirs(x)) {
+		item_not_found(x, r.missing);
+		return;
+	}
+	if (rc == RC_OK && str_present(r.missing))
+		x->turn.keep = x->turn.remember = false; /* what it means only the provider knows */
+	else if (rc == RC_OK)
+		rc = put_items_in(x, &r, &e);
+	if (rc != RC_OK) {
+		error = forward_error_of(x, rc, &e);
+		answer_error(x, &error, "refused");
+	} else if (recall_previous(x) == NEXT) {
+		exchange_go_on(x);
+	}
+}
+
+static enum step_result ask_for_items(struct exchange *x, const struct turn_refs *refs)
+{
+	struct store_wish w = { .loop = x->env->loop, .done = items_found, .user = x };
+
+	if (!x->env->store) {
+		if (may_be_theirs(x))
+			return recall_previous(x);
+		item_not_found(x, refs->texts[0]);
+		return DONE;
+	}
+	if (store_find(x->env->store, owner_of(x), refs->texts, refs->n_texts, FIND_MAX, &w,
+		       &x->turn.call) == RC_OK)
+		return WAIT;
+	store_failed(x, RC_NOMEM, NULL);
+	return DONE;
+}
+
 enum step_result turns_recall(struct exchange *x)
 {
+	struct turn_refs refs;
 	struct err e = { 0 };
 	struct ir_error error;
 	int rc;
@@ -246,6 +355,17 @@ enum step_result turns_recall(struct exchange *x)
 	x->turn.keep = x->match.line.op == IR_OP_GENERATE && x->turn.ask.store &&
 		       x->snapshot->responses.store && x->env->store;
 	x->turn.remember = x->match.line.op == IR_OP_GENERATE && x->out.ws;
+	rc = turn_references(x->arena, x->turn.ask.input, &refs, &e);
+	if (rc != RC_OK) {
+		error = forward_error_of(x, rc, &e);
+		answer_error(x, &error, "refused");
+		return DONE;
+	}
+	return refs.n ? ask_for_items(x, &refs) : recall_previous(x);
+}
+
+static enum step_result recall_previous(struct exchange *x)
+{
 	if (!str_present(x->turn.ask.previous))
 		return alone(x);
 	if (ask_recent(x))
@@ -341,6 +461,7 @@ struct stored_turn turns_turn(struct exchange *x, struct str id, struct str reso
 		.previous = x->turn.recalled ? x->turn.ask.previous : STR_NONE,
 		.created_s = now,
 		.expires_s = now + (int64_t)(x->snapshot->responses.retention_ms / 1000),
+		.maker = x->relay && x->target && !x->out.job ? x->target->account->name : STR_NONE,
 		.answer = resource,
 		.input = str_present(x->turn.ask.input) ? x->turn.ask.input : STR("[]"),
 	};

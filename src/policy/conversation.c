@@ -6,12 +6,13 @@
 #include "policy/conversation.h"
 
 #include "base/base64.h"
-#include "base/hash.h"
 #include "ir/carrier.h"
 #include "json/scan.h"
 #include "json/write.h"
 
-enum { ID_LEN = 32, ITEMS_MAX = 1 << 30, LIMIT_DEFAULT = 20, LIMIT_MAX = 100 };
+#define TURN_PREFIX "resp_"
+
+enum { REFERENCES_MAX = 256, ITEMS_MAX = 1 << 30, LIMIT_DEFAULT = 20, LIMIT_MAX = 100 };
 
 /* --- single members --- */
 
@@ -113,19 +114,21 @@ struct place {
 	unsigned n;
 };
 
+/* The turn's own id is in it, so that who only has the item's can find the turn (turn_references()). */
 static void put_id(struct jw *w, struct str type, const struct place *at)
 {
-	struct str prefix = str_from(prefix_of(type));
-	uint8_t digest[SHA256_LEN];
-	char seed[128], id[8 + 2 * SHA256_LEN + 1];
-	int n = snprintf(seed, sizeof(seed), "%u.%.*s", at->n,
-			 (int)(at->turn_id.len < 100 ? at->turn_id.len : 100),
-			 at->turn_id.ptr ? at->turn_id.ptr : "");
+	struct str turn = at->turn_id.len ? at->turn_id : STR("in");
+	char number[16];
+	int n = snprintf(number, sizeof(number), "_%u", at->n);
 
-	sha256((struct str){ seed, (size_t)n }, digest);
-	memcpy(id, prefix.ptr, prefix.len);
-	hex_encode(digest, SHA256_LEN, id + prefix.len);
-	jw_kstr(w, "id", (struct str){ id, prefix.len + ID_LEN });
+	if (str_starts(turn, STR(TURN_PREFIX)))
+		turn = str_from_offset(turn, strlen(TURN_PREFIX));
+	jw_key(w, "id");
+	jw_raw(w, STR("\""));
+	buf_puts(w->out, prefix_of(type));
+	json_escape(w->out, turn);
+	buf_put(w->out, (struct str){ number, (size_t)n });
+	buf_putc(w->out, '"');
 }
 
 /* The short form of a content, as one part. */
@@ -364,6 +367,191 @@ int turn_expand(struct arena *a, struct str body, const struct turn_ask *ask,
 	return buf_ok(out) ? RC_OK : out->over ? RC_TOOBIG : RC_NOMEM;
 }
 
+/* --- items that are only named --- */
+
+static struct str id_of(const json *item)
+{
+	return json_str(json_get(item, STR("id")));
+}
+
+/* {"type":"item_reference","id"}, or the id alone. */
+static struct str named_item(const json *item)
+{
+	struct str type = json_str(json_get(item, STR("type")));
+
+	if (str_eq(type, STR("item_reference")) || (!type.len && json_len(item) == 1))
+		return json_str(json_get(item, STR("id")));
+	return STR_NONE;
+}
+
+/* `{"id":"x"}` stands in the text: cheap, for whoever must know whether to look closer. */
+static bool has_bare_id(struct str text)
+{
+	ptrdiff_t at;
+
+	while ((at = str_find(text, STR("{\"id\":"))) >= 0) {
+		struct str rest = str_trim(str_from_offset(text, (size_t)at + 6));
+		ptrdiff_t end = rest.len > 1 && rest.ptr[0] == '"'
+					? str_chr(str_from_offset(rest, 1), '"')
+					: -1;
+
+		if (end >= 0) {
+			rest = str_trim(str_from_offset(rest, (size_t)end + 2));
+			if (rest.len && rest.ptr[0] == '}')
+				return true;
+		}
+		text = str_from_offset(text, (size_t)at + 6);
+	}
+	return false;
+}
+
+/* The turns whose id an item's id that was made here has in it. */
+static void add_turns_of(struct arena *a, struct str id, struct turn_refs *r)
+{
+	ptrdiff_t prefix = str_chr(id, '_');
+	size_t end = id.len;
+	struct str turn;
+
+	while (end > 0 && id.ptr[end - 1] >= '0' && id.ptr[end - 1] <= '9')
+		end--;
+	if (prefix < 0 || end == id.len || end <= (size_t)prefix + 2 || id.ptr[end - 1] != '_')
+		return;
+	turn = (struct str){ id.ptr + prefix + 1, end - (size_t)prefix - 2 };
+	r->texts[r->n_texts++] = turn;
+	turn = arena_printf(a, TURN_PREFIX "%.*s", STR_ARG(turn));
+	if (turn.ptr)
+		r->texts[r->n_texts++] = turn;
+}
+
+int turn_references(struct arena *a, struct str input, struct turn_refs *ret, struct err *reterr)
+{
+	const json *list;
+	struct json_iter it;
+
+	*ret = (struct turn_refs){ 0 };
+	if (input.len == 0 || input.ptr[0] != '[' ||
+	    (str_find(input, STR("\"item_reference\"")) < 0 && !has_bare_id(input)))
+		return RC_OK;
+	list = json_parse(a, input, NULL);
+	ret->texts = arena_array(a, (size_t)3 * REFERENCES_MAX, sizeof(*ret->texts));
+	if (!list || !ret->texts)
+		return RC_NOMEM;
+	for (it = json_iter(list); json_next(&it);) {
+		struct str id = named_item(it.val);
+
+		if (!id.len)
+			continue;
+		if (ret->n == REFERENCES_MAX)
+			return err_param(reterr, RC_INVALID, "input",
+					 "At most %d items may be named by their ids.",
+					 REFERENCES_MAX);
+		ret->n++;
+		ret->texts[ret->n_texts++] = id;
+		add_turns_of(a, id, ret);
+	}
+	return RC_OK;
+}
+
+/* The items of a turn that was found. */
+struct found {
+	const json *input, *output;
+	struct str maker;
+};
+
+static const json *item_in(const json *list, struct str id)
+{
+	struct json_iter it = json_iter(list);
+
+	while (json_next(&it))
+		if (str_eq(id_of(it.val), id))
+			return it.val;
+	return NULL;
+}
+
+static const json *find_item(const struct found *f, unsigned n, struct str id,
+			     struct str *ret_maker)
+{
+	for (unsigned i = 0; i < n; i++) {
+		const json *item = item_in(f[i].output, id);
+
+		*ret_maker = item ? f[i].maker : STR_NONE;
+		if (!item)
+			item = item_in(f[i].input, id);
+		if (item)
+			return item;
+	}
+	return NULL;
+}
+
+static int read_found(struct arena *a, const struct stored_turn *turns, unsigned n,
+		      struct found **ret)
+{
+	*ret = arena_array(a, n + 1, sizeof(**ret));
+	for (unsigned i = 0; *ret && i < n; i++) {
+		struct str input = turn_items(a, turns[i].input, turns[i].id);
+		struct str output = turn_get(turns[i].answer, "output");
+
+		if (!str_present(input))
+			return RC_NOMEM;
+		(*ret)[i] = (struct found){
+			.input = json_parse(a, input, NULL),
+			.output = str_present(output) ? json_parse(a, output, NULL) : NULL,
+			.maker = turns[i].maker,
+		};
+	}
+	return *ret ? RC_OK : RC_NOMEM;
+}
+
+/* The client's own item, as it is. */
+static void put_own(struct buf *out, bool *comma, const json *item)
+{
+	if (*comma)
+		buf_putc(out, ',');
+	*comma = true;
+	json_write(out, item);
+}
+
+int turn_resolve(struct arena *a, struct str input, const struct stored_turn *turns, unsigned n,
+		 struct str account, struct turn_resolved *ret)
+{
+	const json *list = json_parse(a, input, NULL);
+	bool comma = false, comma_foreign = false;
+	struct json_iter it = json_iter(list);
+	struct buf ours, foreign;
+	struct found *found;
+	int rc = read_found(a, turns, n, &found);
+
+	*ret = (struct turn_resolved){ .missing = STR_NONE };
+	buf_init(&ours, ITEMS_MAX);
+	buf_init(&foreign, ITEMS_MAX);
+	buf_putc(&ours, '[');
+	buf_putc(&foreign, '[');
+	while (rc == RC_OK && !str_present(ret->missing) && json_next(&it)) {
+		struct str id = named_item(it.val), maker = STR_NONE;
+		const json *item = id.len ? find_item(found, n, id, &maker) : it.val;
+
+		if (!item) {
+			ret->missing = id;
+			continue;
+		}
+		put_own(&ours, &comma, item);
+		if (!id.len || (str_present(maker) && str_eq(maker, account)))
+			put_own(&foreign, &comma_foreign, it.val);
+		else
+			put_kept_item(&foreign, &comma_foreign, item, TURN_FOREIGN);
+	}
+	buf_putc(&ours, ']');
+	buf_putc(&foreign, ']');
+	if (rc == RC_OK && !str_present(ret->missing)) {
+		ret->ours = buf_ok(&ours) ? arena_dup(a, buf_str(&ours)) : STR_NONE;
+		ret->foreign = buf_ok(&foreign) ? arena_dup(a, buf_str(&foreign)) : STR_NONE;
+		rc = ret->ours.ptr && ret->foreign.ptr ? RC_OK : RC_NOMEM;
+	}
+	buf_done(&ours);
+	buf_done(&foreign);
+	return rc;
+}
+
 /* --- pages of input items --- */
 
 int turn_page_read(struct arena *a, struct str query, struct turn_page *ret, struct err *reterr)
@@ -382,11 +570,6 @@ int turn_page_read(struct arena *a, struct str query, struct turn_page *ret, str
 	ret->limit = (unsigned)n;
 	ret->ascending = str_eq(order, STR("asc"));
 	return RC_OK;
-}
-
-static struct str id_of(const json *item)
-{
-	return json_str(json_get(item, STR("id")));
 }
 
 /* Where the page begins; the number of items when `after` is none of them. */

@@ -34,6 +34,27 @@ int turn_ask_read(struct arena *a, const struct json_want at[PEEK_TURN_COUNT], s
  * or `input` is neither. */
 struct str turn_items(struct arena *a, struct str input, struct str turn_id) MUST_CHECK;
 
+/* Items of the input that are only named: `texts` are what to look for in the store, their ids and those of the turns they may be of. */
+struct turn_refs {
+	unsigned n; /* how many items; 0: none */
+	struct str *texts;
+	unsigned n_texts;
+};
+/* RC_INVALID with reterr->param when there are too many; RC_NOMEM. */
+int turn_references(struct arena *a, struct str input, struct turn_refs *ret, struct err *reterr)
+	MUST_CHECK;
+
+struct turn_resolved {
+	struct str
+		missing; /* the id of one that no turn has; absent: none is missing, and the others are set */
+	struct str ours; /* the input with the items themselves */
+	struct str
+		foreign; /* the same for another server of Responses: items of `account`'s own answers are left to it by name */
+};
+/* `turns`: those that were found. */
+int turn_resolve(struct arena *a, struct str input, const struct stored_turn *turns, unsigned n,
+		 struct str account, struct turn_resolved *ret) MUST_CHECK;
+
 /* For whom a body is made. */
 enum turn_reader {
 	TURN_OURS, /* for our own decoder: everything */

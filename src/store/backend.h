@@ -10,6 +10,8 @@
 #ifndef GW_STORE_BACKEND_H
 #define GW_STORE_BACKEND_H
 
+#include <stdbool.h>
+
 #include "base/arena.h"
 #include "store/store.h"
 
@@ -17,6 +19,16 @@ struct store_key {
 	struct str owner, id;
 	int64_t now_s; /* what has expired by then is not found */
 };
+
+/* What is looked for: each with its quotes; those that were found have .len 0. */
+struct store_texts {
+	struct str *quoted;
+	unsigned n, left;
+};
+/* Takes those that this turn holds off the list; true when there was one. */
+bool store_texts_in(struct store_texts *t, struct str id, struct str answer, struct str input);
+/* Room for one more in a list that grows. */
+bool store_turns_grow(struct arena *a, struct stored_turn **io, unsigned n, unsigned *io_cap);
 
 /* The longest chain: more turns than anybody talks, and a bound for one that leads into itself. */
 enum { STORE_CHAIN_MAX = 4096 };
@@ -39,6 +51,9 @@ struct store_backend {
 	/* Oldest first, .events absent. */
 	int (*chain)(void *b, const struct store_key *k, size_t max_bytes, struct arena *a,
 		     struct stored_turn **ret, unsigned *ret_n, struct err *reterr);
+	/* As store_find(); `texts` are quoted. .events absent. */
+	int (*find)(void *b, const struct store_key *k, struct store_texts *texts, size_t max_bytes,
+		    struct arena *a, struct stored_turn **ret, unsigned *ret_n, struct err *reterr);
 	int (*remove)(void *b, const struct store_key *k, struct err *reterr);
 	/* Drops what is neither shown nor needed. */
 	int (*sweep)(void *b, int64_t now_s, struct err *reterr);
@@ -48,8 +63,8 @@ extern const struct store_backend store_memory, store_sqlite;
 
 static inline size_t store_turn_bytes(const struct stored_turn *t)
 {
-	return t->id.len + t->owner.len + t->previous.len + t->answer.len + t->input.len +
-	       t->events.len + 128;
+	return t->id.len + t->owner.len + t->previous.len + t->maker.len + t->answer.len +
+	       t->input.len + t->events.len + 128;
 }
 
 #endif

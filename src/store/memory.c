@@ -104,6 +104,7 @@ static struct kept *copy_of(const struct stored_turn *t)
 	k->turn.id = place(&at, t->id);
 	k->turn.owner = place(&at, t->owner);
 	k->turn.previous = place(&at, t->previous);
+	k->turn.maker = place(&at, t->maker);
 	k->turn.answer = place(&at, t->answer);
 	k->turn.input = place(&at, t->input);
 	k->turn.events = place(&at, t->events);
@@ -167,10 +168,12 @@ static int copy_out(const struct kept *k, struct arena *a, struct stored_turn *r
 	ret->id = arena_dup(a, k->turn.id);
 	ret->owner = arena_dup(a, k->turn.owner);
 	ret->previous = arena_dup(a, k->turn.previous);
+	ret->maker = arena_dup(a, k->turn.maker);
 	ret->answer = arena_dup(a, k->turn.answer);
 	ret->input = arena_dup(a, k->turn.input);
 	ret->events = arena_dup(a, k->turn.events);
 	return ret->id.ptr && ret->owner.ptr && !ret->previous.ptr == !k->turn.previous.ptr &&
+			       !ret->maker.ptr == !k->turn.maker.ptr &&
 			       !ret->answer.ptr == !k->turn.answer.ptr &&
 			       !ret->input.ptr == !k->turn.input.ptr &&
 			       !ret->events.ptr == !k->turn.events.ptr
@@ -221,6 +224,34 @@ static int chain(void *b, const struct store_key *key, size_t max_bytes, struct 
 			break;
 	}
 	return *ret ? RC_OK : RC_NOMEM;
+}
+
+static int find_texts(void *b, const struct store_key *key, struct store_texts *texts,
+		      size_t max_bytes, struct arena *a, struct stored_turn **ret, unsigned *ret_n,
+		      struct err *reterr)
+{
+	struct memory *m = b;
+	unsigned cap = 0;
+
+	(void)reterr;
+	for (struct list *it = m->ages.prev; it != &m->ages && texts->left; it = it->prev) {
+		struct kept without = *LIST_ENTRY(it, struct kept, by_age);
+		const struct stored_turn *t = &without.turn;
+
+		if (!str_eq(t->owner, key->owner) || t->expires_s <= key->now_s)
+			continue;
+		if (t->answer.len + t->input.len > max_bytes)
+			break;
+		max_bytes -= t->answer.len + t->input.len;
+		if (!store_texts_in(texts, t->id, t->answer, t->input))
+			continue;
+		without.turn.events = STR_NONE;
+		if (!store_turns_grow(a, ret, *ret_n, &cap) ||
+		    copy_out(&without, a, &(*ret)[*ret_n]) != RC_OK)
+			return RC_NOMEM;
+		++*ret_n;
+	}
+	return RC_OK;
 }
 
 static bool continued(struct memory *m, struct str id)
@@ -276,6 +307,7 @@ const struct store_backend store_memory = {
 	.beat = beat,
 	.get = get,
 	.chain = chain,
+	.find = find_texts,
 	.remove = remove_turn,
 	.sweep = sweep,
 };

@@ -27,6 +27,8 @@ static const char *const migrations[] = {
 	" bytes INTEGER NOT NULL, answer BLOB, input BLOB, events BLOB);"
 	"CREATE INDEX turns_previous ON turns(previous) WHERE previous IS NOT NULL;"
 	"CREATE INDEX turns_end ON turns(max(expires_s, keep_s));",
+	"ALTER TABLE turns ADD COLUMN maker TEXT;"
+	"ALTER TABLE turns ADD COLUMN runner INTEGER NOT NULL DEFAULT 0;",
 };
 enum { VERSION = sizeof(migrations) / sizeof(*migrations) };
 
@@ -48,6 +50,7 @@ enum query {
 	Q_BEAT,
 	Q_GET,
 	Q_CHAIN,
+	Q_FIND,
 	Q_HIDE,
 	Q_DROP_IF_ALONE,
 	Q_SWEEP,
@@ -66,9 +69,11 @@ static const char *const queries[N_QUERIES] = {
 	[Q_OWNER] = "SELECT owner = ?2, bytes FROM turns WHERE id = ?1",
 	[Q_PUT] = "INSERT INTO turns (id, owner, previous, created_s, expires_s, alive_until_s, "
 		  "bytes,"
-		  " answer, input, events) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+		  " answer, input, events, maker) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"
+		  " ?11)"
 		  " ON CONFLICT(id) DO UPDATE SET previous = ?3, created_s = ?4, expires_s = ?5,"
-		  " alive_until_s = ?6, bytes = ?7, answer = ?8, input = ?9, events = ?10",
+		  " alive_until_s = ?6, bytes = ?7, answer = ?8, input = ?9, events = ?10, maker = "
+		  "?11",
 	[Q_KEEP] = BEFORE(
 		"SELECT id, previous, 0 FROM turns WHERE id = ?1 AND owner = ?2") "UPDATE turns "
 										  "SET keep_s = ?3 "
@@ -79,13 +84,16 @@ static const char *const queries[N_QUERIES] = {
 	[Q_BEAT] = "UPDATE turns SET alive_until_s = ?4 WHERE id = ?1 AND owner = ?2"
 		   " AND expires_s > ?3 AND alive_until_s > 0",
 	[Q_GET] = "SELECT id, owner, previous, created_s, expires_s, alive_until_s, answer, input, "
-		  "events"
+		  "events, maker"
 		  " FROM turns WHERE id = ?1 AND owner = ?2 AND expires_s > ?3",
-	[Q_CHAIN] = BEFORE(
-		"SELECT id, previous, 0 FROM turns WHERE id = ?1 AND owner = ?2"
-		" AND expires_s > ?3") "SELECT t.id, t.owner, t.previous, t.created_s, "
-				       "t.expires_s, t.alive_until_s, t.answer, t.input,"
-				       " NULL FROM c JOIN turns t ON t.id = c.id ORDER BY c.n DESC",
+	[Q_CHAIN] = BEFORE("SELECT id, previous, 0 FROM turns WHERE id = ?1 AND owner = ?2"
+			   " AND expires_s > ?3") "SELECT t.id, t.owner, t.previous, t.created_s, "
+						  "t.expires_s, t.alive_until_s, t.answer, t.input,"
+						  " NULL, t.maker FROM c JOIN turns t ON t.id = "
+						  "c.id ORDER BY c.n DESC",
+	[Q_FIND] =
+		"SELECT id, owner, previous, created_s, expires_s, alive_until_s, answer, input, "
+		"NULL, maker FROM turns WHERE owner = ?2 AND expires_s > ?3 ORDER BY rowid DESC",
 	[Q_HIDE] = "UPDATE turns SET expires_s = 0 WHERE id = ?1 AND owner = ?2 AND expires_s > ?3",
 	[Q_DROP_IF_ALONE] = "DELETE FROM turns WHERE id = ?1 AND owner = ?2 AND expires_s <= ?3"
 			    " AND NOT EXISTS (SELECT 1 FROM turns t WHERE t.previous = ?1)"
@@ -232,7 +240,8 @@ static int read_row(struct arena *a, sqlite3_stmt *s, struct stored_turn *t)
 	t->alive_until_s = sqlite3_column_int64(s, 5);
 	return column(a, s, 0, &t->id) && column(a, s, 1, &t->owner) &&
 			       column(a, s, 2, &t->previous) && column(a, s, 6, &t->answer) &&
-			       column(a, s, 7, &t->input) && column(a, s, 8, &t->events)
+			       column(a, s, 7, &t->input) && column(a, s, 8, &t->events) &&
+			       column(a, s, 9, &t->maker)
 		       ? RC_OK
 		       : RC_NOMEM;
 }
@@ -432,6 +441,7 @@ static int insert(struct sqlite *q, const struct stored_turn *t, int64_t bytes, 
 	bind_blob(s, 8, t->answer);
 	bind_blob(s, 9, t->input);
 	bind_blob(s, 10, t->events);
+	bind_text(s, 11, t->maker);
 	return run(q, s, reterr);
 }
 
@@ -572,6 +582,52 @@ static int chain(void *b, const struct store_key *k, size_t max_bytes, struct ar
 	return rc;
 }
 
+static struct str peek_column(sqlite3_stmt *s, int at)
+{
+	const void *p = sqlite3_column_blob(s, at);
+
+	return p ? (struct str){ p, (size_t)sqlite3_column_bytes(s, at) } : STR("");
+}
+
+static int find_rows(struct sqlite *q, sqlite3_stmt *s, struct store_texts *texts, size_t max_bytes,
+		     struct arena *a, struct stored_turn **ret, unsigned *ret_n, struct err *reterr)
+{
+	unsigned cap = 0;
+	int step = SQLITE_DONE;
+
+	while (texts->left && (step = sqlite3_step(s)) == SQLITE_ROW) {
+		struct str id = peek_column(s, 0), answer = peek_column(s, 6);
+		struct str input = peek_column(s, 7);
+
+		if (answer.len + input.len > max_bytes)
+			return RC_OK;
+		max_bytes -= answer.len + input.len;
+		if (!store_texts_in(texts, id, answer, input))
+			continue;
+		if (!store_turns_grow(a, ret, *ret_n, &cap) ||
+		    read_row(a, s, &(*ret)[*ret_n]) != RC_OK)
+			return RC_NOMEM;
+		++*ret_n;
+	}
+	return step == SQLITE_DONE || step == SQLITE_ROW ? RC_OK : fail(q, reterr);
+}
+
+/* Newest first, by the order in which they were put: no index is kept for what few clients ask. */
+static int find(void *b, const struct store_key *k, struct store_texts *texts, size_t max_bytes,
+		struct arena *a, struct stored_turn **ret, unsigned *ret_n, struct err *reterr)
+{
+	struct sqlite *q = b;
+	sqlite3_stmt *s;
+	int rc;
+
+	if (be_ready(q, reterr) != RC_OK)
+		return RC_IO;
+	s = bound(q, Q_FIND, k);
+	rc = find_rows(q, s, texts, max_bytes, a, ret, ret_n, reterr);
+	done(s);
+	return rc;
+}
+
 /* This one, and those before it that were only waiting for it. */
 static int drop_alone(struct sqlite *q, const struct store_key *key, struct err *reterr)
 {
@@ -641,6 +697,7 @@ const struct store_backend store_sqlite = {
 	.beat = beat,
 	.get = get,
 	.chain = chain,
+	.find = find,
 	.remove = remove_turn,
 	.sweep = sweep,
 };

@@ -22,13 +22,14 @@ enum {
 	ANSWER_MAX = 1 << 30
 };
 
-enum call_kind { CALL_PUT, CALL_BEAT, CALL_GET, CALL_CHAIN, CALL_REMOVE };
+enum call_kind { CALL_PUT, CALL_BEAT, CALL_GET, CALL_CHAIN, CALL_FIND, CALL_REMOVE };
 
 struct store_call {
 	struct list node;
 	enum call_kind kind;
 	struct arena *arena;
-	struct stored_turn turn; /* what is put; else its id, owner and alive_until_s */
+	struct stored_turn turn;  /* what is put; else its id, owner and alive_until_s */
+	struct store_texts texts; /* that are looked for */
 	size_t max_bytes;
 	size_t weight; /* in the queue */
 	struct store_wish wish;
@@ -81,10 +82,12 @@ static int copy_turn(struct store_call *c, const struct stored_turn *t)
 	to->id = arena_dup(c->arena, t->id);
 	to->owner = arena_dup(c->arena, t->owner);
 	to->previous = arena_dup(c->arena, t->previous);
+	to->maker = arena_dup(c->arena, t->maker);
 	to->answer = arena_dup(c->arena, t->answer);
 	to->input = arena_dup(c->arena, t->input);
 	to->events = arena_dup(c->arena, t->events);
 	return to->id.ptr && to->owner.ptr && !to->previous.ptr == !t->previous.ptr &&
+			       !to->maker.ptr == !t->maker.ptr &&
 			       !to->answer.ptr == !t->answer.ptr &&
 			       !to->input.ptr == !t->input.ptr && !to->events.ptr == !t->events.ptr
 		       ? RC_OK
@@ -109,19 +112,76 @@ static int enqueue(struct store *s, struct store_call *c)
 	return rc;
 }
 
-static int submit(struct store *s, enum call_kind kind, const struct stored_turn *t,
-		  size_t max_bytes, const struct store_wish *wish, struct store_call **ret)
+static int copy_texts(struct store_call *c, const struct str *texts, unsigned n)
+{
+	struct store_texts *t = &c->texts;
+
+	t->quoted = arena_array(c->arena, n, sizeof(*t->quoted));
+	for (; t->quoted && t->n < n; t->n++) {
+		t->quoted[t->n] = arena_printf(c->arena, "\"%.*s\"", STR_ARG(texts[t->n]));
+		if (!t->quoted[t->n].ptr)
+			return RC_NOMEM;
+		c->weight += texts[t->n].len;
+	}
+	t->left = t->n;
+	return t->quoted ? RC_OK : RC_NOMEM;
+}
+
+bool store_texts_in(struct store_texts *t, struct str id, struct str answer, struct str input)
+{
+	bool some = false;
+
+	for (unsigned i = 0; i < t->n; i++) {
+		struct str q = t->quoted[i];
+
+		if (q.len < 2 || (!str_eq((struct str){ q.ptr + 1, q.len - 2 }, id) &&
+				  str_find(answer, q) < 0 && str_find(input, q) < 0))
+			continue;
+		t->quoted[i].len = 0;
+		t->left--;
+		some = true;
+	}
+	return some;
+}
+
+bool store_turns_grow(struct arena *a, struct stored_turn **io, unsigned n, unsigned *io_cap)
+{
+	unsigned cap = *io_cap ? *io_cap * 2 : 8;
+	struct stored_turn *more;
+
+	if (n < *io_cap)
+		return true;
+	more = arena_grow(a, *io, n * sizeof(*more), cap * sizeof(*more));
+	if (!more)
+		return false;
+	*io = more;
+	*io_cap = cap;
+	return true;
+}
+
+/* What a call asks beside its turn. */
+struct asked {
+	enum call_kind kind;
+	size_t max_bytes;
+	const struct str *texts;
+	unsigned n_texts;
+};
+
+static int submit_with(struct store *s, const struct asked *what, const struct stored_turn *t,
+		       const struct store_wish *wish, struct store_call **ret)
 {
 	struct store_call *c = calloc(1, sizeof(*c));
 	int rc;
 
 	if (!c)
 		return RC_NOMEM;
-	c->kind = kind;
-	c->max_bytes = max_bytes;
+	c->kind = what->kind;
+	c->max_bytes = what->max_bytes;
 	c->weight = store_turn_bytes(t) + CALL_OVERHEAD;
 	c->arena = arena_new(ANSWER_MAX);
 	rc = c->arena ? copy_turn(c, t) : RC_NOMEM;
+	if (rc == RC_OK && what->texts)
+		rc = copy_texts(c, what->texts, what->n_texts);
 	if (wish)
 		c->wish = *wish;
 	if (rc == RC_OK)
@@ -131,6 +191,12 @@ static int submit(struct store *s, enum call_kind kind, const struct stored_turn
 	else if (ret)
 		*ret = c;
 	return rc;
+}
+
+static int submit(struct store *s, enum call_kind kind, const struct stored_turn *t,
+		  size_t max_bytes, const struct store_wish *wish, struct store_call **ret)
+{
+	return submit_with(s, &(struct asked){ kind, max_bytes, NULL, 0 }, t, wish, ret);
 }
 
 /* --- the thread --- */
@@ -150,6 +216,9 @@ static int carry_out(struct store *s, struct store_call *c)
 		return s->backend->remove(s->b, &k, e);
 	case CALL_CHAIN:
 		return s->backend->chain(s->b, &k, c->max_bytes, c->arena, &a->turns, &a->n, e);
+	case CALL_FIND:
+		return s->backend->find(s->b, &k, &c->texts, c->max_bytes, c->arena, &a->turns,
+					&a->n, e);
 	case CALL_GET:
 		a->turns = arena_alloc(c->arena, sizeof(*a->turns));
 		a->n = 1;
@@ -379,6 +448,13 @@ int store_chain(struct store *s, struct str owner, struct str id, size_t max_byt
 {
 	return submit(s, CALL_CHAIN, &(struct stored_turn){ .id = id, .owner = owner }, max_bytes,
 		      wish, ret);
+}
+
+int store_find(struct store *s, struct str owner, const struct str *texts, unsigned n,
+	       size_t max_bytes, const struct store_wish *wish, struct store_call **ret)
+{
+	return submit_with(s, &(struct asked){ CALL_FIND, max_bytes, texts, n },
+			   &(struct stored_turn){ .id = STR(""), .owner = owner }, wish, ret);
 }
 
 int store_remove(struct store *s, struct str owner, struct str id, const struct store_wish *wish,

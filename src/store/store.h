@@ -27,6 +27,8 @@ struct stored_turn {
 	int64_t created_s;   /* wall clock, as the next two */
 	int64_t expires_s;   /* not shown from then on */
 	int64_t alive_until_s; /* of an unfinished one: it is lost when nobody moved this on; 0: finished */
+	struct str
+		maker; /* the account whose own answer it is, ids and all; absent: it was made here */
 	struct str answer; /* JSON: the resource */
 	struct str input;  /* JSON: what this turn added: a text or a list of items */
 	struct str events; /* the stream's text, to be resumed; absent: not kept */
@@ -53,7 +55,7 @@ struct store_answer {
 	int rc; /* RC_OK; RC_NOTFOUND: no such turn, or another's; RC_IO, RC_NOMEM, RC_TOOBIG: see err */
 	struct err err;
 	struct stored_turn *
-		turns; /* get: one; chain: oldest first, without events. They live until the callback returns. */
+		turns; /* get: one; chain: oldest first, find: newest first, both without events. They live until the callback returns. */
 	unsigned n;
 };
 typedef void (*store_done)(void *user, const struct store_answer *a);
@@ -79,6 +81,10 @@ int store_get(struct store *s, struct str owner, struct str id, const struct sto
  * one of those before is gone. */
 int store_chain(struct store *s, struct str owner, struct str id, size_t max_bytes,
 		const struct store_wish *wish, struct store_call **ret) MUST_CHECK;
+/* Turns in which one of `texts` stands between quotes, in the input or the answer, or which have it for an id: so many that each text was
+ * found, or max_bytes were looked through. */
+int store_find(struct store *s, struct str owner, const struct str *texts, unsigned n,
+	       size_t max_bytes, const struct store_wish *wish, struct store_call **ret) MUST_CHECK;
 /* Not shown from now on; its bytes go when no other turn continues it. */
 int store_remove(struct store *s, struct str owner, struct str id, const struct store_wish *wish,
 		 struct store_call **ret) MUST_CHECK;

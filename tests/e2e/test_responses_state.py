@@ -258,6 +258,56 @@ def test_a_conversation_is_compacted_and_goes_on(client, up, model):
     assert e.value.param == "input"
 
 
+def ref(item):
+    return {"type": "item_reference", "id": item.id}
+
+
+@pytest.mark.parametrize("model", [CHAT, CLAUDE])
+def test_items_are_brought_back_by_their_ids(client, up, model):
+    """Of the answer, of the input with an id of the client's, and of the input with one that the gateway gave."""
+    one = client.responses.create(model=CHAT, input=[{"role": "user", "content": "One?"},
+                                                     {"type": "message", "id": "msg_mine", "role": "user", "content": "Mine."}])
+    listed = list(client.responses.input_items.list(one.id, order="asc"))
+    user = {"role": "user", "content": "Two?"}
+    answer = client.responses.with_raw_response.create(model=model, input=[ref(listed[0]), {"id": "msg_mine"}, ref(one.output[0]), user])
+    merged = [("user", "One?Mine."), ("assistant", "Hello."), ("user", "Two?")]     # Anthropic's turns
+    assert asked(up) == (merged if model == CLAUDE else [("user", "One?"), ("user", "Mine."), *merged[1:]])
+    assert "x-llm-gateway-dropped" not in answer.headers
+    two = answer.parse()
+    assert [i.content[0].text for i in client.responses.input_items.list(two.id, order="asc")] == ["One?", "Mine.", "Hello.", "Two?"]
+    client.responses.create(model=model, input=[ref(two.output[0]), {"role": "user", "content": "Three?"}], previous_response_id=one.id)
+    assert "".join(t for _, t in asked(up)) == "One?Mine.Hello.Hello.Three?"
+    count = client.responses.input_tokens.count(model=model, input=[ref(one.output[0]), user])
+    assert count.input_tokens > client.responses.input_tokens.count(model=model, input=[user]).input_tokens
+
+
+def test_an_item_nobody_keeps_is_not_found(start_gateway, up, openai_client):
+    gateway = start_gateway(config(up, auth={"keys": [key("ann", "gw-ann"), key("bob", "gw-bob")]}))
+    ann, bob = openai_client(gateway, api_key="gw-ann"), openai_client(gateway, api_key="gw-bob")
+    made = ann.responses.create(model=CHAT, input="Mine.")
+    for client, model, item in ((bob, CHAT, made.output[0]), (bob, NATIVE, made.output[0]), (ann, CHAT, made)):
+        with pytest.raises(openai.NotFoundError) as e:
+            client.responses.create(model=model, input=[ref(item)])
+        assert e.value.body["message"] == f"Item with id '{item.id}' not found." and e.value.param == "input"
+    ann.responses.delete(made.id)
+    with pytest.raises(openai.NotFoundError):
+        ann.responses.create(model=CHAT, input=[ref(made.output[0])])
+    with pytest.raises(openai.BadRequestError):
+        ann.responses.create(model=CHAT, input=[{"type": "item_reference", "id": f"msg_{i}"} for i in range(300)])
+
+
+def test_a_provider_that_keeps_its_items_gets_their_names(client, up):
+    """What it made itself it also finds itself; of others it gets the items. What nobody here knows may be its own."""
+    native, other = client.responses.create(model=NATIVE, input="One?"), client.responses.create(model=CLAUDE, input="Two?")
+    client.responses.create(model=NATIVE, input=[*(ref(i) for i in native.output), ref(other.output[0]), {"role": "user", "content": "So?"}])
+    sent = up.requests[-1].json()["input"]
+    assert sent[:3] == [ref(i) for i in native.output] and sent[3]["role"] == "assistant" and "id" not in sent[3]
+    client.responses.create(model=CLAUDE, input=[ref(native.output[2]), {"role": "user", "content": "So?"}])
+    assert asked(up) == [("assistant", "Hello."), ("user", "So?")]
+    client.responses.create(model=NATIVE, input=[{"type": "item_reference", "id": "msg_of_theirs"}])
+    assert up.requests[-1].json() == {"model": NATIVE, "input": [{"type": "item_reference", "id": "msg_of_theirs"}]}
+
+
 # ---- where the provider speaks Responses itself --------------------------------------------------------------------------
 
 

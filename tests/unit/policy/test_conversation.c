@@ -20,24 +20,24 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* Minted ids as the test can know them: their random part is gone. */
+/* Without what made ids have of their turn and place. */
 static struct str plain(struct str text)
 {
+	static const struct str turns[] = { STR_INIT("_r_"), STR_INIT("_in_") };
 	char *to = arena_alloc(arena, text.len + 1);
 	size_t n = 0;
 
 	for (size_t i = 0; i < text.len; i++) {
 		to[n++] = text.ptr[i];
-		if (text.ptr[i] != '_')
-			continue;
-		size_t k = i + 1;
+		for (unsigned k = 0; k < 2; k++) {
+			size_t end = i + turns[k].len;
 
-		while (k < text.len &&
-		       ((text.ptr[k] | 0x20) >= 'a' ? (text.ptr[k] | 0x20) <= 'z'
-						    : text.ptr[k] >= '0' && text.ptr[k] <= '9'))
-			k++;
-		if (k - i - 1 == 32)
-			i = k - 1;
+			if (!str_starts(str_from_offset(text, i), turns[k]))
+				continue;
+			while (end < text.len && text.ptr[end] >= '0' && text.ptr[end] <= '9')
+				end++;
+			i = end - 1;
+		}
 	}
 	return (struct str){ to, n };
 }
@@ -251,9 +251,84 @@ static void members_are_set_and_read(void **state)
 	assert_false(str_present(turn_get(STR("{}"), "a")));
 }
 
+static struct stored_turn kept(const char *id, const char *input, const char *output,
+			       const char *maker)
+{
+	return (struct stored_turn){
+		.id = str_from(id),
+		.input = str_from(input),
+		.answer = arena_printf(arena, "{\"id\":\"%s\",\"output\":%s}", id, output),
+		.maker = str_from(maker),
+	};
+}
+
+static void items_that_are_only_named_are_found(void **state)
+{
+	const struct str input =
+		STR("[{\"type\":\"item_reference\",\"id\":\"msg_abc_1\"},{\"id\": \"msg_9\" },"
+		    "{\"type\":\"item_reference\",\"id\":\"rs_1\"},{\"role\":\"user\",\"content\":"
+		    "\"x\"}]");
+	const struct stored_turn turns[] = {
+		kept("resp_abc",
+		     "[{\"role\":\"user\",\"content\":\"zero\"},\"no item\",{\"role\":"
+		     "\"user\",\"content\":\"one\"}]",
+		     "[]", NULL),
+		kept("other", "\"y\"",
+		     "[{\"type\":\"message\",\"id\":\"msg_9\",\"role\":\"assistant\","
+		     "\"content\":[]}]",
+		     NULL),
+		kept("theirs", "\"z\"", "[{\"type\":\"reasoning\",\"id\":\"rs_1\",\"summary\":[]}]",
+		     "acme"),
+	};
+	struct turn_refs refs;
+	struct turn_resolved r;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(turn_references(arena, input, &refs, &e), RC_OK);
+	assert_int_equal(refs.n, 3);
+	CHECK_STR(refs.texts[0], "msg_abc_1");
+	CHECK_STR(refs.texts[1], "abc");
+	CHECK_STR(refs.texts[2], "resp_abc");
+	assert_int_equal(turn_resolve(arena, input, turns, 3, STR("acme"), &r), RC_OK);
+	CHECK_STR(r.missing, "msg_abc_1"); /* the turn has an item 0 and an item 2 */
+	assert_int_equal(turn_references(arena, STR("[{\"role\":\"user\",\"content\":[]}]"), &refs,
+					 &e),
+			 RC_OK);
+	assert_int_equal(refs.n, 0);
+	assert_int_equal(turn_references(arena, STR("\"item_reference\""), &refs, &e), RC_OK);
+	assert_int_equal(refs.n, 0);
+}
+
+static void what_the_provider_made_is_left_to_it_by_name(void **state)
+{
+	const struct str input = STR("[{\"id\":\"rs_1\"},{\"id\":\"msg_9\"}]");
+	const struct stored_turn turns[] = {
+		kept("a", "\"z\"", "[{\"type\":\"reasoning\",\"id\":\"rs_1\",\"summary\":[]}]",
+		     "acme"),
+		kept("b", "\"y\"",
+		     "[{\"type\":\"message\",\"id\":\"msg_9\",\"role\":\"assistant\","
+		     "\"content\":[]}]",
+		     NULL),
+	};
+	struct turn_resolved r;
+
+	(void)state;
+	assert_int_equal(turn_resolve(arena, input, turns, 2, STR("acme"), &r), RC_OK);
+	assert_false(str_present(r.missing));
+	CHECK_STR(r.ours, "[{\"type\":\"reasoning\",\"id\":\"rs_1\",\"summary\":[]},{\"type\":"
+			  "\"message\",\"id\":\"msg_9\",\"role\":\"assistant\",\"content\":[]}]");
+	CHECK_STR(r.foreign, "[{\"id\":\"rs_1\"},{\"type\":\"message\",\"role\":\"assistant\","
+			     "\"content\":[]}]");
+	assert_int_equal(turn_resolve(arena, input, turns, 2, STR("another"), &r), RC_OK);
+	CHECK_STR(r.foreign, "[{\"type\":\"message\",\"role\":\"assistant\",\"content\":[]}]");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(items_that_are_only_named_are_found),
+		cmocka_unit_test(what_the_provider_made_is_left_to_it_by_name),
 		cmocka_unit_test_setup_teardown(trap_097_what_a_body_says_of_state_is_read, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(trap_064_short_items_take_their_full_form, set_up,

@@ -211,6 +211,39 @@ static void check_trap_096_a_chain_comes_oldest_first(struct fixture *f)
 }
 ON_BOTH(trap_096_a_chain_comes_oldest_first)
 
+static int look_for(struct fixture *f, const char *text, size_t max_bytes)
+{
+	struct str texts[] = { str_from(text), STR("nowhere") };
+	struct store_wish w = wish(f);
+
+	assert_int_equal(store_find(f->store, STR("ann"), texts, 2, max_bytes, &w, NULL), RC_OK);
+	RUN_UNTIL(&f->rig, f->answered);
+	assert_int_equal(f->rc, RC_OK);
+	return (int)f->n;
+}
+
+static void check_turns_are_found_by_what_they_hold(struct fixture *f)
+{
+	struct stored_turn old = turn("old", "ann", NULL), new = turn("new", "ann", NULL),
+			   bobs = turn("bobs", "bob", NULL);
+
+	old.input = STR("[\"x1\"]");
+	new.answer = STR("{\"x1\":\"x2\"}");
+	bobs.answer = STR("{\"x1\":\"x3\"}");
+	assert_int_equal(put(f, old), RC_OK);
+	assert_int_equal(put(f, new), RC_OK);
+	assert_int_equal(put(f, bobs), RC_OK);
+	assert_int_equal(look_for(f, "x1", 1000), 1); /* the newest is enough */
+	assert_memory_equal(f->text, "new=", 4);
+	assert_int_equal(look_for(f, "x2", 1000), 1);
+	assert_int_equal(look_for(f, "old", 1000), 1); /* by its own id */
+	assert_memory_equal(f->text, "old=", 4);
+	assert_int_equal(look_for(f, "x", 1000), 0);  /* only whole texts */
+	assert_int_equal(look_for(f, "x3", 1000), 0); /* another's */
+	assert_int_equal(look_for(f, "old", 16), 0);  /* too far back */
+}
+ON_BOTH(turns_are_found_by_what_they_hold)
+
 static void check_a_chain_that_bites_its_tail_ends(struct fixture *f)
 {
 	assert_int_equal(put(f, turn("a", "", "b")), RC_OK);
@@ -548,6 +581,7 @@ int main(void)
 		cmocka_unit_test(what_was_put_is_got),
 		cmocka_unit_test(another_owner_finds_nothing),
 		cmocka_unit_test(trap_096_a_chain_comes_oldest_first),
+		cmocka_unit_test(turns_are_found_by_what_they_hold),
 		cmocka_unit_test(a_chain_that_bites_its_tail_ends),
 		cmocka_unit_test(what_has_expired_is_gone_but_for_those_who_continue_it),
 		cmocka_unit_test(a_removed_turn_goes_when_nothing_continues_it),
