@@ -268,7 +268,7 @@ static void items_that_are_only_named_are_found(void **state)
 		STR("[{\"type\":\"item_reference\",\"id\":\"msg_abc_1\"},{\"id\": \"msg_9\" },"
 		    "{\"type\":\"item_reference\",\"id\":\"rs_1\"},{\"role\":\"user\",\"content\":"
 		    "\"x\"}]");
-	const struct stored_turn turns[] = {
+	const struct stored_turn held[] = {
 		kept("resp_abc",
 		     "[{\"role\":\"user\",\"content\":\"zero\"},\"no item\",{\"role\":"
 		     "\"user\",\"content\":\"one\"}]",
@@ -290,7 +290,7 @@ static void items_that_are_only_named_are_found(void **state)
 	CHECK_STR(refs.texts[0], "msg_abc_1");
 	CHECK_STR(refs.texts[1], "abc");
 	CHECK_STR(refs.texts[2], "resp_abc");
-	assert_int_equal(turn_resolve(arena, input, turns, 3, STR("acme"), &r), RC_OK);
+	assert_int_equal(turn_resolve(arena, input, held, 3, STR("acme"), &r), RC_OK);
 	CHECK_STR(r.missing, "msg_abc_1"); /* the turn has an item 0 and an item 2 */
 	assert_int_equal(turn_references(arena, STR("[{\"role\":\"user\",\"content\":[]}]"), &refs,
 					 &e),
@@ -303,7 +303,7 @@ static void items_that_are_only_named_are_found(void **state)
 static void what_the_provider_made_is_left_to_it_by_name(void **state)
 {
 	const struct str input = STR("[{\"id\":\"rs_1\"},{\"id\":\"msg_9\"}]");
-	const struct stored_turn turns[] = {
+	const struct stored_turn held[] = {
 		kept("a", "\"z\"", "[{\"type\":\"reasoning\",\"id\":\"rs_1\",\"summary\":[]}]",
 		     "acme"),
 		kept("b", "\"y\"",
@@ -314,21 +314,23 @@ static void what_the_provider_made_is_left_to_it_by_name(void **state)
 	struct turn_resolved r;
 
 	(void)state;
-	assert_int_equal(turn_resolve(arena, input, turns, 2, STR("acme"), &r), RC_OK);
+	assert_int_equal(turn_resolve(arena, input, held, 2, STR("acme"), &r), RC_OK);
 	assert_false(str_present(r.missing));
 	CHECK_STR(r.ours, "[{\"type\":\"reasoning\",\"id\":\"rs_1\",\"summary\":[]},{\"type\":"
 			  "\"message\",\"id\":\"msg_9\",\"role\":\"assistant\",\"content\":[]}]");
 	CHECK_STR(r.foreign, "[{\"id\":\"rs_1\"},{\"type\":\"message\",\"role\":\"assistant\","
 			     "\"content\":[]}]");
-	assert_int_equal(turn_resolve(arena, input, turns, 2, STR("another"), &r), RC_OK);
+	assert_int_equal(turn_resolve(arena, input, held, 2, STR("another"), &r), RC_OK);
 	CHECK_STR(r.foreign, "[{\"type\":\"message\",\"role\":\"assistant\",\"content\":[]}]");
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(items_that_are_only_named_are_found),
-		cmocka_unit_test(what_the_provider_made_is_left_to_it_by_name),
+		cmocka_unit_test_setup_teardown(items_that_are_only_named_are_found, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(what_the_provider_made_is_left_to_it_by_name,
+						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(trap_097_what_a_body_says_of_state_is_read, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(trap_064_short_items_take_their_full_form, set_up,
