@@ -138,8 +138,9 @@ def refusal(case):
 SUBJECTS = {s.__name__: s for s in (plain_text, tools, parallel_tools, image, structured, reasoning, error_before, error_during,
                                     cut, max_tokens, refusal)}
 
+TEXT_ONLY = "Completions of old hold a text and nothing else: no tools, pictures, forms or thoughts."
 # (subject, front or None, kind or None): why it is not so.
-HOLES = {}
+HOLES = {(s, "openai-completions", None): TEXT_ONLY for s in ("tools", "parallel_tools", "image", "structured", "reasoning")}
 
 
 def hole(subject, front, kind):
@@ -157,6 +158,8 @@ def up(module_faultd):
 def gateway(start_module_gateway, up):
     providers = {kind: {**vendor.provider(up.origin), "models": [f"model-of-{kind}"]} for kind, vendor in VENDORS.items()}
     # OpenAI itself is asked in Chat by clients of other dialects: a provider that speaks nothing but Responses is none of its.
+    # One that has Completions of old gets them as they are (test_completions.py); here they are asked of what has Chat.
+    providers["openai"].update(protocols=["openai-chat"])
     providers["responses"].update(type="openai-compatible", protocols=["openai-responses"])
     return start_module_gateway({"providers": providers})
 

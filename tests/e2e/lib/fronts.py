@@ -175,6 +175,34 @@ class Responses(Front):
         seen.usage = (response.usage.input_tokens, response.usage.output_tokens)
 
 
+class Completions(Front):
+    """The legacy kind: one text in, one text out; no tools, pictures, forms or thoughts."""
+    dialect = "openai-completions"
+
+    def run(self, model, wish, stream, seen, began):
+        sdk = openai.OpenAI(base_url=f"{self.url}/v1", api_key="test-client", max_retries=0, timeout=SECONDS)
+        request = {"model": model, "prompt": wish.words, "max_tokens": wish.max_tokens}
+        with sdk:
+            if not stream:
+                self.see([sdk.completions.create(**request)], seen)
+                return
+            chunks = []
+            for chunk in sdk.completions.create(**request, stream=True, stream_options={"include_usage": True}):
+                began.append(chunk)
+                chunks.append(chunk)
+            self.see(chunks, seen)
+
+    @staticmethod
+    def see(chunks, seen):
+        choices = [c for chunk in chunks for c in chunk.choices]
+        seen.text = "".join(c.text for c in choices)
+        finishes = [c.finish_reason for c in choices if c.finish_reason]
+        assert len(finishes) == 1, finishes
+        seen.stop = STOPS["openai-chat"][finishes[0]]
+        usage = chunks[-1].usage
+        seen.usage = (usage.prompt_tokens, usage.completion_tokens)
+
+
 class Claude(Front):
     dialect = "anthropic-messages"
 
@@ -296,4 +324,4 @@ class Ollama(Front):
         seen.usage = (last.prompt_eval_count, last.eval_count)
 
 
-FRONTS = {f.dialect: f for f in (Chat, Responses, Claude, Gemini, Ollama)}
+FRONTS = {f.dialect: f for f in (Chat, Responses, Completions, Claude, Gemini, Ollama)}
