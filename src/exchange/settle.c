@@ -38,7 +38,7 @@ void settle(struct exchange *x)
 		  LF_BOOL("stream", x->peek.stream),
 		  LF_STR("provider", t ? t->account->name : STR_NONE),
 		  LF_STR("upstream_model", t ? t->model : STR_NONE),
-		  LF_CSTR("upstream_protocol", t ? t->protocol->name : NULL),
+		  LF_CSTR("upstream_protocol", t && t->protocol ? t->protocol->name : NULL),
 		  LF_INT("status", r->status), tokens(STR("input_tokens"), r->usage.input),
 		  tokens(STR("output_tokens"), r->usage.output),
 		  tokens(STR("cache_read_tokens"), r->usage.cache_read),

@@ -9,7 +9,7 @@ import struct
 import openai
 import pytest
 
-from lib import recordings
+from lib import canned, recordings
 from lib.recordings_tally import Tally, play
 from test_codec_recordings import codec, find_codec
 
@@ -221,3 +221,61 @@ def test_a_cut_answer_without_length_is_no_answer(gateway, up, openai_client):
     up.reply("POST", "/v1/embeddings", body=whole[:-40], framing="close", keep_alive=False)
     with pytest.raises(openai.InternalServerError):
         openai_client(gateway, max_retries=0).embeddings.create(model="vectors", input="a")
+
+
+# ---- every SDK with every kind of provider that has vectors ----------------------------------------------------------------------
+
+SAID = [[0.5, -1.0, 0.25], [2.0, 3.0, -0.125]]      # what float32 holds exactly
+TEXTS = ["rain in Bonn", "sun in Ulm"]
+
+
+def openai_vectors(request):
+    coded = json.loads(request.body).get("encoding_format") == "base64"
+    data = [{"object": "embedding", "index": i, "embedding": base64.b64encode(struct.pack(f"<{len(v)}f", *v)).decode() if coded else v}
+            for i, v in enumerate(SAID)]
+    return canned.dumps({"object": "list", "model": "v", "data": data, "usage": {"prompt_tokens": 6, "total_tokens": 6}}).encode()
+
+
+VECTORS = {
+    "openai": ({"type": "openai-compatible"}, "/v1", "/v1/embeddings", openai_vectors),
+    "gemini": ({"type": "google"}, "", "/v1beta/models/at-gemini:batchEmbedContents",
+               canned.dumps({"embeddings": [{"values": v} for v in SAID]}).encode()),
+    "ollama": ({"type": "ollama"}, "", "/api/embed", canned.dumps({"model": "at-ollama", "embeddings": SAID, "prompt_eval_count": 6}).encode()),
+}
+
+
+def embed_with(name, sdk, model):
+    if name == "openai":
+        return [d.embedding for d in sdk.embeddings.create(model=model, input=TEXTS).data]
+    if name == "gemini":
+        return [e.values for e in sdk.models.embed_content(model=model, contents=TEXTS).embeddings]
+    return [list(e) for e in sdk.embed(model=model, input=TEXTS).embeddings]
+
+
+@pytest.fixture(scope="module")
+def everywhere(start_module_gateway, up):
+    providers = {f"up-{kind}": {**more, "base_url": up.origin + path, "api_key": "k", "models": [f"at-{kind}"], "discover": False}
+                 for kind, (more, path, _, _) in VECTORS.items()}
+    claude = {"type": "anthropic", "base_url": up.origin, "api_key": "k", "models": ["at-anthropic"], "discover": False}
+    return start_module_gateway({"providers": {**providers, "up-anthropic": claude}})
+
+
+@pytest.mark.parametrize("kind", VECTORS)
+@pytest.mark.parametrize("name", ["openai", "gemini", "ollama"])
+def test_every_sdk_gets_the_vectors_of_every_provider(everywhere, up, openai_client, genai_client, ollama_client, name, kind):
+    sdk = {"openai": openai_client, "gemini": genai_client, "ollama": ollama_client}[name](everywhere)
+    _, _, path, body = VECTORS[kind]
+    up.clear()
+    up.reply("POST", path, body=body)
+    assert embed_with(name, sdk, f"at-{kind}") == SAID
+    sent = up.requests[-1].body.decode()
+    assert len(up.requests) == 1 and all(text in sent for text in TEXTS)
+
+
+@pytest.mark.parametrize("name", ["openai", "gemini", "ollama"])
+def test_anthropic_has_no_vectors_and_every_sdk_hears_it(everywhere, up, openai_client, genai_client, ollama_client, name):
+    sdk = {"openai": openai_client, "gemini": genai_client, "ollama": ollama_client}[name](everywhere)
+    up.clear()
+    with pytest.raises(Exception, match="no such operation|embeddings"):
+        embed_with(name, sdk, "at-anthropic")
+    assert not up.requests

@@ -23,6 +23,8 @@ export async function ask(asked) {
 		request.system = asked.system;
 	if (asked.tools)
 		request.tools = asked.tools.map(({ parameters, ...f }) => ({ ...f, input_schema: parameters }));
+	if (asked.force)
+		request.tool_choice = { type: "any" };
 	return see(asked.stream ? await streamed(request) : await client.messages.create(request));
 }
 

@@ -23,6 +23,8 @@ export async function ask(asked) {
 		config.systemInstruction = asked.system;
 	if (asked.tools)
 		config.tools = [{ functionDeclarations: asked.tools.map(({ parameters, ...f }) => ({ ...f, parametersJsonSchema: parameters })) }];
+	if (asked.force)
+		config.toolConfig = { functionCallingConfig: { mode: "ANY" } };
 	const request = { model: asked.model, contents: contents(asked), config };
 	const chunks = [];
 	try {
@@ -55,6 +57,10 @@ function see(chunks) {
 		usage: [usage?.promptTokenCount, usage?.candidatesTokenCount],
 		parts: parts(chunks),
 	};
+}
+
+export async function embed(model, contents) {
+	return (await client.models.embedContent({ model, contents })).embeddings.map((e) => e.values);
 }
 
 export function fault(e) {

@@ -49,6 +49,10 @@ function see(chunks) {
 	};
 }
 
+export async function embed(model, input) {
+	return (await client.embed({ model, input })).embeddings;
+}
+
 export function fault(e) {
 	return { status: e.status_code, message: e.message, before: e.before };
 }

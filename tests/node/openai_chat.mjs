@@ -21,6 +21,8 @@ export async function ask(asked) {
 	const request = { model: asked.model, max_completion_tokens: asked.limit, messages: messages(asked) };
 	if (asked.tools)
 		request.tools = asked.tools.map((f) => ({ type: "function", function: f }));
+	if (asked.force)
+		request.tool_choice = "required";
 	return see(asked.stream ? await streamed(request) : await client.chat.completions.create(request));
 }
 
@@ -47,6 +49,10 @@ function see(completion) {
 		usage: [completion.usage?.prompt_tokens, completion.usage?.completion_tokens],
 		message,
 	};
+}
+
+export async function embed(model, input) {
+	return (await client.embeddings.create({ model, input })).data.map((d) => d.embedding);
 }
 
 export function fault(e) {

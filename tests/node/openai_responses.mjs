@@ -22,6 +22,8 @@ export async function ask(asked) {
 		request.instructions = asked.system;
 	if (asked.tools)
 		request.tools = asked.tools.map((f) => ({ type: "function", strict: false, ...f }));
+	if (asked.force)
+		request.tool_choice = "required";
 	return see(asked.stream ? await streamed(request) : await client.responses.create(request));
 }
 

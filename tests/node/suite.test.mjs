@@ -1,7 +1,7 @@
 // One vendor's SDK against the gateway: each case asks for a subject at a kind of provider, whole or streamed.
 //
 // What is to be tested comes from outside, so that the caller can count it: GATEWAY is the address, SDK names the module beside
-// this file, CASES is a list of {name, subject, kind, way, relayed}. The scripted providers answer by the words of the request,
+// this file, CASES is a list of {name, subject, kind or model, way}. The scripted providers answer by the words of the request,
 // which name the case. An SDK is a module with ask(), what a subject needs of it, and fault().
 
 import assert from "node:assert/strict";
@@ -15,11 +15,16 @@ const weather = {
 	description: "Tells the weather.",
 	parameters: { type: "object", properties: { city: { type: "string" } }, required: ["city"], additionalProperties: false },
 };
+const city = {
+	name: "weather",
+	description: "Tells the weather.",
+	parameters: { type: "object", properties: { city: { type: "string", enum: ["Bonn", "Ulm"] } }, required: ["city"], additionalProperties: false },
+};
 const time = { name: "time", description: "Tells the time.", parameters: { type: "object", properties: {} } };
 
 // What was asked, in words common to all SDKs; each module makes its own request of it.
 function ask(c, more = {}) {
-	return sdk.ask({ model: `at-${c.kind}`, stream: c.way === "stream", words: `Please. case=${c.name};`, limit: 500, ...more });
+	return sdk.ask({ model: c.model ?? `at-${c.kind}`, stream: c.way === "stream", words: `Please. case=${c.name};`, limit: 500, ...more });
 }
 
 async function fails(c, more) {
@@ -146,6 +151,28 @@ const subjects = {
 	event_lines: text,
 	blank_lines: text,
 	call_id_given: call,
+
+	// A real model says what it likes: the form of its answer counts, never its words.
+	async says_something(c) {
+		const seen = await ask(c, { limit: 8 });
+		assert.ok(seen.text && ["length", "end"].includes(seen.stop), `${seen.stop}: ${seen.text}`);
+		assert.ok(seen.usage[0] > 5 && seen.usage[1] > 0 && seen.usage[1] <= 8, `usage ${seen.usage}`);
+	},
+
+	async must_call(c) {
+		const seen = await ask(c, { tools: [city], force: true, limit: 80 });
+		assert.equal(seen.stop, "tools");
+		assert.equal(seen.text, "");
+		assert.deepEqual(seen.calls.map((call) => call.name), ["weather"]);
+		assert.ok(["Bonn", "Ulm"].includes(seen.calls[0].input.city));
+	},
+
+	async embeds(c) {
+		const vectors = await sdk.embed(c.model, ["rain in Bonn", "sun in Ulm"]);
+		assert.deepEqual(vectors.map((v) => v.length), [576, 576]);
+		assert.ok(vectors.flat().every((x) => Number.isFinite(x)));
+		assert.notDeepEqual(vectors[0], vectors[1]);
+	},
 };
 
 for (const c of JSON.parse(process.env.CASES))
