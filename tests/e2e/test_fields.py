@@ -78,12 +78,35 @@ VENDORS = {"anthropic-messages": anthropic_types, "gemini": google_types,
            "ollama-embeddings": ollama_types}
 
 
+def anthropic_answers():
+    return vendor_fields.models(pytest.importorskip("anthropic.types").Message)
+
+
+def google_answers():
+    return vendor_fields.models(pytest.importorskip("google.genai.types").GenerateContentResponse)
+
+
+def ollama_answers():
+    return vendor_fields.models(pytest.importorskip("ollama._types").ChatResponse)
+
+
+ANSWERS = {"anthropic-messages": anthropic_answers, "gemini": google_answers, "ollama-chat": ollama_answers}
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_every_field_of_the_vendor_is_there(name):
     file = fields.load(name)
     if not file.roots:
         pytest.skip("the vendor publishes no list of them")
-    nodes = VENDORS.get(name, openai_types)()
+    check_fields(file, VENDORS.get(name, openai_types)())
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if fields.load_answers(name)])
+def test_every_field_of_the_vendors_answers_is_there(name):
+    check_fields(fields.load_answers(name), ANSWERS.get(name, openai_types)())
+
+
+def check_fields(file, nodes):
     whole = {node for node in nodes for pattern in file.whole if fnmatch.fnmatchcase(node, pattern)}
     at, have = {}, {}
     for place in file.places:       # several may have one name

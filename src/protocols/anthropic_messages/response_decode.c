@@ -35,6 +35,7 @@ struct protocol_decoder {
 	struct ir_usage usage;
 	enum ir_stop stop;
 	struct str stop_sequence;
+	struct str explanation; /* why the vendor refused, in words; absent */
 };
 
 static int no_memory(struct err *reterr)
@@ -221,11 +222,34 @@ static int emit_usage(struct protocol_decoder *d)
 	return ir_emit(d->o.sink, &ev);
 }
 
+/* Of the answer or its last delta: {"type":"refusal","category","explanation"}. */
+static int read_stop_details(struct protocol_decoder *d, const json *holder)
+{
+	struct str text = json_str(JSON_GET(JSON_GET(holder, "stop_details"), "explanation"));
+
+	if (!text.len || d->stop != IR_STOP_REFUSAL)
+		return RC_OK;
+	d->explanation = arena_dup(d->o.arena, text);
+	return str_present(d->explanation) ? RC_OK : RC_NOMEM;
+}
+
+/* What the vendor says instead of an answer stands beside the content there, and is a refusal everywhere else. */
+static int emit_explanation(struct protocol_decoder *d)
+{
+	int rc = open_block(d, IR_BLOCK_REFUSAL, NULL);
+
+	if (!rc)
+		rc = delta(d, IR_DELTA_TEXT, d->explanation);
+	return rc ? rc : close_block(d);
+}
+
 static int finish(struct protocol_decoder *d)
 {
 	struct ir_event ev = { .kind = IR_FINISH };
 	int rc = close_block(d);
 
+	if (!rc && d->explanation.len)
+		rc = emit_explanation(d);
 	if (!rc)
 		rc = emit_usage(d);
 	if (rc)
@@ -472,6 +496,8 @@ static int on_message_delta(struct protocol_decoder *d, const json *root, struct
 		d->stop_sequence = arena_dup(d->o.arena, sequence);
 		if (str_present(sequence) && !str_present(d->stop_sequence))
 			return no_memory(reterr);
+		if (read_stop_details(d, what))
+			return no_memory(reterr);
 		rc = close_block(d); /* max_tokens inside a call: its stop never comes */
 	}
 	return rc;
@@ -584,5 +610,5 @@ int am_decode_body(const struct decoder_options *o, struct str body, struct err 
 		return rc;
 	d->stop = am_stop_parse(json_str(m[STOP_REASON]), &d->stop_known);
 	d->stop_sequence = json_str(m[STOP_SEQUENCE]);
-	return finish(d);
+	return read_stop_details(d, root) ? no_memory(reterr) : finish(d);
 }

@@ -3,6 +3,7 @@ where it went. The fields stand in tests/e2e/fields/PROTOCOL.yaml, which says it
 """
 
 import dataclasses
+import difflib
 import functools
 import json
 import os
@@ -92,10 +93,11 @@ class Field:
 
 
 class Fields:
-    """One file of fields."""
+    """One file of fields, of requests or of answers."""
 
     def __init__(self, path):
         page = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        self.stem = path.stem
         self.protocol, self.title, self.places = page["protocol"], page["title"], page["places"]
         self.roots, self.whole = page.get("roots", []), page.get("whole", {})
         self.op, self.variant = page.get("op", "request"), page.get("variant", 0)
@@ -123,8 +125,11 @@ def load(name):
     return Fields(FOLDER / f"{name}.yaml")
 
 
-def all_files():
-    return [load(path.stem) for path in sorted(FOLDER.glob("*.yaml"))]
+@functools.lru_cache(maxsize=None)
+def load_answers(name):
+    """Those of the protocol's answers; None where there are none."""
+    path = FOLDER / "answers" / f"{name}.yaml"
+    return Fields(path) if path.is_file() else None
 
 
 # ---- what became of them -----------------------------------------------------------------------------------------------------
@@ -175,11 +180,16 @@ def _in_lists(a, b, path):
     while tail < min(len(a), len(b)) - head and a[-1 - tail] == b[-1 - tail]:
         tail += 1
     a, b = a[head:len(a) - tail], b[head:len(b) - tail]
+    kinds = [[_kind(v) if isinstance(v, dict) else json.dumps(v) for v in values] for values in (a, b)]
     out = []
-    for x, y in zip(a, b):
-        out += differences(x, y, f"{path}[{_kind(y)}]")
-    out += [(f"{path}[{_kind(x)}]", "-", x) for x in a[len(b):]]
-    return out + [(f"{path}[{_kind(y)}]", "+", y) for y in b[len(a):]]
+    for what, i1, i2, j1, j2 in difflib.SequenceMatcher(None, *kinds, autojunk=False).get_opcodes():
+        if what == "equal":
+            out += [d for x, y in zip(a[i1:i2], b[j1:j2]) for d in differences(x, y, f"{path}[{_kind(y)}]")]
+            continue
+        out += [(f"{path}[{_kind(y)}]", "+", y) for y in b[j1:j2]]
+        if what == "delete" or any(isinstance(x, dict) for x in a[i1:i2]):
+            out += [(f"{path}[{_kind(x)}]", "-", x) for x in a[i1:i2]]
+    return out
 
 
 @dataclasses.dataclass
@@ -197,7 +207,7 @@ class Fate:
     def cell(self, field):
         """The words of the table."""
         if self.refused:
-            return "refused"
+            return "error" if self.refused == "failed" else "refused"
         own = {field.member, field.label.strip("[]").partition("]")[0]}
         names = [n for n in self.named if n not in own and n.rpartition(".")[2] != field.member]
         word = "named" + (" " + ", ".join(f"`{n}`" for n in names) if names else "")
@@ -243,6 +253,24 @@ def fates(file, target):
     return out
 
 
+def answer_fates(file, front):
+    """{field's name: Fate} of the fields of an answer, for a client of that protocol."""
+    bodies = {}
+    for field in file.fields:
+        for body in (field.without, field.body):
+            bodies.setdefault(json.dumps(body, ensure_ascii=False), None)
+    for text, answer in zip(list(bodies), codec("whole", file.protocol, front, inputs=[t.encode() for t in bodies])):
+        bodies[text] = answer
+    out = {}
+    for field in file.fields:
+        before, after = (bodies[json.dumps(b, ensure_ascii=False)] for b in (field.without, field.body))
+        assert not before.startswith(b"#failed"), (field.name, before)
+        failed = after.startswith(b"#failed") or (b'"error"' in after and b'"error"' not in before)
+        changes = () if failed else tuple(differences(json.loads(before), json.loads(after)))
+        out[field.name] = Fate(refused="failed" if failed else None, changes=changes, said="–")
+    return out
+
+
 def _fate(file, field, target, before, after):
     if "error" in before or "error" in after:
         return Fate(refused=before.get("error") or after["error"])
@@ -271,11 +299,20 @@ LEGEND = """| word | means |
 def request_page(file):
     """The fields of a protocol and their fates, in Markdown."""
     targets = [t for t in (EMBED_TARGETS if file.op == "embed-request" else TARGETS) if t != file.protocol]
-    found = {target: fates(file, target) for target in targets}
+    heads = [f"to {EMBED_TARGETS[t] if file.op == 'embed-request' else TARGETS[t][0]}" for t in targets]
+    return _tables(file, targets, heads, {target: fates(file, target) for target in targets})
+
+
+def answer_page(file):
+    """The fields of its answers likewise."""
+    fronts = [t for t in TARGETS if t != file.protocol]
+    return _tables(file, fronts, [f"for {TARGETS[t][0]}" for t in fronts], {front: answer_fates(file, front) for front in fronts})
+
+
+def _tables(file, targets, heads, found):
     lines, last = [], None
     for field in file.fields:
         if field.place != last:
-            heads = [f"to {EMBED_TARGETS[t] if file.op == 'embed-request' else TARGETS[t][0]}" for t in targets]
             lines += ["", f"### {f'`{field.place}`' if field.place else 'At the top'}", "", f"| field | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
             last = field.place
         member, _, which = field.label.partition("=")
@@ -309,4 +346,17 @@ A place in a list is told by its kind: `messages[user].content[image_url]`. What
 
 ## Requests
 
-{request_page(file)}"""
+{request_page(file)}{_answers(file)}"""
+
+
+def _answers(file):
+    answers = load_answers(file.stem)
+    if answers is None:
+        return ""
+    return f"""
+## Answers
+
+What clients of the other protocols see of a provider's answer. `–`: it has no place there. An answer's id, its time and the model's name
+are the gateway's own.
+
+{answer_page(answers)}"""

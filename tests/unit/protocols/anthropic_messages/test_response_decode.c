@@ -210,6 +210,26 @@ static void trap_101_stop_reasons_map(void **state)
 	expect_stream(STR(START_ID END("tomorrows_reason") HALT), STARTED USED "FINISH end\n");
 }
 
+#define EXPLAINED \
+	"\"stop_details\":{\"type\":\"refusal\",\"category\":null,\"explanation\":\"No.\"}"
+
+static void trap_056_why_it_refused_is_its_refusal(void **state)
+{
+	(void)state;
+	expect_body(
+		STR("{\"id\":\"m\",\"model\":\"c\",\"content\":[],\"stop_reason\":"
+		    "\"refusal\"," EXPLAINED "}"),
+		"START m c\nOPEN 0 refusal\nDELTA 0 text No.\nCLOSE 0\nUSAGE\nFINISH refusal\n");
+	expect_body(STR("{\"id\":\"m\",\"model\":\"c\",\"content\":[],\"stop_reason\":\"end_"
+			"turn\"," EXPLAINED "}"),
+		    "START m c\nUSAGE\nFINISH end\n");
+	expect_stream(
+		STR(START_ID "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{"
+			     "\"stop_reason\":\"refusal\"," EXPLAINED "},\"usage\":{"
+			     "\"output_tokens\":7}}\n\n" HALT),
+		STARTED "OPEN 0 refusal\nDELTA 0 text No.\nCLOSE 0\n" USED "FINISH refusal\n");
+}
+
 static void trap_102_full_context_window_is_its_own_stop(void **state)
 {
 	expect_stream(STR(START_ID END("model_context_window_exceeded") HALT),
@@ -490,6 +510,7 @@ int main(void)
 		cmocka_unit_test(trap_118_usage_is_cumulative_and_the_last_counts),
 		cmocka_unit_test(whole_bodies_give_the_same_events),
 		cmocka_unit_test(trap_056_refusal_with_empty_content),
+		cmocka_unit_test(trap_056_why_it_refused_is_its_refusal),
 		cmocka_unit_test(bodies_that_are_errors_or_nonsense),
 	};
 
