@@ -347,7 +347,7 @@ static const struct oc_member members[] = {
 	OC_MEMBER("metadata", OC_OBJECT, metadata),
 	OC_MEMBER("instructions", OC_SKIP, model),
 	OC_MEMBER("input", OC_SKIP, model),
-	OC_MEMBER("stream_options", OC_SKIP, model), /* only obfuscation, which we do not do */
+	OC_MEMBER("stream_options", OC_SKIP, model), /* only obfuscation: request_shape.c */
 	OC_MEMBER("provider", OC_PIN, model),
 };
 

@@ -140,10 +140,14 @@ static const struct shape reasoning[] = {
 	SHAPE_END,
 };
 
+/* It may only ask for padding, or that there be none: nobody else pads. */
+static const struct shape stream_options[] = { SHAPE_END };
+
 const struct shape rs_request_shape[] = {
 	SHAPE_IN("input", item),
 	SHAPE_IN("tools", tool),
 	SHAPE_IN("text", text),
 	SHAPE_IN("reasoning", reasoning),
+	SHAPE_IN("stream_options", stream_options),
 	SHAPE_END,
 };
