@@ -17,7 +17,8 @@ from lib.vendors import VENDORS
 
 # What the gateway has; a protocol or a kind of provider joins by its name here.
 SDKS = {"openai_chat": "openai-chat", "anthropic": "anthropic-messages", "google": "gemini", "ollama": "ollama-chat",
-        "openai_responses": "openai-responses"}
+        "openai_responses": "openai-responses", "openai_responses_ws": "openai-responses"}
+STREAMS_ALWAYS = {"openai_responses_ws"}
 KINDS = ["openai", "anthropic", "gemini", "ollama", "responses"]
 
 TEXT = "Hello, wörld. 🌍 And so on."
@@ -245,7 +246,7 @@ def cases_of(sdk):
             # A provider that speaks Responses speaks Chat too, and is asked in that by whoever speaks neither.
             if kind not in KINDS or (relayed and not subject.relayed) or (kind == "responses" and not relayed):
                 continue
-            out += [(name, kind, way) for way in subject.ways]
+            out += [(name, kind, way) for way in subject.ways if way == "stream" or sdk not in STREAMS_ALWAYS]
     return out
 
 

@@ -16,7 +16,7 @@ function input({ words, history }) {
 	return out;
 }
 
-export async function ask(asked) {
+export function requestOf(asked) {
 	const request = { model: asked.model, max_output_tokens: asked.limit, input: input(asked), store: false };
 	if (asked.system)
 		request.instructions = asked.system;
@@ -24,6 +24,11 @@ export async function ask(asked) {
 		request.tools = asked.tools.map((f) => ({ type: "function", strict: false, ...f }));
 	if (asked.force)
 		request.tool_choice = "required";
+	return request;
+}
+
+export async function ask(asked) {
+	const request = requestOf(asked);
 	return see(asked.stream ? await streamed(request) : await client.responses.create(request));
 }
 
@@ -42,7 +47,7 @@ async function streamed(request) {
 	}
 }
 
-function see(response) {
+export function see(response) {
 	const calls = response.output.filter((i) => i.type === "function_call");
 	const length = response.status === "incomplete" && response.incomplete_details?.reason === "max_output_tokens";
 	return {
