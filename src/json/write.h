@@ -36,8 +36,10 @@ static inline struct jw jw_inside(struct buf *out)
 	return (struct jw){ .out = out, .comma = true };
 }
 
+#define JW_INLINE_ static inline __attribute__((always_inline))
+
 /* `text`, which is not empty, behind the comma that is due. */
-static inline __attribute__((always_inline)) void jw_put_(struct jw *w, const char *text, size_t n)
+JW_INLINE_ void jw_put_(struct jw *w, const char *text, size_t n)
 {
 	char *to = buf_reserve(w->out, n + w->comma);
 
@@ -73,7 +75,7 @@ static inline void jw_end_arr(struct jw *w)
 }
 
 /* A key without characters to escape. */
-static inline __attribute__((always_inline)) void jw_key(struct jw *w, const char *key)
+JW_INLINE_ void jw_key(struct jw *w, const char *key)
 {
 	size_t len = strlen(key), n = len + 3 + w->comma;
 	char *to = buf_reserve(w->out, n);
@@ -117,37 +119,37 @@ static inline void jw_null(struct jw *w)
 void jw_raw_line(struct jw *w, struct str json_text);
 
 /* key and value in one go. */
-static inline void jw_kstr(struct jw *w, const char *key, struct str s)
+JW_INLINE_ void jw_kstr(struct jw *w, const char *key, struct str s)
 {
 	jw_key(w, key);
 	jw_str(w, s);
 }
 
-static inline void jw_kcstr(struct jw *w, const char *key, const char *s)
+JW_INLINE_ void jw_kcstr(struct jw *w, const char *key, const char *s)
 {
 	jw_key(w, key);
 	jw_cstr(w, s);
 }
 
-static inline void jw_ki64(struct jw *w, const char *key, int64_t v)
+JW_INLINE_ void jw_ki64(struct jw *w, const char *key, int64_t v)
 {
 	jw_key(w, key);
 	jw_i64(w, v);
 }
 
-static inline void jw_kbool(struct jw *w, const char *key, bool v)
+JW_INLINE_ void jw_kbool(struct jw *w, const char *key, bool v)
 {
 	jw_key(w, key);
 	jw_bool(w, v);
 }
 
-static inline void jw_knull(struct jw *w, const char *key)
+JW_INLINE_ void jw_knull(struct jw *w, const char *key)
 {
 	jw_key(w, key);
 	jw_null(w);
 }
 
-static inline void jw_kraw(struct jw *w, const char *key, struct str json_text)
+JW_INLINE_ void jw_kraw(struct jw *w, const char *key, struct str json_text)
 {
 	jw_key(w, key);
 	jw_raw(w, json_text);

@@ -268,57 +268,24 @@ bool glance_counts(struct str text, const struct glance_count *counts, unsigned 
 
 enum { MAX_COUNTS = 32 };
 
-struct reading {
-	const struct glance_count *counts;
-	unsigned n, next;
-	int64_t said[MAX_COUNTS]; /* by row; -1: nothing */
-};
-
-static void read_count(struct reading *r, struct str object, struct str name, const json *v)
-{
-	unsigned i = r->next, left = r->n;
-
-	/* Most objects have their members in the table's order. */
-	for (; left && !(str_eq(r->counts[i].name, name) && str_eq(r->counts[i].object, object));
-	     left--)
-		i = i + 1 < r->n ? i + 1 : 0;
-	if (!left)
-		return;
-	if (!json_i64(v, &r->said[i]) || r->said[i] < 0)
-		r->said[i] = -1;
-	r->next = i + 1 < r->n ? i + 1 : 0;
-}
-
-/* Of two objects with one name the last counts, as with all members. */
-static void forget(struct reading *r, struct str object)
-{
-	for (unsigned i = 0; i < r->n; i++)
-		if (str_eq(r->counts[i].object, object))
-			r->said[i] = -1;
-}
-
 void glance_counts_read(const json *object, const struct glance_count *counts, unsigned n,
 			void *into)
 {
-	struct reading r = { .counts = counts, .n = n };
-	struct json_iter it = json_iter(object);
+	const json *said[MAX_COUNTS];
+	int64_t v;
 
 	assert(n <= MAX_COUNTS);
-	memset(r.said, 0xff, n * sizeof(r.said[0]));
-	while (json_is_obj(object) && json_next(&it)) {
-		struct json_iter in = json_iter(it.val);
+	for (unsigned from = 0, to; from < n; from = to) {
+		const struct str name = counts[from].object;
+		const json *holder = name.len ? json_get(object, name) : object;
 
-		if (json_is_num(it.val)) {
-			read_count(&r, STR(""), it.key, it.val);
-		} else if (json_is_obj(it.val)) {
-			forget(&r, it.key);
-			while (json_next(&in))
-				read_count(&r, it.key, in.key, in.val);
-		}
+		for (to = from + 1; to < n && str_eq(counts[to].object, name);)
+			to++;
+		json_find(holder, &counts[from].name, sizeof(*counts), to - from, &said[from]);
 	}
 	for (unsigned i = 0; i < n; i++)
-		if (r.said[i] >= 0)
-			*(int64_t *)((char *)into + counts[i].at) = r.said[i];
+		if (json_i64(said[i], &v) && v >= 0)
+			*(int64_t *)((char *)into + counts[i].at) = v;
 }
 
 bool glance_is_object(struct str text)

@@ -39,7 +39,8 @@ struct glance_count {
  * once more; what is no whole number >= 0 is passed over. False when `text` begins with no object or it does not end. */
 bool glance_counts(struct str text, const struct glance_count *counts, unsigned n, void *into);
 
-/* The same of a parsed object. Where several rows have one place, the last of them that is said counts. */
+/* The same of a parsed object, whose rows stand together. Where several rows have one place, the last of them that is said
+ * counts. */
 void glance_counts_read(const json *object, const struct glance_count *counts, unsigned n,
 			void *into);
 

@@ -28,9 +28,9 @@ static const struct glance_count places[] = {
 	PLACE("", "input_tokens", fresh),
 	PLACE("", "cache_creation_input_tokens", u.cache_write),
 	PLACE("", "cache_read_input_tokens", u.cache_read),
+	PLACE("", "output_tokens", u.output),
 	PLACE("cache_creation", "ephemeral_5m_input_tokens", u.cache_write_5m),
 	PLACE("cache_creation", "ephemeral_1h_input_tokens", u.cache_write_1h),
-	PLACE("", "output_tokens", u.output),
 	PLACE("output_tokens_details", "thinking_tokens", u.reasoning),
 };
 

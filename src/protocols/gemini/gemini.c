@@ -82,16 +82,24 @@ size_t gm_index(const struct str *camel, size_t stride, size_t n, struct str key
 
 enum { MAX_NAMES = 32 };
 
-/* Where a member stands in both spellings the vendor's own, camelCase, counts. */
-void gm_find(const json *obj, const struct str *camel, size_t stride, size_t n, const json **ret)
+static bool has_snakes(const json *obj)
 {
-	size_t strangers = json_find(obj, camel, stride, n, ret);
+	struct json_iter it = json_iter(obj);
+
+	while (json_next(&it))
+		if (str_chr(it.key, '_') >= 0)
+			return true;
+	return false;
+}
+
+/* Where a member stands in both spellings the vendor's own, camelCase, counts. */
+static void find_snakes(const json *obj, const struct str *camel, size_t stride, size_t n,
+			const json **ret)
+{
 	const json *snake[MAX_NAMES] = { NULL };
 	struct json_iter it = json_iter(obj);
 
 	assert(n <= MAX_NAMES);
-	if (!strangers)
-		return;
 	while (json_next(&it)) {
 		size_t i = snake_index(camel, stride, n, it.key);
 
@@ -101,6 +109,12 @@ void gm_find(const json *obj, const struct str *camel, size_t stride, size_t n, 
 	for (size_t i = 0; i < n; i++)
 		if (!ret[i])
 			ret[i] = snake[i];
+}
+
+void gm_find(const json *obj, const struct str *camel, size_t stride, size_t n, const json **ret)
+{
+	if (json_find(obj, camel, stride, n, ret) && has_snakes(obj))
+		find_snakes(obj, camel, stride, n, ret);
 }
 
 int gm_parse(struct arena *a, struct str text, const json **ret, struct err *reterr)
