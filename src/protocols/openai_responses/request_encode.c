@@ -408,6 +408,11 @@ int rs_encode_request(struct arena *a, const struct ir_request *r, const struct 
 	bool reasons;
 	int rc;
 
+	if (r->max_tokens ==
+	    0) /* Anthropic's way to fill a cache; 16 would be an answer nobody wants */
+		return err_param(reterr, RC_UNSUPPORTED, "max_tokens",
+				 "max_tokens must be more than 0: the provider cannot be asked for "
+				 "no answer");
 	if (r->n != IR_UNSET && r->n != 1)
 		return err_param(reterr, RC_UNSUPPORTED, "n",
 				 "this model's provider gives one answer a request; n must be 1");
