@@ -3,6 +3,7 @@ anyway (trap 89). The tables are docs/translation/*.md, and the fields stand in 
 """
 
 import fnmatch
+import json
 import os
 import re
 
@@ -47,6 +48,24 @@ def test_no_word_of_the_list_of_fields_is_idle(name):
     known = {f"{f.place}.{f.label}".lstrip(".") for f in file.fields}
     assert not {key for key, _ in file.words} - known
     assert len({f.name for f in file.fields}) == len(file.fields), "a field stands there twice"
+
+
+ANSWERED = [name for name in FILES if fields.load_answers(name)]
+
+
+@pytest.mark.parametrize("name", ANSWERED)
+def test_a_stream_says_what_the_whole_answer_says(name):
+    """For every field of an answer: the stream that a client gets, read by its own protocol, is the whole answer that it gets."""
+    file = fields.load_answers(name)
+    bodies = [json.dumps(field.body).encode() for field in file.fields]
+    wrong = []
+    for front in fields.TARGETS:
+        if front == file.protocol:
+            continue
+        told = [fields.codec(mode, file.protocol, front, inputs=bodies) for mode in ("whole", "stream")]
+        whole, streamed = (fields.codec("whole", front, front, inputs=answers) for answers in told)
+        wrong += [(front, field.name) for field, a, b in zip(file.fields, whole, streamed) if fields.differences(json.loads(a), json.loads(b))]
+    assert not wrong
 
 
 # ---- against the vendors' own lists ------------------------------------------------------------------------------------------
@@ -101,7 +120,7 @@ def test_every_field_of_the_vendor_is_there(name):
     check_fields(file, VENDORS.get(name, openai_types)())
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if fields.load_answers(name)])
+@pytest.mark.parametrize("name", ANSWERED)
 def test_every_field_of_the_vendors_answers_is_there(name):
     check_fields(fields.load_answers(name), ANSWERS.get(name, openai_types)())
 

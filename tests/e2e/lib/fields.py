@@ -357,6 +357,6 @@ def _answers(file):
 ## Answers
 
 What clients of the other protocols see of a provider's answer. `–`: it has no place there. An answer's id, its time and the model's name
-are the gateway's own.
+are the gateway's own. A stream says the same as the whole answer.
 
 {answer_page(answers)}"""
