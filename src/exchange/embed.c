@@ -33,18 +33,19 @@ static void translate(struct exchange *x, struct str body)
 							     &e);
 
 	if (rc == RC_NOMEM || rc == RC_TOOBIG) {
-		pump_no_memory(x);
+		outcome_failed(x, OUTCOME_NO_MEMORY, NULL);
 		return;
 	}
 	if (rc != RC_OK || answer->n_vectors != x->embed->n_inputs) {
-		pump_nonsense(x, rc != RC_OK ? e.msg : "not one vector for each input");
+		outcome_failed(x, OUTCOME_NONSENSE,
+			       rc != RC_OK ? e.msg : "not one vector for each input");
 		return;
 	}
 	x->record.usage = answer->usage;
 	buf_init(&out, 2 * x->snapshot->max_response);
 	if (client->encode_response(x->embed, answer, x->peek.model, &out) != RC_OK ||
 	    !buf_ok(&out))
-		pump_no_memory(x);
+		outcome_failed(x, OUTCOME_NO_MEMORY, NULL);
 	else
 		pump_whole_ok(x, STR("application/json"), buf_str(&out));
 	buf_done(&out);
@@ -54,11 +55,11 @@ void embed_answer(struct exchange *x, struct str body)
 {
 	/* Where HTTP cannot tell a cut, the JSON must. */
 	if (attempt_fields(x->attempt)->until_close && json_scan(body, NULL, 0, NULL) != RC_OK)
-		pump_nonsense(x, "it was cut off");
+		outcome_failed(x, OUTCOME_NONSENSE, "it was cut off");
 	else if (!x->relay)
 		translate(x, body);
 	else if (!x->target->protocol->embed->tap_body(x->pump.scratch, body, &x->record.usage))
-		pump_nonsense(x, NULL);
+		outcome_failed(x, OUTCOME_NONSENSE, NULL);
 	else
 		pump_whole_ok(x, attempt_fields(x->attempt)->content_type, body);
 }

@@ -130,6 +130,7 @@ struct exchange {
 	bool over;
 	uint64_t last_sent_ms;
 	struct ir_error last_error; /* of the last target that failed */
+	const char *last_end; /* what the access record says of it; NULL: none has failed yet */
 	struct record record;
 };
 
@@ -226,7 +227,32 @@ int forward_check_losses(struct exchange *x, const struct target *t, struct err 
 /* What the client is told when that fails. */
 struct ir_error forward_error_of(struct exchange *x, int rc, const struct err *e);
 /* The current attempt failed before anything was committed, in a way that another target may not share. */
-void forward_failed(struct exchange *x, const struct ir_error *e, const char *end, bool retry);
+void forward_failed(struct exchange *x, const struct ir_error *e, const char *end);
+
+/* --- outcome.c: what an attempt came to; after a failure the exchange may be over, or another attempt under way --- */
+
+enum outcome {
+	OUTCOME_CUT,          /* the answer ended before its end */
+	OUTCOME_NONSENSE,     /* no answer of the protocol */
+	OUTCOME_NO_BEGINNING, /* too much came before anything meaningful */
+	OUTCOME_ERROR_EVENT,  /* an error inside the stream */
+	OUTCOME_ERROR_BODY,   /* an error instead of a body, under a 2xx */
+	OUTCOME_NO_ANSWER,    /* the connection or the engine failed, before the commit */
+	OUTCOME_BROKEN_OFF,   /* the same after it */
+	OUTCOME_STATUS,       /* no 2xx */
+	OUTCOME_NO_MEMORY,    /* of ours */
+};
+
+/* The provider did its part. */
+void outcome_ok(struct exchange *x);
+/* It did not, and that is all there is to do about it. */
+void outcome_note(struct exchange *x, enum outcome o);
+/* Failed, in words of ours; `why` (may be NULL) says more of it. */
+void outcome_failed(struct exchange *x, enum outcome o, const char *why);
+/* Failed, in the provider's own words. */
+void outcome_error(struct exchange *x, enum outcome o, const struct ir_error *e);
+void outcome_status(struct exchange *x, int status, struct str body);
+void outcome_attempt(struct exchange *x, const struct attempt_fail *f);
 
 /* --- pump.c --- */
 
@@ -238,12 +264,8 @@ void pump_drained(struct exchange *x);
 /* The upstream is silent: keeps the client's connection warm. */
 void pump_keepalive(struct exchange *x);
 
-/* The upstream's answer makes no sense; before the commit another target may do better. */
-void pump_nonsense(struct exchange *x, const char *why);
 /* A whole answer that the client may have. */
 void pump_whole_ok(struct exchange *x, struct str content_type, struct str body);
-/* There is no memory for the answer. */
-void pump_no_memory(struct exchange *x);
 
 /* --- embed.c --- */
 

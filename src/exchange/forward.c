@@ -198,10 +198,10 @@ void forward_next(struct exchange *x)
 		if (rc == RC_OK)
 			return;
 		/* Why a target failed says more than that the next cannot take the request. */
-		if (!x->record.end)
+		if (!x->last_end)
 			x->last_error = forward_error_of(x, rc, &e);
 	}
-	answer_error(x, &x->last_error, x->record.end ? x->record.end : "refused");
+	answer_error(x, &x->last_error, x->last_end ? x->last_end : "refused");
 }
 
 /* Longer-lived copy: the attempt's arena ends before the exchange does. */
@@ -216,11 +216,11 @@ static struct ir_error keep_error(struct exchange *x, const struct ir_error *e)
 	return copy;
 }
 
-void forward_failed(struct exchange *x, const struct ir_error *e, const char *end, bool retry)
+void forward_failed(struct exchange *x, const struct ir_error *e, const char *end)
 {
 	x->last_error = keep_error(x, e);
-	x->record.end = end;
-	if (!retry || x->next_target >= x->route.n_targets) {
+	x->last_end = end;
+	if (x->next_target >= x->route.n_targets) {
 		answer_error(x, &x->last_error, end);
 		return;
 	}

@@ -12,86 +12,12 @@
 #include "exchange/exchange_impl.h"
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "json/scan.h"
-#include "upstream/health.h"
 
 enum {
 	SCRATCH_MAX = 256 * 1024 * 1024, /* a parsed event of the longest kind */
 	HELD_MAX = 64 * 1024 * 1024,
 };
-
-static void note_ok(struct exchange *x)
-{
-	health_ok(x->env->health, x->target->account->name);
-}
-
-static void note_failed(struct exchange *x, const char *what)
-{
-	health_failed(x->env->health, x->target->account->name, what);
-	log_event(LOG_WARN, "attempt.failed", NULL, LF_STR("id", x->id),
-		  LF_STR("provider", x->target->account->name),
-		  LF_STR("upstream_model", x->target->model), LF_CSTR("reason", what));
-}
-
-static struct ir_error upstream_error(struct exchange *x, enum ir_error_kind kind, const char *what)
-{
-	return (struct ir_error){
-		.kind = kind,
-		.message = arena_printf(x->arena, "Provider \"%.*s\" %s.",
-					STR_ARG(x->target->account->name), what),
-		.retry_after_ms = -1,
-	};
-}
-
-/* --- failing --- */
-
-/* The upstream is at fault. Before the commit another target may follow. */
-static void fail(struct exchange *x, const struct ir_error *e, const char *reason, const char *end,
-		 bool retry)
-{
-	note_failed(x, reason);
-	if (x->committed)
-		answer_error(x, e, end);
-	else
-		forward_failed(x, e, end, retry);
-}
-
-static void fail_cut(struct exchange *x)
-{
-	struct ir_error e =
-		upstream_error(x, IR_ERR_UPSTREAM, "ended its answer before it was whole");
-
-	fail(x, &e, "truncated", "upstream_truncated", true);
-}
-
-void pump_nonsense(struct exchange *x, const char *why)
-{
-	struct ir_error e = upstream_error(x, IR_ERR_UPSTREAM,
-					   "sent something that is no answer of its protocol");
-
-	if (why && *why)
-		e.message = arena_printf(x->arena, "%.*s (%s)", STR_ARG(e.message), why);
-	fail(x, &e, "nonsense", "upstream_error", true);
-}
-
-/* What was to be held back is lost, so the stream cannot be begun any more. */
-static void fail_held(struct exchange *x)
-{
-	struct ir_error e = upstream_error(x, IR_ERR_UPSTREAM,
-					   "sent more before its answer than can be held back");
-
-	fail(x, &e, "no_beginning", "upstream_error", true);
-}
-
-void pump_no_memory(struct exchange *x)
-{
-	struct ir_error e = { .kind = IR_ERR_UNAVAILABLE,
-			      .message = STR("The gateway is out of memory for this answer."),
-			      .retry_after_ms = -1 };
-
-	answer_error(x, &e, "out_of_memory");
-}
 
 /* --- setting up for one attempt --- */
 
@@ -294,7 +220,7 @@ static void finish(struct exchange *x)
 	struct outlet to = x->out;
 
 	if (!x->pump.errored)
-		note_ok(x);
+		outcome_ok(x);
 	if (!x->relay && !x->pump.choices[0].encoder) {
 		answer_folded(x);
 		return;
@@ -398,13 +324,13 @@ static bool decoded_badly(struct exchange *x, const struct choice *c, int rc, co
 	struct pump *p = &x->pump;
 
 	if (p->errored)
-		fail(x, &p->error, "error_event", "upstream_error", true);
+		outcome_error(x, OUTCOME_ERROR_EVENT, &p->error);
 	else if (rc == RC_NOMEM || rc == RC_TOOBIG)
-		pump_no_memory(x);
+		outcome_failed(x, OUTCOME_NO_MEMORY, NULL);
 	else if (rc == RC_CLOSED)
-		fail_cut(x);
+		outcome_failed(x, OUTCOME_CUT, NULL);
 	else if (rc != RC_OK)
-		pump_nonsense(x, c->grammar.breach ? c->grammar.breach : e->msg);
+		outcome_failed(x, OUTCOME_NONSENSE, c->grammar.breach ? c->grammar.breach : e->msg);
 	else
 		return false;
 	return true;
@@ -474,14 +400,14 @@ static int relay_event(struct exchange *x, const struct frame *ev)
 	arena_reset(p->scratch);
 	if (flags & TAP_ERROR) {
 		if (!x->committed) {
-			fail(x, &p->tap.error, "error_event", "upstream_error", true);
+			outcome_error(x, OUTCOME_ERROR_EVENT, &p->tap.error);
 			return -1;
 		}
-		note_failed(x, "error_event");
+		outcome_note(x, OUTCOME_ERROR_EVENT);
 		p->errored = p->finished = true; /* it is the last thing the client hears */
 	}
 	if ((flags & TAP_END) && !x->committed && !p->tap.finished) {
-		pump_nonsense(x, "it ended without an answer");
+		outcome_failed(x, OUTCOME_NONSENSE, "it ended without an answer");
 		return -1;
 	}
 	if (flags & (TAP_MEANINGFUL | TAP_END))
@@ -493,7 +419,7 @@ static int relay_event(struct exchange *x, const struct frame *ev)
 		pass_frame(x, ev);
 	}
 	if (!x->committed && !buf_ok(&p->held)) {
-		fail_held(x);
+		outcome_failed(x, OUTCOME_NO_BEGINNING, NULL);
 		return -1;
 	}
 	if (flags & TAP_END)
@@ -518,7 +444,7 @@ static void on_answer(void *user)
 	mind_form(x, true);
 	x->record.reused = attempt_stats(x->attempt).reused;
 	if (set_up(x) != RC_OK)
-		pump_no_memory(x);
+		outcome_failed(x, OUTCOME_NO_MEMORY, NULL);
 }
 
 static int on_event(void *user, const struct frame *ev)
@@ -573,13 +499,13 @@ static void on_end(void *user)
 		return;
 	}
 	if (x->target->protocol->end_required) {
-		fail_cut(x);
+		outcome_failed(x, OUTCOME_CUT, NULL);
 	} else if (!x->relay) {
 		translate_end(x);
 	} else if (p->tap.finished) {
 		finish(x);
 	} else {
-		fail_cut(x);
+		outcome_failed(x, OUTCOME_CUT, NULL);
 	}
 }
 
@@ -589,7 +515,7 @@ void pump_whole_ok(struct exchange *x, struct str content_type, struct str body)
 {
 	struct str ours = turns_rewrite_body(x, x->arena, body);
 
-	note_ok(x);
+	outcome_ok(x);
 	if (str_present(ours))
 		body = ours;
 	if (x->compacts) {
@@ -612,15 +538,15 @@ static void relay_whole(struct exchange *x, struct str body)
 	}
 	/* The tap only glances at a body. Where HTTP cannot tell a cut, the JSON must. */
 	if (attempt_fields(x->attempt)->until_close && json_scan(body, NULL, 0, NULL) != RC_OK) {
-		fail_cut(x);
+		outcome_failed(x, OUTCOME_CUT, NULL);
 		return;
 	}
 	flags = x->target->protocol->tap_body(&p->tap, p->scratch, body);
 	x->record.usage = p->tap.usage;
 	if (flags & TAP_ERROR) {
-		fail(x, &p->tap.error, "error_body", "upstream_error", true);
+		outcome_error(x, OUTCOME_ERROR_BODY, &p->tap.error);
 	} else if (!(flags & TAP_MEANINGFUL)) {
-		pump_nonsense(x, NULL);
+		outcome_failed(x, OUTCOME_NONSENSE, NULL);
 	} else {
 		pump_whole_ok(x, attempt_fields(x->attempt)->content_type, body);
 	}
@@ -651,7 +577,7 @@ static void answer_folded(struct exchange *x)
 	buf_init(&body, 2 * x->snapshot->max_response);
 	if (x->match.protocol->encode_response(&o, folded(&x->pump), &body) != RC_OK ||
 	    !buf_ok(&body)) {
-		pump_no_memory(x);
+		outcome_failed(x, OUTCOME_NO_MEMORY, NULL);
 	} else if (x->compacts) {
 		compact_answer(x, buf_str(&body));
 	} else {
@@ -676,9 +602,9 @@ static void translate_whole(struct exchange *x, struct str body)
 		n_finished += p->choices[i].finished;
 	}
 	if (n_finished == 0)
-		pump_nonsense(x, NULL);
+		outcome_failed(x, OUTCOME_NONSENSE, NULL);
 	else if (p->n_choices > 1 && end_choices(x) != RC_OK)
-		pump_no_memory(x);
+		outcome_failed(x, OUTCOME_NO_MEMORY, NULL);
 	else
 		finish(x);
 }
@@ -690,7 +616,7 @@ static void on_body(void *user, struct str body)
 	mind_form(x, false);
 	x->record.reused = attempt_stats(x->attempt).reused;
 	if (set_up(x) != RC_OK)
-		pump_no_memory(x);
+		outcome_failed(x, OUTCOME_NO_MEMORY, NULL);
 	else if (x->match.line.op == IR_OP_EMBED)
 		embed_answer(x, body);
 	else if (x->relay)
@@ -699,99 +625,24 @@ static void on_body(void *user, struct str body)
 		translate_whole(x, body);
 }
 
-/* --- other statuses and no answer at all --- */
-
-/* May another target do better? The request's own mistakes are the same everywhere. */
-static bool worth_another(int status)
-{
-	return status < 400 || status == 401 || status == 402 || status == 403 || status == 404 ||
-	       status == 408 || status == 409 || status == 429 || status >= 500;
-}
-
-static const char *status_reason(int status)
-{
-	switch (status) {
-	case 401:
-		return "status_401";
-	case 403:
-		return "status_403";
-	case 404:
-		return "status_404";
-	case 408:
-		return "status_408";
-	case 429:
-		return "status_429";
-	case 500:
-		return "status_500";
-	case 502:
-		return "status_502";
-	case 503:
-		return "status_503";
-	case 504:
-		return "status_504";
-	case 529:
-		return "status_529";
-	default:
-		return status >= 500 ? "status_5xx" : status >= 400 ? "status_4xx" : "status_3xx";
-	}
-}
-
-/* The account's own trouble is not the client's: its key is ours, and a redirect is never followed (traps 108, R12). */
-static struct ir_error own_trouble(struct exchange *x, int status)
-{
-	if (status < 400)
-		return upstream_error(
-			x, IR_ERR_UPSTREAM,
-			"answered with a redirect, which is never followed; check its base_url");
-	return upstream_error(
-		x, IR_ERR_UPSTREAM,
-		"refused the gateway's own credential; its operator has to check the api_key");
-}
+/* --- other statuses and no answer at all: outcome.c --- */
 
 static void on_status(void *user, int status, struct str body)
 {
 	struct exchange *x = user;
-	const struct attempt_fields *f = attempt_fields(x->attempt);
-	struct ir_error e = { .status = status, .retry_after_ms = -1 };
-	bool native = x->target->protocol->decode_error(x->arena, status, body, &e);
-	/* Google says 400 to a bad key. */
-	bool ours =
-		status < 400 || status == 401 || status == 403 || e.kind == IR_ERR_AUTHENTICATION;
-	bool last = x->next_target >= x->route.n_targets;
 
 	x->record.reused = attempt_stats(x->attempt).reused;
-	if (ours)
-		e = own_trouble(x, status);
-	else if (f->retry_after_ms >= 0)
-		e.retry_after_ms = f->retry_after_ms;
-	if (ours || worth_another(status)) {
-		note_failed(x, status_reason(status));
-		if (!last || ours || x->head_sent) {
-			forward_failed(x, &e, "upstream_error", true);
-			return;
-		}
-	} else {
-		note_ok(x);
-	}
-	/* Our own engine is no vendor whose words clients know: its errors are put into the dialect. */
-	if (x->relay && native && !ours && !x->head_sent && !x->target->account->local)
-		answer_whole(x, status, f->content_type, body, true, "upstream_error");
-	else
-		answer_error(x, &e, "upstream_error");
+	outcome_status(x, status, body);
 }
 
 static void on_fail(void *user, const struct attempt_fail *f)
 {
 	struct exchange *x = user;
-	struct ir_error e = f->error;
 
-	if (x->pump.finished) { /* the answer was whole; how the connection ended does not matter */
+	if (x->pump.finished) /* the answer was whole; how the connection ended does not matter */
 		finish(x);
-		return;
-	}
-	e.message = arena_dup(x->arena, e.message);
-	fail(x, &e, f->name, x->committed ? "upstream_truncated" : "upstream_error",
-	     f->kind != ATTEMPT_NOMEM);
+	else
+		outcome_attempt(x, f);
 }
 
 const struct attempt_events pump_events = {
