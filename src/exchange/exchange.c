@@ -349,7 +349,7 @@ static const struct step steps[] = {
 	{ "upgrade", upgrade },           /* what follows comes in messages */
 	{ "list_models", list_models },
 	{ "inform_unasked", inform_unasked },
-	{ "kept", turns_kept }, /* GET /v1/responses/{id} and its like */
+	{ "kept", kept_answer }, /* GET /v1/responses/{id} and its like */
 	{ "accept_media", accept_media },
 	{ "read_body", read_body },
 	{ "detect", detect },       /* the protocol, where the path leaves it open */

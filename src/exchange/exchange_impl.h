@@ -156,8 +156,6 @@ void exchange_cancel(struct exchange *x);
 
 /* --- turns.c: answers that outlive their exchange --- */
 
-/* The operations on answers that were kept. */
-enum step_result turns_kept(struct exchange *x);
 /* What the request continues is put into its body. */
 enum step_result turns_recall(struct exchange *x);
 int turns_peek_again(struct exchange *x, struct str body, struct request_peek *ret,
@@ -176,12 +174,21 @@ void turns_answer_json(struct exchange *x, struct str body);
 /* A relayed frame that has to name our response instead of the provider's, into `a`; absent: it may pass as it is. */
 struct str turns_rewrite(struct exchange *x, struct arena *a, const struct frame *f);
 struct str turns_rewrite_body(struct exchange *x, struct arena *a, struct str body);
+/* Whose answers it may see. */
+struct str turns_owner(const struct exchange *x);
+void turns_refuse(struct exchange *x, enum ir_error_kind kind, struct str message);
+/* The store did not do as it was asked. */
+void turns_store_failed(struct exchange *x, int rc, const struct err *e);
 /* Nothing is awaited of the store any more. */
 void turns_cancel(struct exchange *x);
 
 /* --- warm_up.c: requests for no answer --- */
 
 enum step_result warm_up(struct exchange *x);
+
+/* --- kept.c: answers that were kept --- */
+
+enum step_result kept_answer(struct exchange *x);
 
 /* --- compact.c: conversations made shorter --- */
 

@@ -1,0 +1,278 @@
+/* exchange/kept.c - answers that were kept: fetched, listed, cancelled and deleted.
+ *
+ * The hard thing is where an answer is: what is still being made is its job's, and of what its maker left unfinished
+ * nobody wrote how it ended.
+ */
+#include "exchange/exchange_impl.h"
+
+#include "base/clock.h"
+#include "json/write.h"
+#include "store/store.h"
+#include "wire/framer.h"
+
+static void not_found(struct exchange *x)
+{
+	struct ir_error e = { .kind = IR_ERR_NOT_FOUND, .retry_after_ms = -1 };
+
+	e.message = arena_printf(x->arena, "Response with id '%.*s' not found.",
+				 STR_ARG(x->match.line.arg));
+	e.param = STR("id");
+	answer_error(x, &e, "refused");
+}
+
+void turns_answer_json(struct exchange *x, struct str body)
+{
+	if (str_present(body))
+		answer_whole(x, 200, STR("application/json"), body, false, "ok");
+	else
+		turns_refuse(x, IR_ERR_UNAVAILABLE, STR("The gateway is out of memory."));
+}
+
+/* Whoever was making it is gone, and nobody wrote how it ended. */
+static struct str lost(struct exchange *x, struct str resource)
+{
+	static const struct turn_member members[] = {
+		{ "status", STR_INIT("\"failed\"") },
+		{ "error",
+		  STR_INIT("{\"code\":\"server_error\",\"message\":\"The gateway stopped before "
+			   "this response was finished.\"}") },
+	};
+
+	return turn_set(x->arena, resource, members, 2);
+}
+
+static bool wants_stream(struct exchange *x)
+{
+	return str_eq(query_get(x->arena, x->match.line.query, "stream"), STR("true"));
+}
+
+/* The number of the first event that is wanted. False: no number. */
+static bool wanted_from(struct exchange *x, size_t *ret)
+{
+	struct str after = query_get(x->arena, x->match.line.query, "starting_after");
+	uint64_t n;
+
+	*ret = 0;
+	if (!str_present(after))
+		return true;
+	if (!str_to_u64(after, &n) || n > UINT32_MAX) {
+		turns_refuse(x, IR_ERR_INVALID_REQUEST,
+			     STR("'starting_after' must be the sequence_number of an event."));
+		return false;
+	}
+	*ret = (size_t)n + 1;
+	return true;
+}
+
+/* A job that is over, once more. */
+static void replay(struct exchange *x, const struct stored_turn *t)
+{
+	struct str rest = t->events;
+	struct framer framer;
+	struct frame f;
+	struct buf out;
+	size_t from, n;
+
+	if (!str_present(rest)) {
+		turns_refuse(x, IR_ERR_INVALID_REQUEST,
+			     STR("Only a response that was made in the background can be streamed "
+				 "again."));
+		return;
+	}
+	if (!wanted_from(x, &from))
+		return;
+	buf_init(&out, rest.len + 64);
+	framer_init(&framer, FRAMING_SSE, rest.len + 1);
+	for (size_t i = 0; framer_next(&framer, rest, &f, &n) == FRAMER_FRAME; i++) {
+		if (i >= from)
+			buf_put(&out, f.raw);
+		rest = str_from_offset(rest, n);
+	}
+	framer_done(&framer);
+	buf_put(&out, STR("data: [DONE]\n\n"));
+	if (buf_ok(&out))
+		answer_whole(x, 200, STR("text/event-stream; charset=utf-8"), buf_str(&out), false,
+			     "ok");
+	else
+		turns_refuse(x, IR_ERR_UNAVAILABLE, STR("The gateway is out of memory."));
+	buf_done(&out);
+}
+
+/* What is still being made is not in the store, or not as it is now. True: answered. */
+static bool kept_by_job(struct exchange *x, struct job *j)
+{
+	size_t from;
+
+	switch ((enum kept_op)x->match.line.variant) {
+	case KEPT_GET:
+		if (!wants_stream(x))
+			turns_answer_json(x, job_resource(j, x->arena));
+		else if (wanted_from(x, &from))
+			background_follow(x, j, from);
+		return true;
+	case KEPT_CANCEL:
+		(void)job_cancel(j);
+		turns_answer_json(x, job_resource(j, x->arena));
+		return true;
+	case KEPT_DELETE:
+		(void)job_cancel(j);
+		return false;
+	case KEPT_INPUT:
+		return false;
+	}
+	return false;
+}
+
+static void got(void *user, const struct store_answer *a)
+{
+	struct exchange *x = user;
+	const struct stored_turn *t = a->turns;
+
+	x->turn.call = NULL;
+	if (a->rc == RC_NOTFOUND)
+		not_found(x);
+	else if (a->rc != RC_OK)
+		turns_store_failed(x, a->rc, NULL);
+	else if (x->match.line.variant == KEPT_GET && wants_stream(x))
+		replay(x, t);
+	else if (t->alive_until_s && t->alive_until_s < clock_wall_s())
+		turns_answer_json(x, lost(x, t->answer));
+	else
+		turns_answer_json(x, t->answer);
+}
+
+static void removed(void *user, const struct store_answer *a)
+{
+	struct exchange *x = user;
+	struct buf out;
+	struct jw w;
+
+	x->turn.call = NULL;
+	if (a->rc == RC_NOTFOUND) {
+		not_found(x);
+		return;
+	}
+	if (a->rc != RC_OK) {
+		turns_store_failed(x, a->rc, NULL);
+		return;
+	}
+	buf_init(&out, 64 * 1024);
+	w = jw_on(&out);
+	jw_obj(&w);
+	jw_kstr(&w, "id", x->match.line.arg);
+	jw_kcstr(&w, "object", "response");
+	jw_kbool(&w, "deleted", true);
+	jw_end_obj(&w);
+	turns_answer_json(x, buf_ok(&out) ? buf_str(&out) : STR_NONE);
+	buf_done(&out);
+}
+
+static void listed(void *user, const struct store_answer *a)
+{
+	struct exchange *x = user;
+	struct err e = { 0 };
+	struct ir_error error;
+	struct buf out;
+	int rc;
+
+	x->turn.call = NULL;
+	if (a->rc == RC_NOTFOUND) {
+		not_found(x);
+		return;
+	}
+	if (a->rc != RC_OK) {
+		turns_store_failed(x, a->rc, NULL);
+		return;
+	}
+	buf_init(&out, 2 * x->snapshot->responses.max_context + 65536);
+	rc = turn_page_write(x->arena, &x->turn.page, a->turns, a->n, &out, &e);
+	if (rc == RC_OK) {
+		turns_answer_json(x, buf_str(&out));
+	} else {
+		error = forward_error_of(x, rc, &e);
+		answer_error(x, &error, "refused");
+	}
+	buf_done(&out);
+}
+
+static int list_items(struct exchange *x, struct str owner, struct err *reterr)
+{
+	struct store_wish w = { .loop = x->env->loop, .done = listed, .user = x };
+	int rc = turn_page_read(x->arena, x->match.line.query, &x->turn.page, reterr);
+
+	if (rc != RC_OK)
+		return rc;
+	return store_chain(x->env->store, owner, x->match.line.arg,
+			   x->snapshot->responses.max_context, &w, &x->turn.call);
+}
+
+/* Only what runs in the background can be cancelled, and what runs is not in the store alone. */
+static void cancel_finished(void *user, const struct store_answer *a)
+{
+	struct exchange *x = user;
+
+	if (a->rc != RC_OK || !str_eq(turn_get(a->turns->answer, "background"), STR("true"))) {
+		x->turn.call = NULL;
+		if (a->rc == RC_NOTFOUND)
+			not_found(x);
+		else if (a->rc != RC_OK)
+			turns_store_failed(x, a->rc, NULL);
+		else
+			turns_refuse(x, IR_ERR_INVALID_REQUEST,
+				     STR("Cannot cancel a response that was not made in the "
+					 "background."));
+		return;
+	}
+	got(user, a); /* it is over: cancelling again changes nothing */
+}
+
+static int start_kept(struct exchange *x, struct err *reterr)
+{
+	struct str id = x->match.line.arg, owner = turns_owner(x);
+	struct store_wish w = { .loop = x->env->loop, .user = x };
+	struct store *s = x->env->store;
+
+	switch ((enum kept_op)x->match.line.variant) {
+	case KEPT_GET:
+		w.done = got;
+		return store_get(s, owner, id, &w, &x->turn.call);
+	case KEPT_DELETE:
+		w.done = removed;
+		return store_remove(s, owner, id, &w, &x->turn.call);
+	case KEPT_INPUT:
+		return list_items(x, owner, reterr);
+	case KEPT_CANCEL:
+		w.done = cancel_finished;
+		return store_get(s, owner, id, &w, &x->turn.call);
+	}
+	return RC_INVALID;
+}
+
+enum step_result kept_answer(struct exchange *x)
+{
+	struct err e = { 0 };
+	struct ir_error error;
+	struct job *job;
+	int rc;
+
+	if (x->match.line.op != IR_OP_KEPT)
+		return NEXT;
+	if (!x->env->store) {
+		not_found(x);
+		return DONE;
+	}
+	job = job_find(x->env->jobs, turns_owner(x), x->match.line.arg);
+	if (job && kept_by_job(x, job)) {
+		job_unref(job);
+		return DONE;
+	}
+	job_unref(job);
+	rc = start_kept(x, &e);
+	if (rc == RC_INVALID) {
+		error = forward_error_of(x, rc, &e);
+		answer_error(x, &error, "refused");
+	} else if (rc != RC_OK) {
+		turns_store_failed(x, RC_NOMEM, NULL);
+	}
+	return DONE; /* an answer is out, or comes with the store's */
+}
