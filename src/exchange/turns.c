@@ -376,8 +376,10 @@ static enum step_result recall_previous(struct exchange *x)
 	}
 	if (x->env->store)
 		return ask_store(x);
-	if (may_be_theirs(x))
+	if (may_be_theirs(x)) {
+		x->turn.remember = false; /* its beginning is not ours to bring back */
 		return NEXT;
+	}
 	previous_not_found(x);
 	return DONE;
 }
