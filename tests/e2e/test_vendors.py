@@ -295,7 +295,7 @@ def test_every_vendor_of_the_list_answers_by_its_name(gateway, up, chat, claude)
         up.reply("POST", f"/{vendor}/chat/completions", body=canned.openai_answer(f"I am {vendor}"))
         assert chat.chat.completions.create(model=f"{vendor}/m", **ASK).choices[0].message.content == f"I am {vendor}"
         assert message(claude, vendor, stream=False).content[0].text == f"I am {vendor}"
-        field = "max_completion_tokens" if vendor in ("groq", "openrouter", "xai", "cerebras") else "max_tokens"
+        field = "max_completion_tokens" if vendor in ("groq", "openrouter", "xai", "cerebras", "moonshot") else "max_tokens"
         assert sent(up)[field] == 500, vendor
 
 

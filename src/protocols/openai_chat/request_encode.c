@@ -371,6 +371,18 @@ static void write_stop(struct oc_writer *w)
 		jw_end_arr(&w->w);
 }
 
+static void lose_logprobs(struct oc_writer *w)
+{
+	const struct ir_request *r = w->r;
+
+	if (r->logprobs == IR_TRUE)
+		ir_loss(w->losses, STR("logprobs"));
+	if (r->top_logprobs != IR_UNSET && r->top_logprobs > 0)
+		ir_loss(w->losses, STR("top_logprobs"));
+	if (str_present(r->logit_bias))
+		ir_loss(w->losses, STR("logit_bias"));
+}
+
 static void write_sampling(struct oc_writer *w)
 {
 	const struct ir_request *r = w->r;
@@ -387,7 +399,9 @@ static void write_sampling(struct oc_writer *w)
 		write_integer(w, "top_k", r->top_k);
 	write_integer(w, w->t->quirks & QUIRK_RANDOM_SEED ? "random_seed" : "seed", r->seed);
 	write_integer(w, "n", r->n);
-	if (!(w->t->quirks & QUIRK_CORE_FIELDS)) { /* else named in lose_uncommon() */
+	if (w->t->quirks & QUIRK_NO_LOGPROBS) {
+		lose_logprobs(w);
+	} else if (!(w->t->quirks & QUIRK_CORE_FIELDS)) { /* else named in lose_uncommon() */
 		write_bool(w, "logprobs", r->logprobs);
 		write_integer(w, "top_logprobs", r->top_logprobs);
 	}
@@ -409,7 +423,8 @@ static void write_uncommon(struct oc_writer *w)
 	write_string(w, "prompt_cache_key", r->prompt_cache_key);
 	write_string(w, "safety_identifier", r->safety_identifier);
 	write_number(w, "metadata", r->metadata);
-	write_number(w, "logit_bias", r->logit_bias);
+	if (!(w->t->quirks & QUIRK_NO_LOGPROBS)) /* else named in lose_logprobs() */
+		write_number(w, "logit_bias", r->logit_bias);
 	write_number(w, "prediction", r->prediction);
 	write_number(w, "modalities", r->modalities);
 	write_number(w, "audio", r->audio);
