@@ -82,6 +82,7 @@ struct turn {
 	struct request_peek
 		*relay; /* recalled: for targets that speak the protocol; NULL: as for all others */
 	struct turn_page page;
+	struct str cancelled;    /* the resource of one that another process makes */
 	struct store_call *call; /* awaited */
 };
 

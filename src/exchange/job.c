@@ -11,7 +11,8 @@
 #include "wire/framer.h"
 
 enum {
-	BEAT_EVERY_S = 20,
+	BEAT_EVERY_S =
+		2, /* and so long another process may have to wait until what it ended lets go of its provider */
 	ALIVE_S = 90, /* several beats: one that waits in a queue is no death */
 	SCRATCH_MAX = 256 * 1024 * 1024,
 };
@@ -35,6 +36,7 @@ struct job {
 	struct buf written; /* not yet a whole event */
 	struct framer framer;
 	int64_t beat_at_s;
+	bool beating; /* an answer is awaited */
 	/* under the lock */
 	uv_mutex_t lock;
 	struct loop *loop; /* the runner's; NULL when it is gone */
@@ -148,6 +150,7 @@ static void put(struct job *j, struct str resource, struct str events, int64_t a
 	t.answer = resource;
 	t.events = events;
 	t.alive_until_s = alive_until_s;
+	t.ends = !alive_until_s;
 	if (store_put(j->store, &t, NULL, NULL) != RC_OK)
 		log_event(LOG_WARN, "response.not_kept", NULL, LF_STR("response", t.id));
 }
@@ -271,15 +274,49 @@ void job_flush(struct job *j)
 	uv_mutex_unlock(&j->lock);
 }
 
+/* Somebody else has ended it: there is nothing to keep any more, and those who follow it here see it end. */
+static void ended_elsewhere(struct job *j)
+{
+	void (*cancel)(void *runner) = NULL;
+	void *runner = NULL;
+
+	uv_mutex_lock(&j->lock);
+	if (!j->ended && !j->finished) {
+		j->ended = true;
+		cancel = j->cancel;
+		runner = j->runner;
+		wake_followers(j);
+	}
+	uv_mutex_unlock(&j->lock);
+	if (runner)
+		cancel(runner);
+}
+
+static void beaten(void *user, const struct store_answer *a)
+{
+	struct job *j = user;
+
+	j->beating = false;
+	if (a->rc == RC_NOTFOUND)
+		ended_elsewhere(j);
+	job_unref(j);
+}
+
 void job_beat(struct job *j)
 {
+	struct store_wish w = { .loop = j->loop, .done = beaten, .user = j };
 	int64_t now = clock_wall_s();
 
-	if (now < j->beat_at_s)
+	if (now < j->beat_at_s || j->beating || !w.loop)
 		return;
 	j->beat_at_s = now + BEAT_EVERY_S;
-	if (store_beat(j->store, j->turn.owner, j->turn.id, now + ALIVE_S) != RC_OK)
-		log_event(LOG_WARN, "response.not_kept", NULL, LF_STR("response", j->turn.id));
+	job_ref(j);
+	j->beating = true;
+	if (store_beat(j->store, j->turn.owner, j->turn.id, now + ALIVE_S, &w, NULL) == RC_OK)
+		return;
+	j->beating = false;
+	log_event(LOG_WARN, "response.not_kept", NULL, LF_STR("response", j->turn.id));
+	job_unref(j);
 }
 
 /* An error answer may have any code, a resource has one of a list. */

@@ -123,6 +123,20 @@ static bool kept_by_job(struct exchange *x, struct job *j)
 	return false;
 }
 
+/* While one gateway takes over from another. */
+static void made_elsewhere(struct exchange *x)
+{
+	struct ir_error e = {
+		.kind = IR_ERR_INVALID_REQUEST,
+		.status = 409,
+		.message = STR("The response is being made by the gateway that this one takes over "
+			       "from. Poll it, or stream it when it is finished."),
+		.retry_after_ms = -1,
+	};
+
+	answer_error(x, &e, "refused");
+}
+
 static void got(void *user, const struct store_answer *a)
 {
 	struct exchange *x = user;
@@ -133,6 +147,9 @@ static void got(void *user, const struct store_answer *a)
 		not_found(x);
 	else if (a->rc != RC_OK)
 		turns_store_failed(x, a->rc, NULL);
+	else if (x->match.line.variant == KEPT_GET && wants_stream(x) &&
+		 t->alive_until_s >= clock_wall_s())
+		made_elsewhere(x);
 	else if (x->match.line.variant == KEPT_GET && wants_stream(x))
 		replay(x, t);
 	else if (t->alive_until_s && t->alive_until_s < clock_wall_s())
@@ -206,7 +223,37 @@ static int list_items(struct exchange *x, struct str owner, struct err *reterr)
 			   x->snapshot->responses.max_context, &w, &x->turn.call);
 }
 
-/* Only what runs in the background can be cancelled, and what runs is not in the store alone. */
+static void cancelled_elsewhere(void *user, const struct store_answer *a)
+{
+	struct exchange *x = user;
+	struct store_wish w = { .loop = x->env->loop, .done = got, .user = x };
+
+	x->turn.call = NULL;
+	if (a->rc == RC_OK)
+		turns_answer_json(x, x->turn.cancelled);
+	else if (a->rc != RC_NOTFOUND)
+		turns_store_failed(x, a->rc, NULL);
+	else if (store_get(x->env->store, turns_owner(x), x->match.line.arg, &w, &x->turn.call) !=
+		 RC_OK) /* it has ended meanwhile: how, the store knows */
+		turns_store_failed(x, RC_NOMEM, NULL);
+}
+
+/* What another process makes is ended in the store, where that process looks now and then (job_beat()). */
+static void cancel_elsewhere(struct exchange *x, const struct stored_turn *t)
+{
+	static const struct turn_member cancelled = { "status", STR_INIT("\"cancelled\"") };
+	struct store_wish w = { .loop = x->env->loop, .done = cancelled_elsewhere, .user = x };
+	struct stored_turn end = *t;
+
+	x->turn.call = NULL;
+	end.answer = x->turn.cancelled = turn_set(x->arena, t->answer, &cancelled, 1);
+	end.alive_until_s = 0;
+	end.ends = true;
+	if (!str_present(end.answer) || store_put(x->env->store, &end, &w, &x->turn.call) != RC_OK)
+		turns_store_failed(x, RC_NOMEM, NULL);
+}
+
+/* Only what runs in the background can be cancelled; what this process makes is no matter of the store's (kept_by_job()). */
 static void cancel_finished(void *user, const struct store_answer *a)
 {
 	struct exchange *x = user;
@@ -223,7 +270,10 @@ static void cancel_finished(void *user, const struct store_answer *a)
 					 "background."));
 		return;
 	}
-	got(user, a); /* it is over: cancelling again changes nothing */
+	if (a->turns->alive_until_s >= clock_wall_s())
+		cancel_elsewhere(x, a->turns);
+	else
+		got(user, a); /* it is over: cancelling again changes nothing */
 }
 
 static int start_kept(struct exchange *x, struct err *reterr)

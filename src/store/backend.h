@@ -43,8 +43,9 @@ struct store_backend {
 	int (*begin)(void *b, struct err *reterr);
 	int (*end)(void *b, struct err *reterr);
 	/* Adds or replaces; makes room by dropping what expires first. RC_TOOBIG: it alone is too much. RC_INVALID: the id
-	 * is another owner's. */
+	 * is another owner's. RC_NOTFOUND: it ends one (t->ends) that is not there or has ended. */
 	int (*put)(void *b, const struct stored_turn *t, struct err *reterr);
+	/* RC_NOTFOUND: it is no unfinished turn. */
 	int (*beat)(void *b, const struct store_key *k, int64_t alive_until_s, struct err *reterr);
 	int (*get)(void *b, const struct store_key *k, struct arena *a, struct stored_turn *ret,
 		   struct err *reterr);

@@ -132,6 +132,8 @@ static int put(void *b, const struct stored_turn *t, struct err *reterr)
 
 	if (old && !str_eq(old->turn.owner, t->owner))
 		return err_set(reterr, RC_INVALID, "the id is taken");
+	if (t->ends && (!old || !old->turn.alive_until_s))
+		return RC_NOTFOUND;
 	if (store_turn_bytes(t) > m->max_bytes)
 		return err_set(reterr, RC_TOOBIG, "one turn is longer than all that may be kept");
 	k = copy_of(t);
@@ -152,13 +154,12 @@ static int put(void *b, const struct stored_turn *t, struct err *reterr)
 
 static int beat(void *b, const struct store_key *key, int64_t alive_until_s, struct err *reterr)
 {
-	struct kept *k = find_shown(b, key);
+	struct kept *k = find(b, key->id);
 
 	(void)reterr;
-	if (!k)
+	if (!k || !str_eq(k->turn.owner, key->owner) || !k->turn.alive_until_s)
 		return RC_NOTFOUND;
-	if (k->turn.alive_until_s)
-		k->turn.alive_until_s = alive_until_s;
+	k->turn.alive_until_s = alive_until_s;
 	return RC_OK;
 }
 
@@ -293,7 +294,8 @@ static int sweep(void *b, int64_t now_s, struct err *reterr)
 	LIST_EACH_SAFE (&m->ages, it, tmp) {
 		struct kept *k = LIST_ENTRY(it, struct kept, by_age);
 
-		if (k->turn.expires_s <= now_s && k->keep_s <= now_s)
+		if (k->turn.expires_s <= now_s && k->keep_s <= now_s &&
+		    k->turn.alive_until_s <= now_s)
 			drop(m, k);
 	}
 	return RC_OK;

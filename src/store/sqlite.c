@@ -66,14 +66,14 @@ static const char *const queries[N_QUERIES] = {
 	[Q_SAVE] = "SAVEPOINT one",
 	[Q_RELEASE] = "RELEASE one",
 	[Q_UNDO] = "ROLLBACK TO one",
-	[Q_OWNER] = "SELECT owner = ?2, bytes FROM turns WHERE id = ?1",
+	[Q_OWNER] = "SELECT owner = ?2, bytes, alive_until_s > 0 FROM turns WHERE id = ?1",
 	[Q_PUT] = "INSERT INTO turns (id, owner, previous, created_s, expires_s, alive_until_s, "
 		  "bytes,"
-		  " answer, input, events, maker) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"
-		  " ?11)"
+		  " answer, input, events, maker, runner) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"
+		  " ?9, ?10, ?11, ?12)"
 		  " ON CONFLICT(id) DO UPDATE SET previous = ?3, created_s = ?4, expires_s = ?5,"
 		  " alive_until_s = ?6, bytes = ?7, answer = ?8, input = ?9, events = ?10, maker = "
-		  "?11",
+		  "?11, runner = ?12",
 	[Q_KEEP] = BEFORE(
 		"SELECT id, previous, 0 FROM turns WHERE id = ?1 AND owner = ?2") "UPDATE turns "
 										  "SET keep_s = ?3 "
@@ -81,24 +81,26 @@ static const char *const queries[N_QUERIES] = {
 										  "?3 AND id IN "
 										  "(SELECT id FROM "
 										  "c)",
-	[Q_BEAT] = "UPDATE turns SET alive_until_s = ?4 WHERE id = ?1 AND owner = ?2"
-		   " AND expires_s > ?3 AND alive_until_s > 0",
+	[Q_BEAT] = "UPDATE turns SET alive_until_s = ?3 WHERE id = ?1 AND owner = ?2"
+		   " AND alive_until_s > 0",
 	[Q_GET] = "SELECT id, owner, previous, created_s, expires_s, alive_until_s, answer, input, "
-		  "events, maker"
+		  "events, maker, runner"
 		  " FROM turns WHERE id = ?1 AND owner = ?2 AND expires_s > ?3",
-	[Q_CHAIN] = BEFORE("SELECT id, previous, 0 FROM turns WHERE id = ?1 AND owner = ?2"
-			   " AND expires_s > ?3") "SELECT t.id, t.owner, t.previous, t.created_s, "
-						  "t.expires_s, t.alive_until_s, t.answer, t.input,"
-						  " NULL, t.maker FROM c JOIN turns t ON t.id = "
-						  "c.id ORDER BY c.n DESC",
+	[Q_CHAIN] = BEFORE(
+		"SELECT id, previous, 0 FROM turns WHERE id = ?1 AND owner = ?2"
+		" AND expires_s > ?3") "SELECT t.id, t.owner, t.previous, t.created_s, "
+				       "t.expires_s, t.alive_until_s, t.answer, t.input,"
+				       " NULL, t.maker, t.runner FROM c JOIN turns t ON t.id = "
+				       "c.id ORDER BY c.n DESC",
 	[Q_FIND] =
 		"SELECT id, owner, previous, created_s, expires_s, alive_until_s, answer, input, "
-		"NULL, maker FROM turns WHERE owner = ?2 AND expires_s > ?3 ORDER BY rowid DESC",
+		"NULL, maker, runner FROM turns WHERE owner = ?2 AND expires_s > ?3 ORDER BY rowid "
+		"DESC",
 	[Q_HIDE] = "UPDATE turns SET expires_s = 0 WHERE id = ?1 AND owner = ?2 AND expires_s > ?3",
 	[Q_DROP_IF_ALONE] = "DELETE FROM turns WHERE id = ?1 AND owner = ?2 AND expires_s <= ?3"
 			    " AND NOT EXISTS (SELECT 1 FROM turns t WHERE t.previous = ?1)"
 			    " RETURNING previous",
-	[Q_SWEEP] = "DELETE FROM turns WHERE max(expires_s, keep_s) <= ?1",
+	[Q_SWEEP] = "DELETE FROM turns WHERE max(expires_s, keep_s) <= ?1 AND alive_until_s <= ?1",
 	[Q_TOTAL] = "SELECT coalesce(sum(bytes), 0) FROM turns",
 	[Q_EVICT] = "DELETE FROM turns WHERE id IN (SELECT id FROM turns"
 		    " ORDER BY max(expires_s, keep_s) LIMIT ?1) RETURNING bytes",
@@ -108,7 +110,9 @@ struct sqlite {
 	sqlite3 *db;
 	sqlite3_stmt *statements[N_QUERIES];
 	int64_t bytes, max_bytes;
-	bool ready; /* the database is open */
+	int64_t runner; /* tells this process from all others that work on the file; 0: nothing does */
+	int runners;    /* a file of which each process holds its own byte locked; -1: none */
+	bool ready;     /* the database is open */
 	bool batch; /* between begin and end: what else is a transaction is a part of that one */
 	char path[PATH_BYTES];
 };
@@ -233,11 +237,22 @@ static bool column(struct arena *a, sqlite3_stmt *s, int at, struct str *ret)
 	return str_present(*ret);
 }
 
-static int read_row(struct arena *a, sqlite3_stmt *s, struct stored_turn *t)
+/* The process that was making it is no more: its lock is free. Where locks cannot be had nobody knows. */
+static bool runner_is_gone(const struct sqlite *q, int64_t runner)
+{
+	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = runner, .l_len = 1 };
+
+	return runner && runner != q->runner && q->runners >= 0 &&
+	       fcntl(q->runners, F_OFD_GETLK, &l) == 0 && l.l_type == F_UNLCK;
+}
+
+static int read_row(struct sqlite *q, struct arena *a, sqlite3_stmt *s, struct stored_turn *t)
 {
 	t->created_s = sqlite3_column_int64(s, 3);
 	t->expires_s = sqlite3_column_int64(s, 4);
 	t->alive_until_s = sqlite3_column_int64(s, 5);
+	if (t->alive_until_s && runner_is_gone(q, sqlite3_column_int64(s, 10)))
+		t->alive_until_s = 1;
 	return column(a, s, 0, &t->id) && column(a, s, 1, &t->owner) &&
 			       column(a, s, 2, &t->previous) && column(a, s, 6, &t->answer) &&
 			       column(a, s, 7, &t->input) && column(a, s, 8, &t->events) &&
@@ -268,6 +283,22 @@ static int make_file(struct sqlite *q, bool *ret_empty, struct err *reterr)
 	*ret_empty = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0;
 	close(fd);
 	return RC_OK;
+}
+
+/* The lock goes with the process, however that ends. It is a file of its own: closing any descriptor of the database would take
+ * SQLite's locks along. */
+static void lock_runner(struct sqlite *q)
+{
+	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
+	char path[PATH_BYTES + 16];
+	uint64_t number;
+
+	(void)snprintf(path, sizeof(path), "%s-runners", q->path);
+	q->runners = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	sqlite3_randomness(sizeof(number), &number);
+	l.l_start = (off_t)(number >> 2 | 1);
+	if (q->runners >= 0 && fcntl(q->runners, F_OFD_SETLK, &l) == 0)
+		q->runner = l.l_start;
 }
 
 static int migrate(struct sqlite *q, struct err *reterr)
@@ -359,8 +390,12 @@ static int be_ready(struct sqlite *q, struct err *reterr)
 
 static void close_sqlite(void *b)
 {
-	close_database(b);
-	free(b);
+	struct sqlite *q = b;
+
+	close_database(q);
+	if (q->runners >= 0)
+		close(q->runners);
+	free(q);
 }
 
 static int open_sqlite(const struct store_options *o, void **ret, struct err *reterr)
@@ -377,13 +412,16 @@ static int open_sqlite(const struct store_options *o, void **ret, struct err *re
 	}
 	memcpy(q->path, o->path.ptr, o->path.len);
 	q->max_bytes = (int64_t)o->max_bytes;
+	q->runners = -1;
 	rc = make_file(q, &empty, reterr);
 	if (rc == RC_OK && !empty)
 		rc = be_ready(q, reterr);
-	if (rc == RC_OK)
+	if (rc == RC_OK) {
+		lock_runner(q);
 		*ret = q;
-	else
+	} else {
 		close_sqlite(q);
+	}
 	return rc;
 }
 
@@ -410,7 +448,7 @@ static int make_room(struct sqlite *q, int64_t bytes, struct err *reterr)
 }
 
 /* Whether there is such a turn of the same owner, and how long it is. */
-static int look_for_old(struct sqlite *q, const struct store_key *k, int64_t *ret_bytes,
+static int look_for_old(struct sqlite *q, const struct store_key *k, bool ends, int64_t *ret_bytes,
 			struct err *reterr)
 {
 	sqlite3_stmt *s = bound(q, Q_OWNER, k);
@@ -419,6 +457,8 @@ static int look_for_old(struct sqlite *q, const struct store_key *k, int64_t *re
 	*ret_bytes = 0;
 	if (step == SQLITE_ROW && !sqlite3_column_int(s, 0))
 		rc = err_set(reterr, RC_INVALID, "the id is taken");
+	else if (ends && (step == SQLITE_DONE || (step == SQLITE_ROW && !sqlite3_column_int(s, 2))))
+		rc = RC_NOTFOUND;
 	else if (step == SQLITE_ROW)
 		*ret_bytes = sqlite3_column_int64(s, 1);
 	else if (step != SQLITE_DONE)
@@ -442,6 +482,7 @@ static int insert(struct sqlite *q, const struct stored_turn *t, int64_t bytes, 
 	bind_blob(s, 9, t->input);
 	bind_blob(s, 10, t->events);
 	bind_text(s, 11, t->maker);
+	sqlite3_bind_int64(s, 12, t->alive_until_s ? q->runner : 0);
 	return run(q, s, reterr);
 }
 
@@ -487,7 +528,7 @@ static int put(void *b, const struct stored_turn *t, struct err *reterr)
 	if (rc != RC_OK)
 		return rc;
 	total = q->bytes;
-	rc = look_for_old(q, &k, &old, reterr);
+	rc = look_for_old(q, &k, t->ends, &old, reterr);
 	if (rc == RC_OK)
 		rc = make_room(q, bytes - old, reterr);
 	if (rc == RC_OK)
@@ -507,8 +548,10 @@ static int beat(void *b, const struct store_key *k, int64_t alive_until_s, struc
 	if (be_ready(q, reterr) != RC_OK)
 		return RC_IO;
 	s = bound(q, Q_BEAT, k);
-	sqlite3_bind_int64(s, 4, alive_until_s);
-	return run(q, s, reterr);
+	sqlite3_bind_int64(s, 3, alive_until_s);
+	if (run(q, s, reterr) != RC_OK)
+		return RC_IO;
+	return sqlite3_changes(q->db) ? RC_OK : RC_NOTFOUND;
 }
 
 static int get(void *b, const struct store_key *k, struct arena *a, struct stored_turn *ret,
@@ -523,7 +566,7 @@ static int get(void *b, const struct store_key *k, struct arena *a, struct store
 	s = bound(q, Q_GET, k);
 	switch (sqlite3_step(s)) {
 	case SQLITE_ROW:
-		rc = read_row(a, s, ret);
+		rc = read_row(q, a, s, ret);
 		break;
 	case SQLITE_DONE:
 		rc = RC_NOTFOUND;
@@ -557,7 +600,7 @@ static int read_chain(struct sqlite *q, sqlite3_stmt *s, size_t max_bytes, struc
 		if (bytes > max_bytes || n >= STORE_CHAIN_MAX)
 			return err_set(reterr, RC_TOOBIG, "the conversation is too long");
 		turns[n] = (struct stored_turn){ .id = STR_NONE };
-		if (read_row(a, s, &turns[n++]) != RC_OK)
+		if (read_row(q, a, s, &turns[n++]) != RC_OK)
 			return RC_NOMEM;
 	}
 	if (step != SQLITE_DONE)
@@ -605,7 +648,7 @@ static int find_rows(struct sqlite *q, sqlite3_stmt *s, struct store_texts *text
 		if (!store_texts_in(texts, id, answer, input))
 			continue;
 		if (!store_turns_grow(a, ret, *ret_n, &cap) ||
-		    read_row(a, s, &(*ret)[*ret_n]) != RC_OK)
+		    read_row(q, a, s, &(*ret)[*ret_n]) != RC_OK)
 			return RC_NOMEM;
 		++*ret_n;
 	}

@@ -430,11 +430,12 @@ int store_put(struct store *s, const struct stored_turn *t, const struct store_w
 	return submit(s, CALL_PUT, t, 0, wish, ret);
 }
 
-int store_beat(struct store *s, struct str owner, struct str id, int64_t alive_until_s)
+int store_beat(struct store *s, struct str owner, struct str id, int64_t alive_until_s,
+	       const struct store_wish *wish, struct store_call **ret)
 {
 	struct stored_turn t = { .id = id, .owner = owner, .alive_until_s = alive_until_s };
 
-	return submit(s, CALL_BEAT, &t, 0, NULL, NULL);
+	return submit(s, CALL_BEAT, &t, 0, wish, ret);
 }
 
 int store_get(struct store *s, struct str owner, struct str id, const struct store_wish *wish,

@@ -10,6 +10,7 @@
 #ifndef GW_STORE_STORE_H
 #define GW_STORE_STORE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,7 +27,9 @@ struct stored_turn {
 	struct str previous; /* the turn it continues; absent: none */
 	int64_t created_s;   /* wall clock, as the next two */
 	int64_t expires_s;   /* not shown from then on */
-	int64_t alive_until_s; /* of an unfinished one: it is lost when nobody moved this on; 0: finished */
+	/* Of an unfinished one: it is lost when nobody moved this on; 0: finished. Of one whose process is gone it is past at once. */
+	int64_t alive_until_s;
+	bool ends; /* put: takes the place of an unfinished one only; RC_NOTFOUND when there is none any more */
 	struct str
 		maker; /* the account whose own answer it is, ids and all; absent: it was made here */
 	struct str answer; /* JSON: the resource */
@@ -73,8 +76,9 @@ struct store_wish {
 /* Adds or replaces. */
 int store_put(struct store *s, const struct stored_turn *t, const struct store_wish *wish,
 	      struct store_call **ret) MUST_CHECK;
-/* Moves alive_until_s of an unfinished turn on. */
-int store_beat(struct store *s, struct str owner, struct str id, int64_t alive_until_s) MUST_CHECK;
+/* Moves alive_until_s of an unfinished turn on. RC_NOTFOUND in the answer: it is none any more, somebody else ended or removed it. */
+int store_beat(struct store *s, struct str owner, struct str id, int64_t alive_until_s,
+	       const struct store_wish *wish, struct store_call **ret) MUST_CHECK;
 int store_get(struct store *s, struct str owner, struct str id, const struct store_wish *wish,
 	      struct store_call **ret) MUST_CHECK;
 /* The turn and all before it. RC_TOOBIG in the answer: together they are longer than max_bytes. RC_NOTFOUND also when

@@ -12,6 +12,7 @@ import openai
 import pytest
 
 from lib import canned, responses_spec
+from lib.stand import wait_until
 
 CHAT, CLAUDE, NATIVE = "gpt-mini", "claude-mini", "native-mini"
 
@@ -485,6 +486,68 @@ def test_what_a_stopped_gateway_could_not_finish_has_failed(start_gateway, up, o
     gateway.start()
     lost = openai_client(gateway).responses.retrieve(made.id)
     assert lost.status == "failed" and lost.error.message
+
+
+def test_what_a_gateway_that_crashed_was_making_has_failed_at_once(start_gateway, up, openai_client):
+    gateway = start_gateway(config(up))
+    script = held(up)
+    made = openai_client(gateway).responses.create(model=CHAT, input="One?", background=True)
+    script.wait_for_request().wait_held()
+    wait_until(lambda: rows(gateway), what="the response in the store")
+    gateway.kill()
+    gateway.start()
+    client = openai_client(gateway)
+    lost = client.responses.retrieve(made.id)
+    assert lost.status == "failed" and lost.error.message
+    assert client.responses.cancel(made.id).status == "failed"
+    script.release()
+
+
+@pytest.fixture
+def both(start_gateway, up, tmp_path):
+    """Two gateways that keep their state in one place, as while one takes over from the other."""
+    store = {"path": str(tmp_path / "shared" / "state.db")}
+    return start_gateway(config(up, store=store)), start_gateway(config(up, store=store))
+
+
+def test_the_successor_cancels_what_the_one_before_still_makes(both, up, openai_client):
+    old, new = map(openai_client, both)
+    script = held(up)
+    made = old.responses.create(model=CHAT, input="One?", background=True)
+    hit = script.wait_for_request()
+    hit.wait_held()
+    assert new.responses.retrieve(made.id).status in ("queued", "in_progress")      # its maker lives
+    with pytest.raises(openai.ConflictError) as e:
+        list(new.with_options(max_retries=0).responses.retrieve(made.id, stream=True))
+    assert "Poll it" in e.value.message
+    assert new.responses.cancel(made.id).status == "cancelled"
+    hit.wait_disconnect(5)
+    assert [c.responses.retrieve(made.id).status for c in (old, new)] == ["cancelled"] * 2
+    script.release()
+
+
+def test_what_ended_before_it_was_cancelled_elsewhere_stays_so(both, up, openai_client):
+    old, new = map(openai_client, both)
+    script = held(up)
+    made = old.responses.create(model=CHAT, input="One?", background=True)
+    script.wait_for_request().wait_held()
+    script.release()
+    assert finished(new, made).status == "completed"
+    assert new.responses.cancel(made.id).status == "completed"
+    assert [e.type for e in new.responses.retrieve(made.id, stream=True)][-1] == "response.completed"
+
+
+def test_the_successor_deletes_what_the_one_before_still_makes(both, up, openai_client):
+    old, new = map(openai_client, both)
+    script = held(up)
+    made = old.responses.create(model=CHAT, input="One?", background=True)
+    hit = script.wait_for_request()
+    hit.wait_held()
+    new.responses.delete(made.id)
+    hit.wait_disconnect(5)
+    script.release()
+    with pytest.raises(openai.NotFoundError):
+        new.responses.retrieve(made.id)
 
 
 def test_a_drain_lets_background_responses_finish(start_gateway, up, openai_client):

@@ -71,13 +71,17 @@ static void set_up(struct fixture *f, bool in_file)
 
 static void tear_down(struct fixture *f)
 {
-	static const char *const names[] = { "/deep/state.db", "/deep/state.db-wal",
-					     "/deep/state.db-shm", "/deep", "" };
+	static const char *const names[] = { "/deep/state.db",
+					     "/deep/state.db-wal",
+					     "/deep/state.db-shm",
+					     "/deep/state.db-runners",
+					     "/deep",
+					     "" };
 	char path[256];
 
 	store_close(f->store);
 	rig_done(&f->rig);
-	for (unsigned i = 0; i < 5; i++) {
+	for (unsigned i = 0; i < 6; i++) {
 		(void)snprintf(path, sizeof(path), "%s%s", f->dir, names[i]);
 		(void)remove(path);
 	}
@@ -299,19 +303,34 @@ static void check_only_an_unfinished_turn_is_kept_alive(struct fixture *f)
 	struct stored_turn t = turn("a", "", NULL);
 
 	assert_int_equal(put(f, t), RC_OK);
-	assert_int_equal(store_beat(f->store, t.owner, t.id, 77), RC_OK);
+	assert_int_equal(store_beat(f->store, t.owner, t.id, 77, NULL, NULL), RC_OK);
 	assert_int_equal(get(f, "", "a"), RC_OK);
 	assert_int_equal(f->alive_until_s, 0);
 	t.alive_until_s = 5;
 	assert_int_equal(put(f, t), RC_OK);
-	assert_int_equal(store_beat(f->store, STR("bob"), t.id, 66), RC_OK);
+	assert_int_equal(store_beat(f->store, STR("bob"), t.id, 66, NULL, NULL), RC_OK);
 	assert_int_equal(get(f, "", "a"), RC_OK);
 	assert_int_equal(f->alive_until_s, 5);
-	assert_int_equal(store_beat(f->store, t.owner, t.id, 77), RC_OK);
+	assert_int_equal(store_beat(f->store, t.owner, t.id, 77, NULL, NULL), RC_OK);
 	assert_int_equal(get(f, "", "a"), RC_OK);
 	assert_int_equal(f->alive_until_s, 77);
 }
 ON_BOTH(only_an_unfinished_turn_is_kept_alive)
+
+static void check_what_ends_a_turn_needs_one_that_is_unfinished(struct fixture *f)
+{
+	struct stored_turn t = turn("a", "ann", NULL), end = t;
+
+	end.ends = true;
+	assert_int_equal(put(f, end), RC_NOTFOUND); /* none was begun */
+	t.alive_until_s = clock_wall_s() + 60;
+	assert_int_equal(put(f, t), RC_OK);
+	assert_int_equal(get(f, "ann", "a"), RC_OK);
+	assert_int_equal(f->alive_until_s, t.alive_until_s); /* this process lives */
+	assert_int_equal(put(f, end), RC_OK);
+	assert_int_equal(put(f, end), RC_NOTFOUND); /* it has ended */
+}
+ON_BOTH(what_ends_a_turn_needs_one_that_is_unfinished)
 
 static void check_the_oldest_makes_room(struct fixture *f)
 {
@@ -586,6 +605,7 @@ int main(void)
 		cmocka_unit_test(what_has_expired_is_gone_but_for_those_who_continue_it),
 		cmocka_unit_test(a_removed_turn_goes_when_nothing_continues_it),
 		cmocka_unit_test(only_an_unfinished_turn_is_kept_alive),
+		cmocka_unit_test(what_ends_a_turn_needs_one_that_is_unfinished),
 		cmocka_unit_test(the_oldest_makes_room),
 		cmocka_unit_test(a_cancelled_call_does_not_come_back),
 		cmocka_unit_test(too_much_that_waits_is_refused),
