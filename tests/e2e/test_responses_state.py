@@ -164,6 +164,8 @@ def rows(gateway):
     if file.stat().st_size == 0:
         return []
     with sqlite3.connect(file) as db:
+        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'turns'").fetchall():
+            return []
         return db.execute("SELECT id FROM turns").fetchall()
 
 
@@ -510,12 +512,21 @@ def both(start_gateway, up, tmp_path):
     return start_gateway(config(up, store=store)), start_gateway(config(up, store=store))
 
 
+def known(client, made):
+    """The other process has it in the store, which is told without anybody waiting for it."""
+    try:
+        return client.responses.retrieve(made.id)
+    except openai.NotFoundError:
+        return None
+
+
 def test_the_successor_cancels_what_the_one_before_still_makes(both, up, openai_client):
     old, new = map(openai_client, both)
     script = held(up)
     made = old.responses.create(model=CHAT, input="One?", background=True)
     hit = script.wait_for_request()
     hit.wait_held()
+    wait_until(lambda: known(new, made), what="the response in the store")
     assert new.responses.retrieve(made.id).status in ("queued", "in_progress")      # its maker lives
     with pytest.raises(openai.ConflictError) as e:
         list(new.with_options(max_retries=0).responses.retrieve(made.id, stream=True))
@@ -531,6 +542,7 @@ def test_what_ended_before_it_was_cancelled_elsewhere_stays_so(both, up, openai_
     script = held(up)
     made = old.responses.create(model=CHAT, input="One?", background=True)
     script.wait_for_request().wait_held()
+    wait_until(lambda: known(new, made), what="the response in the store")
     script.release()
     assert finished(new, made).status == "completed"
     assert new.responses.cancel(made.id).status == "completed"
@@ -543,6 +555,7 @@ def test_the_successor_deletes_what_the_one_before_still_makes(both, up, openai_
     made = old.responses.create(model=CHAT, input="One?", background=True)
     hit = script.wait_for_request()
     hit.wait_held()
+    wait_until(lambda: known(new, made), what="the response in the store")
     new.responses.delete(made.id)
     hit.wait_disconnect(5)
     script.release()
