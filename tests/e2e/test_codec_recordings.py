@@ -5,49 +5,22 @@ The reading here is written anew and knows nothing of the decoder: it takes the 
 """
 
 import json
-import os
 import pathlib
-import subprocess
 
 import pytest
 
 from lib import recordings
+from lib.codec import codec, find_codec
 from lib.sseclient import anthropic_problems, openai_chat_problems
 from lib.wire import SseParser
 
-CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 FILES = ("openai_chat", "openai_compat_chat")
-
-
-def find_codec():
-    named = os.environ.get("LLM_GATEWAY_CODEC")
-    if named:
-        return named
-    for build in ("asan", "debug"):
-        path = CHECKOUT / "build" / build / "tests" / "tools" / "codec"
-        if path.is_file():
-            return str(path)
-    return None
 
 
 pytestmark = [
     pytest.mark.skipif(recordings.shared_dir() is None, reason=recordings.reason_missing()),
     pytest.mark.skipif(find_codec() is None, reason="tests/tools/codec is not built"),
 ]
-
-
-def codec(*args, inputs):
-    """What the codec makes of each of the inputs; one process for all of them."""
-    stdin = b"".join(b"%d\n%s" % (len(i), i) for i in inputs)
-    done = subprocess.run([find_codec(), "--many", *args], input=stdin, capture_output=True, timeout=110)
-    assert done.returncode == 0, done.stderr.decode()
-    out, at = [], 0
-    while at < len(done.stdout):
-        line_end = done.stdout.index(b"\n", at)
-        at = line_end + 1 + int(done.stdout[at:line_end])
-        out.append(done.stdout[line_end + 1:at])
-    assert len(out) == len(inputs)
-    return out
 
 
 def events_of(protocol, streams):

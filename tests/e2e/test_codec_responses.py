@@ -7,8 +7,9 @@ import json
 import pytest
 
 from lib import recordings, responses_spec
+from lib.codec import codec, find_codec
 from lib.wire import SseParser
-from test_codec_recordings import Events, codec, each, find_codec
+from test_codec_recordings import Events, each
 
 pytestmark = [
     pytest.mark.skipif(recordings.shared_dir() is None, reason=recordings.reason_missing()),

@@ -8,9 +8,9 @@ import openai
 import pytest
 
 from lib import canned, recordings
+from lib.codec import codec, find_codec
 from lib.recordings_tally import Tally, play
 from lib.wire import SseParser
-from test_codec_recordings import codec, find_codec
 
 needs_codec = pytest.mark.skipif(find_codec() is None, reason="tests/tools/codec is not built")
 FIRST, CHAT = "davinci-002", "gpt-4o-mini"

@@ -10,7 +10,8 @@ import tomllib
 
 import pytest
 
-from lib import canned, fields
+from lib import canned
+from lib.codec import find_codec
 from lib.gateway import CHECKOUT
 from test_readme import ADDRESS, DOCUMENTS, block_with, blocks, code_spans
 
@@ -115,12 +116,12 @@ def test_python_of_the_responses_state_runs(gateway, upstream, openai_client):
         names["client"].responses.retrieve(names["two"].id)
 
 
-@pytest.mark.skipif(fields.find_codec() is None, reason="tests/tools/codec is not built")
+@pytest.mark.skipif(find_codec() is None, reason="tests/tools/codec is not built")
 def test_commands_for_codecs_do_what_is_said(tmp_path):
     (tmp_path / "recorded.sse").write_bytes(canned.anthropic_stream(("Hel", "lo")))
     (tmp_path / "request.json").write_text(json.dumps(canned.request("openai-chat", "m", seed=1)))
     lines = block_with(DOCS / "adding-a-protocol.md", "sh", "codec request").splitlines()
-    shown = [subprocess.run(["bash", "-ec", line.replace("codec", fields.find_codec(), 1)], cwd=tmp_path, capture_output=True, text=True,
+    shown = [subprocess.run(["bash", "-ec", line.replace("codec", find_codec(), 1)], cwd=tmp_path, capture_output=True, text=True,
                             timeout=30) for line in lines]
     assert [done.returncode for done in shown] == [0, 0, 0], shown
     events, stream, request = (done.stdout for done in shown)

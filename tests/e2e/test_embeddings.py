@@ -10,8 +10,8 @@ import openai
 import pytest
 
 from lib import canned, recordings
+from lib.codec import codec, find_codec
 from lib.recordings_tally import Tally, play
-from test_codec_recordings import codec, find_codec
 
 INT8 = "perplexity.ai"      # its base64 holds int8: passed on, never translated
 

@@ -10,10 +10,11 @@ import re
 import pytest
 
 from lib import fields, vendor_fields
+from lib.codec import codec, find_codec
 
 PAGES = fields.CHECKOUT / "docs" / "translation"
 FILES = sorted(path.stem for path in fields.FOLDER.glob("*.yaml"))
-pytestmark = pytest.mark.skipif(fields.find_codec() is None, reason="tests/tools/codec is not built")
+pytestmark = pytest.mark.skipif(find_codec() is None, reason="tests/tools/codec is not built")
 
 
 def targets_of(file):
@@ -62,8 +63,8 @@ def test_a_stream_says_what_the_whole_answer_says(name):
     for front in fields.TARGETS:
         if front == file.protocol:
             continue
-        told = [fields.codec(mode, file.protocol, front, inputs=bodies) for mode in ("whole", "stream")]
-        whole, streamed = (fields.codec("whole", front, front, inputs=answers) for answers in told)
+        told = [codec(mode, file.protocol, front, inputs=bodies) for mode in ("whole", "stream")]
+        whole, streamed = (codec("whole", front, front, inputs=answers) for answers in told)
         wrong += [(front, field.name) for field, a, b in zip(file.fields, whole, streamed) if fields.differences(json.loads(a), json.loads(b))]
     assert not wrong
 

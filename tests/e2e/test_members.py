@@ -11,7 +11,7 @@ import re
 import pytest
 
 from lib import members, recordings
-from test_codec_recordings import codec, find_codec
+from lib.codec import codec, find_codec
 
 pytestmark = [
     pytest.mark.skipif(recordings.shared_dir() is None, reason=recordings.reason_missing()),

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from lib import asked, recordings, responses_spec, schemas
+from lib.codec import codec, find_codec
 from lib.recordings_tally import Tally
-from test_codec_recordings import codec, find_codec
 from test_recordings_product import FRONTS, KINDS, PATHS
 
 pytestmark = [pytest.mark.usefixtures("need_recordings"), pytest.mark.timeout(600),

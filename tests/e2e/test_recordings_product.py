@@ -16,9 +16,9 @@ import pytest
 from google.genai import errors as genai_errors
 
 from lib import expected, recordings
+from lib.codec import codec, find_codec
 from lib.readers import Held, Readers
 from lib.recordings_tally import Tally, in_band_error, play
-from test_codec_recordings import codec, find_codec
 
 pytestmark = [pytest.mark.usefixtures("need_recordings"), pytest.mark.timeout(600)]
 

@@ -6,12 +6,12 @@ import dataclasses
 import difflib
 import functools
 import json
-import os
 import pathlib
 import re
-import subprocess
 
 import yaml
+
+from .codec import codec
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
 FOLDER = CHECKOUT / "tests" / "e2e" / "fields"
@@ -33,31 +33,6 @@ EMBED_TARGETS = {"openai-chat": "OpenAI", "gemini": "Gemini", "ollama-chat": "Ol
 # What is left out under another name than that of the place.
 NAMED_AS = {"thinking": ("reasoning_effort", "reasoning_content"), "reasoning": ("reasoning_effort", "reasoning_content"),
             "output_config": ("reasoning_effort", "response_format"), "text": ("response_format",), "fileData": ("document",)}
-
-
-def find_codec():
-    named = os.environ.get("LLM_GATEWAY_CODEC")
-    if named:
-        return named
-    for build in ("asan", "debug"):
-        path = CHECKOUT / "build" / build / "tests" / "tools" / "codec"
-        if path.is_file():
-            return str(path)
-    return None
-
-
-def codec(*args, inputs):
-    """What the codec makes of each of the inputs; one process for all of them."""
-    stdin = b"".join(b"%d\n%s" % (len(i), i) for i in inputs)
-    done = subprocess.run([find_codec(), "--many", *args], input=stdin, capture_output=True, timeout=110)
-    assert done.returncode == 0, done.stderr.decode()
-    out, at = [], 0
-    while at < len(done.stdout):
-        line_end = done.stdout.index(b"\n", at)
-        at = line_end + 1 + int(done.stdout[at:line_end])
-        out.append(done.stdout[line_end + 1:at])
-    assert len(out) == len(inputs)
-    return out
 
 
 # ---- the fields ------------------------------------------------------------------------------------------------------------
