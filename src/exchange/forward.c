@@ -20,20 +20,6 @@ static bool may_relay(const struct exchange *x, const struct target *t)
 	return t->relay && !(x->peek.forces_tool && (quirks_of(t) & QUIRK_FORCED_TOOL_AS_SCHEMA));
 }
 
-static int patch_body(struct exchange *x, const struct target *t, struct buf *out)
-{
-	struct patch_options o = {
-		.model = t->model,
-		.quirks = quirks_of(t),
-		.strip_provider = str_present(x->peek.provider_pin),
-		.ask_usage = x->peek.stream && !x->peek.include_usage &&
-			     !(quirks_of(t) & QUIRK_NO_STREAM_OPTIONS),
-	};
-
-	x->pump.tap.hide_usage = o.ask_usage;
-	return t->protocol->patch(x->arena, turns_relay_peek(x), &o, out);
-}
-
 struct request_target forward_target(const struct exchange *x, const struct target *t)
 {
 	const struct provider *kind = t->account->kind;
@@ -85,6 +71,24 @@ static int check_limits(const struct ir_request *r, const struct protocol *p, st
 				 "searched for",
 				 IR_STOP_CUT_MAX);
 	return RC_OK;
+}
+
+static int patch_body(struct exchange *x, const struct target *t, struct buf *out,
+		      struct err *reterr)
+{
+	struct patch_options o = {
+		.model = t->model,
+		.quirks = quirks_of(t),
+		.strip_provider = str_present(x->peek.provider_pin),
+		.ask_usage = x->peek.stream && !x->peek.include_usage &&
+			     !(quirks_of(t) & QUIRK_NO_STREAM_OPTIONS),
+		.losses = &x->losses,
+	};
+	int rc;
+
+	x->pump.tap.hide_usage = o.ask_usage;
+	rc = t->protocol->patch(x->arena, turns_relay_peek(x), &o, out);
+	return rc == RC_OK ? forward_check_losses(x, t, reterr) : rc;
 }
 
 int forward_translate_body(struct exchange *x, const struct target *t, struct buf *out,
@@ -165,7 +169,7 @@ static int start(struct exchange *x, const struct target *t, struct err *reterr)
 	};
 	buf_init(&o.body, 2 * x->snapshot->max_body + 65536);
 	if (x->relay)
-		rc = patch_body(x, t, &o.body);
+		rc = patch_body(x, t, &o.body, reterr);
 	else if (x->match.line.op == IR_OP_EMBED)
 		rc = embed_translate_body(x, t, &o.body, reterr);
 	else

@@ -109,6 +109,8 @@ struct patch_options {
 	unsigned quirks;
 	bool strip_provider; /* take our own `provider` member out */
 	bool ask_usage;      /* ask for usage in the stream though the client did not */
+	struct ir_losses
+		*losses; /* what had to be left out, for the target would refuse it; MAY be NULL */
 };
 
 /* --- requests: translation --- */

@@ -359,6 +359,18 @@ def test_with_several_keys_an_unknown_id_is_nobodys(start_gateway, up, openai_cl
     assert up.requests == []
 
 
+def test_trap_050_reasoning_of_another_vendor_is_named_where_it_cannot_go(client, up):
+    foreign = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "lgw1.anthropic-messages.c2lnbmVk"}
+    ask = {"model": NATIVE, "input": [foreign, {"role": "user", "content": "Hi"}]}
+    answer = client.responses.with_raw_response.create(**ask)
+    assert answer.headers["x-llm-gateway-dropped"] == "reasoning_content"
+    assert [i.get("type") for i in up.requests[-1].json()["input"]] == [None]
+    with pytest.raises(openai.BadRequestError):
+        client.responses.create(**ask, extra_headers={"x-llm-gateway-strict": "true"})
+    answer = client.responses.with_raw_response.create(model=NATIVE, input="Hi")
+    assert "x-llm-gateway-dropped" not in answer.headers
+
+
 def test_a_native_background_response_has_an_id_of_the_gateways(client, up):
     made = client.responses.create(model=NATIVE, input="One?", background=True)
     done = finished(client, made)

@@ -73,6 +73,8 @@ int rs_patch(struct arena *a, const struct request_peek *peek, const struct patc
 	rc = oc_patch(a, peek, o, &patched);
 	if (!rc && json_scan(buf_str(&patched), &input, 1, NULL) == RC_OK && input.first == '[') {
 		edit = (struct json_edit){ input.value, without_foreign(a, input.value) };
+		if (str_present(edit.with) && o->losses)
+			ir_loss(o->losses, STR("reasoning_content"));
 		if (str_present(edit.with))
 			json_patch(out, buf_str(&patched), &edit, 1);
 		else
