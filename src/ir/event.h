@@ -129,6 +129,8 @@ struct ir_event {
 	struct str text;    /* DELTA */
 	struct str
 		logprobs; /* DELTA of a TEXT or REFUSAL block's text: the tokens' log probabilities as OpenAI Chat's `content` list, raw JSON; absent */
+	struct str
+		picture; /* DELTA of RAW: the block is a picture; its `data:` URL, for protocols that have a form for one; absent */
 	const struct ir_citation *citation; /* DELTA of CITATION */
 	struct ir_usage usage;              /* START and USAGE (START: all -1 when unknown) */
 	enum ir_stop stop;                  /* FINISH */
@@ -155,6 +157,7 @@ struct ir_block {
 	struct str
 		text; /* TEXT, REASONING, REFUSAL; TOOL_CALL: the arguments' JSON ("{}" when none came); OPAQUE: raw */
 	struct str signature, redacted; /* REASONING */
+	struct str picture;             /* OPAQUE: as in ir_event */
 	const char *origin;
 	struct str logprobs;           /* TEXT, REFUSAL: one JSON list, as in ir_event; absent */
 	struct ir_citation *citations; /* TEXT */

@@ -120,8 +120,11 @@ static int fold_delta(struct ir_fold *f, const struct ir_event *ev)
 		if (ev->logprobs.len > 2 && append_list(f, b, ev->logprobs) != RC_OK)
 			return RC_NOMEM;
 		return append(f->arena, &b->text, &f->cap_text_, ev->text);
-	case IR_DELTA_ARGUMENTS:
 	case IR_DELTA_RAW:
+		if (keep(f->arena, &b->picture, ev->picture) != RC_OK)
+			return RC_NOMEM;
+		return append(f->arena, &b->text, &f->cap_text_, ev->text);
+	case IR_DELTA_ARGUMENTS:
 		return append(f->arena, &b->text, &f->cap_text_, ev->text);
 	case IR_DELTA_SIGNATURE:
 		return keep(f->arena, &b->signature, ev->text);
@@ -243,6 +246,7 @@ static int unfold_content(const struct ir_block *b, struct ir_event at, struct i
 	case IR_BLOCK_TOOL_CALL:
 		return b->text.len ? emit_delta(sink, at, IR_DELTA_ARGUMENTS, b->text) : RC_OK;
 	case IR_BLOCK_OPAQUE:
+		at.picture = b->picture;
 		return emit_delta(sink, at, IR_DELTA_RAW, b->text);
 	}
 	return RC_INVALID;

@@ -190,3 +190,25 @@ def test_refusals_are_in_googles_words(gateway, genai_client):
     with pytest.raises(errors.ClientError) as e:
         genai_client(gateway).models.generate_content(model="nowhere", contents="Hi")
     assert (e.value.code, e.value.status) == (404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_a_picture_that_the_model_draws_reaches_chats_clients(gateway, up, openai_client, stream):
+    """In the form that OpenRouter has for it; of two pictures each has its place."""
+    pictures = [("image/png", "iVBORw0KGgo="), ("image/webp", "UklGRg==")]
+    parts = [{"text": "Here: "}, *({"inlineData": {"mimeType": m, "data": d}} for m, d in pictures), {"inlineData": {
+        "mimeType": "audio/wav", "data": "UklG"}}]
+    verb = "streamGenerateContent" if stream else "generateContent"
+    reply(up, answer(*parts), f"/v1beta/models/gemini-2.5-flash:{verb}")
+    ask = {"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "Draw."}]}
+    api = openai_client(gateway).chat.completions
+    if stream:
+        deltas = [c.choices[0].delta for c in api.create(**ask, stream=True) if c.choices]
+        text = "".join(d.content or "" for d in deltas)
+        images = [i for d in deltas for i in (d.model_extra or {}).get("images", ())]
+    else:
+        message = api.create(**ask).choices[0].message
+        text, images = message.content, message.model_extra["images"]
+    assert text == "Here: "
+    assert [(i["type"], i["index"], i["image_url"]["url"]) for i in images] == [
+        ("image_url", n, f"data:{m};base64,{d}") for n, (m, d) in enumerate(pictures)]

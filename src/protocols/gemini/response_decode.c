@@ -227,13 +227,30 @@ static int on_call(struct protocol_decoder *d, const json *call, struct str sign
 	return rc ? rc : close_raw(d);
 }
 
+/* What the model drew, as a URL; absent when it is no picture, or memory is out. */
+static struct str picture_of(struct protocol_decoder *d, const json *part)
+{
+	const json *data = gm_get(part, "inlineData");
+	struct str mime = json_str(gm_get(data, "mimeType")),
+		   base64 = json_str(gm_get(data, "data"));
+
+	if (!str_starts(mime, STR("image/")) || !base64.len)
+		return STR_NONE;
+	return arena_printf(d->o.scratch, "data:%.*s;base64,%.*s", STR_ARG(mime), STR_ARG(base64));
+}
+
 static int on_opaque(struct protocol_decoder *d, const json *part)
 {
-	struct str raw = json_text(d->o.scratch, part);
-	int rc = str_present(raw) ? open_block(d, IR_BLOCK_OPAQUE, NULL) : RC_NOMEM;
+	struct ir_event ev = { .kind = IR_DELTA, .block = IR_BLOCK_OPAQUE, .delta = IR_DELTA_RAW };
+	int rc = open_block(d, IR_BLOCK_OPAQUE, NULL);
 
+	ev.index = d->next - 1;
+	ev.text = json_text(d->o.scratch, part);
+	ev.picture = picture_of(d, part);
+	if (!rc && !str_present(ev.text))
+		rc = RC_NOMEM;
 	if (!rc)
-		rc = delta(d, IR_DELTA_RAW, raw);
+		rc = ir_emit(d->o.sink, &ev);
 	return rc ? rc : close_raw(d);
 }
 

@@ -19,7 +19,7 @@ struct protocol_encoder {
 	struct ir_usage usage;
 	unsigned n_calls; /* calls opened so far: the open one has the index n_calls - 1 */
 	bool has_arguments;
-	unsigned n_details, n_citations;
+	unsigned n_details, n_citations, n_pictures;
 	const char *origin; /* of the open reasoning block, where its signature is not ours */
 	bool format_said;   /* the block has an entry among the details */
 	bool has_text;      /* the open reasoning block */
@@ -337,6 +337,27 @@ static void put_arguments(struct protocol_encoder *e, struct buf *out, struct st
 	buf_put(out, e->tail);
 }
 
+/* In OpenRouter's form, the only one there is for pictures in an answer of Chat. */
+static void put_picture(struct buf *out, struct str url, unsigned index)
+{
+	buf_puts(out, "{\"type\":\"image_url\",\"index\":");
+	buf_put_u64(out, index);
+	buf_puts(out, ",\"image_url\":{\"url\":\"");
+	json_escape(out, url);
+	buf_puts(out, "\"}}");
+}
+
+static void put_picture_chunk(struct protocol_encoder *e, struct buf *out, struct str url)
+{
+	if (!url.len)
+		return;
+	buf_put(out, e->head);
+	buf_puts(out, "{\"images\":[");
+	put_picture(out, url, e->n_pictures++);
+	buf_puts(out, "]}");
+	buf_put(out, e->tail);
+}
+
 static int put_delta(struct protocol_encoder *e, const struct ir_event *ev, struct buf *out)
 {
 	const struct str end = STR("\"}");
@@ -368,7 +389,8 @@ static int put_delta(struct protocol_encoder *e, const struct ir_event *ev, stru
 	case IR_DELTA_CITATION:
 		put_citation_chunk(e, out, ev->citation);
 		return RC_OK;
-	case IR_DELTA_RAW: /* a block that only its own protocol understands */
+	case IR_DELTA_RAW: /* a block that only its own protocol understands, unless it is a picture */
+		put_picture_chunk(e, out, ev->picture);
 		return RC_OK;
 	}
 	return RC_INVALID;
@@ -532,6 +554,24 @@ static void put_annotations(struct jw *w, const struct ir_response *r)
 	jw_end_arr(w);
 }
 
+static void put_pictures(struct jw *w, const struct ir_response *r)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < r->n_blocks; i++) {
+		if (!r->blocks[i].picture.len)
+			continue;
+		if (n == 0) {
+			jw_key(w, "images");
+			jw_arr(w);
+		}
+		jw_raw(w, STR(""));
+		put_picture(w->out, r->blocks[i].picture, n++);
+	}
+	if (n)
+		jw_end_arr(w);
+}
+
 static void put_call(struct jw *w, const struct encoder_options *o, const struct ir_response *r,
 		     unsigned i)
 {
@@ -581,6 +621,7 @@ static void put_message(struct jw *w, const struct encoder_options *o, const str
 	jw_key(w, "refusal");
 	put_joined(w, r, IR_BLOCK_REFUSAL);
 	put_annotations(w, r);
+	put_pictures(w, r);
 	put_calls(w, o, r);
 	jw_end_obj(w);
 }
