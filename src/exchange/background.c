@@ -121,23 +121,16 @@ static struct str queued_resource(struct exchange *x)
 	static const struct turn_member queued[] = { { "status", STR_INIT("\"queued\"") },
 						     { "background", STR_INIT("true") } };
 	struct ir_event start = { .kind = IR_START, .usage = IR_USAGE_NONE };
-	struct encoder_options o = {
-		.arena = x->arena,
-		.id = x->response_id,
-		.request = x->ir,
-		.framing = FRAMING_SSE,
-		.model = x->peek.model,
-		.created_s = x->created_s,
-		.include_usage = true,
-		.request_id = x->id,
-	};
-	struct protocol_encoder *e = x->match.protocol->encoder_new(&o);
+	struct encoder_options o = pump_encoder_options(x, x->arena);
 	struct str resource = STR_NONE;
+	struct protocol_encoder *e;
 	struct framer framer;
 	struct frame f;
 	struct buf out;
 	size_t n;
 
+	o.framing = FRAMING_SSE; /* whatever the client has asked for */
+	e = x->match.protocol->encoder_new(&o);
 	buf_init(&out, 2 * x->snapshot->max_body + 65536);
 	framer_init(&framer, FRAMING_SSE, out.max);
 	if (e && x->match.protocol->encode_event(e, &start, &out) == RC_OK && buf_ok(&out) &&

@@ -272,6 +272,9 @@ void pump_drained(struct exchange *x);
 /* The upstream is silent: keeps the client's connection warm. */
 void pump_keepalive(struct exchange *x);
 
+/* For an encoder of the client's protocol whose memory comes from `a`. */
+struct encoder_options pump_encoder_options(const struct exchange *x, struct arena *a);
+
 /* A whole answer that the client may have. */
 void pump_whole_ok(struct exchange *x, struct str content_type, struct str body);
 

@@ -137,18 +137,26 @@ static void made_elsewhere(struct exchange *x)
 	answer_error(x, &e, "refused");
 }
 
-static void got(void *user, const struct store_answer *a)
+/* The store has answered. False: without what was asked for, and the client has been told. */
+static bool found(struct exchange *x, const struct store_answer *a)
 {
-	struct exchange *x = user;
-	const struct stored_turn *t = a->turns;
-
 	x->turn.call = NULL;
 	if (a->rc == RC_NOTFOUND)
 		not_found(x);
 	else if (a->rc != RC_OK)
 		turns_store_failed(x, a->rc, NULL);
-	else if (x->match.line.variant == KEPT_GET && wants_stream(x) &&
-		 t->alive_until_s >= clock_wall_s())
+	return a->rc == RC_OK;
+}
+
+static void got(void *user, const struct store_answer *a)
+{
+	struct exchange *x = user;
+	const struct stored_turn *t = a->turns;
+
+	if (!found(x, a))
+		return;
+	if (x->match.line.variant == KEPT_GET && wants_stream(x) &&
+	    t->alive_until_s >= clock_wall_s())
 		made_elsewhere(x);
 	else if (x->match.line.variant == KEPT_GET && wants_stream(x))
 		replay(x, t);
@@ -164,15 +172,8 @@ static void removed(void *user, const struct store_answer *a)
 	struct buf out;
 	struct jw w;
 
-	x->turn.call = NULL;
-	if (a->rc == RC_NOTFOUND) {
-		not_found(x);
+	if (!found(x, a))
 		return;
-	}
-	if (a->rc != RC_OK) {
-		turns_store_failed(x, a->rc, NULL);
-		return;
-	}
 	buf_init(&out, 64 * 1024);
 	w = jw_on(&out);
 	jw_obj(&w);
@@ -192,15 +193,8 @@ static void listed(void *user, const struct store_answer *a)
 	struct buf out;
 	int rc;
 
-	x->turn.call = NULL;
-	if (a->rc == RC_NOTFOUND) {
-		not_found(x);
+	if (!found(x, a))
 		return;
-	}
-	if (a->rc != RC_OK) {
-		turns_store_failed(x, a->rc, NULL);
-		return;
-	}
 	buf_init(&out, 2 * x->snapshot->responses.max_context + 65536);
 	rc = turn_page_write(x->arena, &x->turn.page, a->turns, a->n, &out, &e);
 	if (rc == RC_OK) {
@@ -259,12 +253,7 @@ static void cancel_finished(void *user, const struct store_answer *a)
 	struct exchange *x = user;
 
 	if (a->rc != RC_OK || !str_eq(turn_get(a->turns->answer, "background"), STR("true"))) {
-		x->turn.call = NULL;
-		if (a->rc == RC_NOTFOUND)
-			not_found(x);
-		else if (a->rc != RC_OK)
-			turns_store_failed(x, a->rc, NULL);
-		else
+		if (found(x, a))
 			turns_refuse(x, IR_ERR_INVALID_REQUEST,
 				     STR("Cannot cancel a response that was not made in the "
 					 "background."));

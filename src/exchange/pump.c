@@ -48,10 +48,10 @@ static struct ir_sink *set_up_sinks(struct exchange *x, struct choice *c)
 	return &c->grammar.sink;
 }
 
-static struct encoder_options encoder_options(const struct exchange *x)
+struct encoder_options pump_encoder_options(const struct exchange *x, struct arena *a)
 {
 	return (struct encoder_options){
-		.arena = x->pump.arena,
+		.arena = a,
 		.id = x->response_id,
 		.request = x->ir,
 		.framing = x->peek.framing,
@@ -80,7 +80,7 @@ static struct decoder_options decoder_options(struct exchange *x, unsigned choic
 static int set_up_choice(struct exchange *x, unsigned i)
 {
 	struct choice *c = &x->pump.choices[i];
-	struct encoder_options e = encoder_options(x);
+	struct encoder_options e = pump_encoder_options(x, x->pump.arena);
 	struct decoder_options d = decoder_options(x, i);
 
 	c->x = x;
@@ -571,7 +571,7 @@ static const struct ir_response *folded(struct pump *p)
 
 static void answer_folded(struct exchange *x)
 {
-	struct encoder_options o = encoder_options(x);
+	struct encoder_options o = pump_encoder_options(x, x->pump.arena);
 	struct buf body;
 
 	buf_init(&body, 2 * x->snapshot->max_response);

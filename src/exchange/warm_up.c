@@ -21,6 +21,7 @@ static int make(struct exchange *x, struct buf *out, struct err *reterr)
 	const struct ir_event start = { .kind = IR_START, .usage = { 0 } };
 	const struct ir_event finish = { .kind = IR_FINISH, .stop = IR_STOP_END };
 	const struct protocol *p = x->match.protocol;
+	struct encoder_options o;
 	struct protocol_encoder *e;
 	struct str body = body_of(x);
 	int rc = RC_NOMEM;
@@ -31,18 +32,7 @@ static int make(struct exchange *x, struct buf *out, struct err *reterr)
 		return rc;
 	if (!turns_asked(x) || exchange_mint_id(x) != RC_OK)
 		return RC_NOMEM;
-	struct encoder_options o = {
-		.arena = x->arena,
-		.id = x->response_id,
-		.request = x->ir,
-		.framing = x->peek.framing,
-		.model = x->peek.model,
-		.created_s = x->created_s,
-		.now_s = clock_wall_s,
-		.include_usage = true,
-		.request_id = x->id,
-	};
-
+	o = pump_encoder_options(x, x->arena);
 	e = p->encoder_new(&o);
 	if (!e || p->encode_event(e, &start, out) != RC_OK ||
 	    p->encode_event(e, &finish, out) != RC_OK || !buf_ok(out))
