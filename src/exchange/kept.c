@@ -64,6 +64,60 @@ static bool wanted_from(struct exchange *x, size_t *ret)
 	return true;
 }
 
+static bool is_includable(struct str field)
+{
+	static const struct str known[] = {
+		STR_INIT("file_search_call.results"),
+		STR_INIT("web_search_call.results"),
+		STR_INIT("web_search_call.action.sources"),
+		STR_INIT("message.input_image.image_url"),
+		STR_INIT("computer_call_output.output.image_url"),
+		STR_INIT("code_interpreter_call.outputs"),
+		STR_INIT("reasoning.encrypted_content"),
+		STR_INIT("message.output_text.logprobs"),
+	};
+
+	for (unsigned i = 0; i < sizeof(known) / sizeof(*known); i++)
+		if (str_eq(known[i], field))
+			return true;
+	return false;
+}
+
+static void refuse_include(struct exchange *x, struct str field, unsigned at)
+{
+	struct ir_error e = { .kind = IR_ERR_INVALID_REQUEST, .retry_after_ms = -1 };
+
+	e.message = arena_printf(
+		x->arena,
+		"Invalid value: '%.*s'. Supported values are: 'file_search_call.results', "
+		"'web_search_call.results', 'web_search_call.action.sources', "
+		"'message.input_image.image_url', 'computer_call_output.output.image_url', "
+		"'code_interpreter_call.outputs', 'reasoning.encrypted_content', and "
+		"'message.output_text.logprobs'.",
+		(int)(field.len < 80 ? field.len : 80), field.ptr ? field.ptr : "");
+	e.param = arena_printf(x->arena, "include[%u]", at);
+	e.code = STR("invalid_value");
+	answer_error(x, &e, "refused");
+}
+
+/* What may be asked for besides is shown anyway when it was kept. SDKs write the list as include[]=a&include[]=b. False: a value
+ * is none of these, and the client has been told. */
+static bool include_is_known(struct exchange *x)
+{
+	struct str rest = x->match.line.query, name, field;
+
+	for (unsigned n = 0; query_next(x->arena, &rest, &name, &field);) {
+		if (!str_eq(name, STR("include")) && !str_starts(name, STR("include[")))
+			continue;
+		if (!is_includable(field)) {
+			refuse_include(x, field, n);
+			return false;
+		}
+		n++;
+	}
+	return true;
+}
+
 /* A job that is over, once more. */
 static void replay(struct exchange *x, const struct stored_turn *t)
 {
@@ -300,6 +354,8 @@ enum step_result kept_answer(struct exchange *x)
 		not_found(x);
 		return DONE;
 	}
+	if (!include_is_known(x))
+		return DONE;
 	job = job_find(x->env->jobs, turns_owner(x), x->match.line.arg);
 	if (job && kept_by_job(x, job)) {
 		job_unref(job);

@@ -326,6 +326,10 @@ struct protocol {
 /* A parameter of the query, percent-decoded; absent when it is not there, is broken or memory is out. */
 struct str query_get(struct arena *a, struct str query, const char *name);
 
+/* The next parameter that has a value, which is taken off `*io_rest`; both are percent-decoded, and absent when they are broken or
+ * memory is out. False: there are no more. */
+bool query_next(struct arena *a, struct str *io_rest, struct str *ret_name, struct str *ret_value);
+
 /* "name=value" for a query, the value percent-encoded; absent when memory is out. */
 struct str query_put(struct arena *a, const char *name, struct str value);
 

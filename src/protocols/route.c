@@ -157,14 +157,27 @@ static struct str percent_decode(struct arena *a, struct str s)
 	return (struct str){ to, n };
 }
 
+bool query_next(struct arena *a, struct str *io_rest, struct str *ret_name, struct str *ret_value)
+{
+	while (str_present(*io_rest)) {
+		struct str value = str_cut(io_rest, '&'), name = str_cut(&value, '=');
+
+		if (!str_present(value))
+			continue;
+		*ret_name = percent_decode(a, name);
+		*ret_value = percent_decode(a, value);
+		return true;
+	}
+	return false;
+}
+
 struct str query_get(struct arena *a, struct str query, const char *name)
 {
-	while (str_present(query)) {
-		struct str value = str_cut(&query, '&'), key = str_cut(&value, '=');
+	struct str key, value;
 
-		if (str_eq(key, str_from(name)) && str_present(value))
-			return percent_decode(a, value);
-	}
+	while (query_next(a, &query, &key, &value))
+		if (str_eq(key, str_from(name)))
+			return value;
 	return STR_NONE;
 }
 

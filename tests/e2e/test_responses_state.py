@@ -7,9 +7,11 @@ import json
 import signal
 import sqlite3
 import time
+import typing
 
 import openai
 import pytest
+from openai.types.responses import ResponseIncludable
 
 from lib import canned, responses_spec
 from lib.stand import wait_until
@@ -181,6 +183,26 @@ def test_input_items_hold_the_whole_conversation_in_pages(client):
     with pytest.raises(openai.BadRequestError) as e:
         client.responses.input_items.list(two.id, limit=1000)
     assert e.value.param == "limit"
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_include_names_what_openai_knows_and_shows_what_was_kept(client, gateway, background):
+    made = client.responses.create(model=NATIVE, input="One?", background=background)
+    fields = list(typing.get_args(ResponseIncludable))
+    done = finished(client, made)
+    assert client.responses.retrieve(made.id, include=fields) == done
+    assert [getattr(i, "encrypted_content", None) for i in done.output] == [None, "SEALED", None]     # without asking
+    assert [i.content[0].text for i in client.responses.input_items.list(made.id, include=fields)] == ["One?"]
+    for fetch in (client.responses.retrieve, client.responses.input_items.list):
+        with pytest.raises(openai.BadRequestError) as e:
+            fetch(made.id, include=["reasoning.encrypted_content", "message.feelings"])
+        assert e.value.param == "include[1]" and e.value.code == "invalid_value" and e.value.type == "invalid_request_error"
+        assert "Invalid value: 'message.feelings'." in e.value.message and all(f"'{f}'" in e.value.message for f in fields)
+    with pytest.raises(openai.BadRequestError):
+        client.responses.retrieve(made.id, include=["message.feelings"], stream=True)
+    for form, status in (("include=message.output_text.logprobs", 200), ("include%5B0%5D=message.output_text.logprobs", 200),
+                         ("include", 200), ("include=", 400), ("include=%ZZ", 400), ("include=%FF", 400), ("included=message.feelings", 200)):
+        assert call(gateway, "GET", f"/v1/responses/{made.id}?{form}")[0] == status, form
 
 
 def test_trap_096_an_id_of_another_key_is_not_found(start_gateway, up, openai_client):

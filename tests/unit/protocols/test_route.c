@@ -142,9 +142,37 @@ static void every_route_has_eight_bytes_to_tell_it_by(void **state)
 		}
 }
 
+static void a_query_is_read_one_parameter_after_the_other(void **state)
+{
+	struct arena *a = arena_new(65536);
+	struct str rest = STR("include%5B%5D=a%2Eb&flag&x=%ZZ&%0=1&y=&include[]=c=d"), name, value;
+	const struct {
+		const char *name, *value; /* NULL: absent */
+	} want[] = { { "include[]", "a.b" },
+		     { "x", NULL },
+		     { NULL, "1" },
+		     { "y", "" },
+		     { "include[]", "c=d" } };
+
+	(void)state;
+	assert_true(str_eq(query_get(a, rest, "include[]"), STR("a.b")));
+	assert_false(str_present(query_get(a, rest, "flag")));
+	for (unsigned i = 0; i < sizeof(want) / sizeof(*want); i++) {
+		assert_true(query_next(a, &rest, &name, &value));
+		assert_int_equal(str_present(name), want[i].name != NULL);
+		assert_int_equal(str_present(value), want[i].value != NULL);
+		assert_true(!want[i].name || str_eq(name, str_from(want[i].name)));
+		assert_true(!want[i].value || str_eq(value, str_from(want[i].value)));
+	}
+	assert_false(query_next(a, &rest, &name, &value));
+	assert_false(query_next(a, &(struct str){ 0 }, &name, &value));
+	arena_free(a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_query_is_read_one_parameter_after_the_other),
 		cmocka_unit_test(every_route_has_eight_bytes_to_tell_it_by),
 		cmocka_unit_test(trap_121_a_head_finds_its_protocol_or_is_refused_in_its_words),
 		cmocka_unit_test(protocols_and_quirks_are_found_by_name),
