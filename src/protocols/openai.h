@@ -21,7 +21,8 @@
 /* json_parse() with the reason as the result: RC_SYNTAX or RC_NOMEM. */
 int oc_parse(struct arena *a, struct str text, const json **ret, struct err *reterr) MUST_CHECK;
 
-enum { OC_MAX_STOPS = 4 }; /* sequences in Chat and Completions */
+enum { OC_TEXT_MAX = 256 << 20 }; /* bytes that one text is written into */
+enum { OC_MAX_STOPS = 4 };        /* sequences in Chat and Completions */
 
 /* The one of that number among the `choices` of a chunk or a body, NULL when it is not there. One that does not say its own is the
  * first. */
@@ -162,6 +163,11 @@ int oc_peek(struct arena *a, const struct request_line *line, struct str body,
 	    struct request_peek *ret, struct err *reterr);
 int oc_patch(struct arena *a, const struct request_peek *peek, const struct patch_options *o,
 	     struct buf *out);
+/* A list of the body written anew without what the target would refuse, which it names in o->losses; absent: it stays. */
+typedef struct str oc_cut_fn(struct arena *a, const struct patch_options *o, struct str list);
+/* The same, and the list `key` cut; the rest of the body stays as it is, byte for byte. */
+int oc_patch_list(struct arena *a, const struct request_peek *peek, const struct patch_options *o,
+		  const char *key, oc_cut_fn *cut, struct buf *out);
 
 /* --- openai_tap.c --- */
 

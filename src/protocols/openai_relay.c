@@ -3,8 +3,6 @@
  * No tree is built: one pass finds the places, and only they are written anew. */
 #include "protocols/openai.h"
 
-enum { QUOTED_MAX = 256 << 20 };
-
 enum {
 	W_MODEL,
 	W_STREAM,
@@ -130,7 +128,7 @@ static struct str quoted(struct arena *a, struct str s)
 	struct buf b;
 	struct str copy;
 
-	buf_init(&b, QUOTED_MAX);
+	buf_init(&b, OC_TEXT_MAX);
 	buf_putc(&b, '"');
 	json_escape(&b, s);
 	buf_putc(&b, '"');
@@ -206,4 +204,22 @@ int oc_patch(struct arena *a, const struct request_peek *p, const struct patch_o
 	}
 	json_patch(out, p->body, edits, n);
 	return buf_ok(out) ? RC_OK : RC_NOMEM;
+}
+
+int oc_patch_list(struct arena *a, const struct request_peek *peek, const struct patch_options *o,
+		  const char *key, oc_cut_fn *cut, struct buf *out)
+{
+	struct json_want list = { .key = key };
+	struct json_edit edit = { STR_NONE, STR_NONE };
+	struct buf patched;
+	int rc;
+
+	buf_init(&patched, OC_TEXT_MAX);
+	rc = oc_patch(a, peek, o, &patched);
+	if (!rc && json_scan(buf_str(&patched), &list, 1, NULL) == RC_OK && list.first == '[')
+		edit = (struct json_edit){ list.value, cut(a, o, list.value) };
+	if (!rc)
+		json_patch(out, buf_str(&patched), &edit, str_present(edit.with) ? 1 : 0);
+	buf_done(&patched);
+	return rc ? rc : buf_ok(out) ? RC_OK : RC_NOMEM;
 }

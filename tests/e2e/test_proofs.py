@@ -7,6 +7,7 @@ with the call's result, and the vendor must find its own proof where it put it.
 import json
 import re
 
+import openai
 import pytest
 
 from lib import canned
@@ -257,6 +258,35 @@ def test_trap_047_anthropic_never_sees_proofs_of_others(stream, start_gateway, f
     client.turn("real/m", stream)
     own = up.requests[-1].json()["messages"][-2]["content"]
     assert own[:2] == json.loads(Anthropic().answer(9, False))["content"][:2]
+
+
+@pytest.mark.parametrize("stream", (False, True), ids=("whole", "stream"))
+def test_trap_047_openai_never_sees_proofs_of_others(stream, start_gateway, faultd, openai_client):
+    """A Chat client's conversation goes on at OpenAI, which refuses members it does not have: they stay away and are named, all else is there."""
+    up = faultd()
+    others = [Anthropic(), Google(), OpenRouter("unknown", False)]
+    gateway = start_gateway({"providers": {
+        **{f"v{i}": {**v.config, "api_key": "k", "base_url": f"{up.origin}/v{i}", "discover": False} for i, v in enumerate(others)},
+        "real": {"type": "openai", "api_key": "k", "base_url": f"{up.origin}/v1", "discover": False}}})
+    client = ChatClient(openai_client, gateway)
+    for i, vendor in enumerate(others):
+        up.reply("POST", f"/v{i}{vendor.path.removeprefix('/v1') if i else vendor.path}", body=vendor.answer(i, stream), times=1)
+        client.turn(f"v{i}/m", stream)
+    carried = [m for m in client.messages if "reasoning_details" in m or "extra_content" in dumps(m)]
+    assert len(carried) == 3
+    up.reply("POST", "/v1/chat/completions", body=canned.openai_answer("Sunny."))
+    answer = client.sdk.chat.completions.with_raw_response.create(model="real/m", messages=client.messages)
+    assert answer.headers["x-llm-gateway-dropped"] == "reasoning_content"
+    strange = ("reasoning_content", "reasoning_details", "extra_content")
+    plain = [{k: v for k, v in m.items() if k not in strange} for m in json.loads(dumps(client.messages))]
+    for call in [c for m in plain for c in m.get("tool_calls", ())]:
+        call.pop("extra_content", None)
+    assert up.requests[-1].json()["messages"] == plain
+    with pytest.raises(openai.BadRequestError):
+        client.sdk.chat.completions.create(model="real/m", messages=client.messages, extra_headers={"x-llm-gateway-strict": "true"})
+    # A conversation without them is OpenAI's byte for byte.
+    answer = client.sdk.chat.completions.with_raw_response.create(model="real/m", messages=plain)
+    assert "x-llm-gateway-dropped" not in answer.headers
 
 
 def test_trap_061_ids_no_other_vendor_would_take_come_back(start_gateway, faultd, anthropic_client):

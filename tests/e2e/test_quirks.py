@@ -217,6 +217,15 @@ def no_logprobs(b):
     assert {"logprobs", "top_logprobs"} <= set(asked[1][1])
 
 
+def strict_messages(b):
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    turn = {"role": "assistant", "tool_calls": [call], "reasoning_details": [{"type": "reasoning.text", "text": "Hm."}]}
+    asked = b.ask("/v1/chat/completions", {"messages": [*HI, turn, {"role": "tool", "tool_call_id": "c", "content": "x"}]})
+    assert b.members("messages", 1, "reasoning_details", ask=asked) == (turn["reasoning_details"], MARK)
+    assert b.members("messages", 1, "tool_calls", ask=asked) == ([call], [call])
+    assert [dropped for _, dropped, _ in asked] == [[""], ["reasoning_content"]]
+
+
 @pytest.mark.parametrize("quirk", QUIRKS)
 def test_a_quirk_does_what_its_line_says(gateway, up, quirk):
     globals()[quirk](Both(gateway, up, quirk))

@@ -6,6 +6,7 @@
  *	request_encode.c   ir_request -> upstream body    (turns in request_turns.c)
  *	response_decode.c  upstream answer -> events      (blocks in blocks.c)
  *	response_encode.c  events -> client answer
+ *	relay.c            what of a body does not pass as it is
  *	embeddings.c       the Embeddings API, both ways
  *	names.c, models.c
  *
@@ -32,6 +33,11 @@ const char *oc_origin_format(const char *origin);
 
 /* `extra_content` with a proof of Gemini's, in a call. */
 void oc_write_google(struct jw *w, struct str signature);
+
+/* --- relay.c --- */
+
+int oc_patch_chat(struct arena *a, const struct request_peek *peek, const struct patch_options *o,
+		  struct buf *out);
 
 /* --- models.c --- */
 

@@ -31,7 +31,7 @@ static bool is_foreign(const json *item)
 }
 
 /* The list of items without those; absent when there are none or memory is out. */
-static struct str without_foreign(struct arena *a, struct str input)
+static struct str without_foreign(struct arena *a, const struct patch_options *o, struct str input)
 {
 	const json *items = json_parse(a, input, NULL);
 	struct json_iter it = json_iter(items);
@@ -55,35 +55,16 @@ static struct str without_foreign(struct arena *a, struct str input)
 	if (dropped && buf_ok(&b))
 		text = arena_dup(a, buf_str(&b));
 	buf_done(&b);
+	if (dropped && o->losses)
+		ir_loss(o->losses, STR("reasoning_content"));
 	return text;
 }
 
-/* The rest of the body stays as it is, byte for byte. */
 int rs_patch(struct arena *a, const struct request_peek *peek, const struct patch_options *o,
 	     struct buf *out)
 {
-	struct json_want input = { .key = "input" };
-	struct json_edit edit;
-	struct buf patched;
-	int rc;
-
-	if (!peek->carriers)
-		return oc_patch(a, peek, o, out);
-	buf_init(&patched, RS_TEXT_MAX);
-	rc = oc_patch(a, peek, o, &patched);
-	if (!rc && json_scan(buf_str(&patched), &input, 1, NULL) == RC_OK && input.first == '[') {
-		edit = (struct json_edit){ input.value, without_foreign(a, input.value) };
-		if (str_present(edit.with) && o->losses)
-			ir_loss(o->losses, STR("reasoning_content"));
-		if (str_present(edit.with))
-			json_patch(out, buf_str(&patched), &edit, 1);
-		else
-			buf_put(out, buf_str(&patched));
-	} else if (!rc) {
-		buf_put(out, buf_str(&patched));
-	}
-	buf_done(&patched);
-	return rc ? rc : buf_ok(out) ? RC_OK : RC_NOMEM;
+	return peek->carriers ? oc_patch_list(a, peek, o, "input", without_foreign, out)
+			      : oc_patch(a, peek, o, out);
 }
 
 /* --- answers --- */

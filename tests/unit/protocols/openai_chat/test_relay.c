@@ -202,6 +202,67 @@ static void trap_066_servers_that_know_only_max_tokens_get_it(void **state)
 		    "{'model':'m','max_completion_tokens':5}");
 }
 
+/* The same; the losses are `dropped`. */
+static void check_cut(const char *body, unsigned quirks, const char *want, const char *dropped)
+{
+	struct arena *a = arena_new(1 << 20);
+	struct ir_losses losses;
+
+	ir_losses_init(&losses, a);
+	check_patch(body, (struct patch_options){ .quirks = quirks, .losses = &losses }, want);
+	if (losses.n || dropped[0])
+		CHECK_STR_IS(ir_losses_text(&losses), str_from(dropped));
+	check_patch(body, (struct patch_options){ .quirks = quirks }, want);
+	arena_free(a);
+}
+
+#define STRICT QUIRK_STRICT_MESSAGES
+#define ASKED(turn) \
+	"{ 'z':1.10, 'messages' : [{'role':'user','content':'a'}," turn "] ,'model':'m' }\n"
+#define CARRIED                                                                               \
+	"'reasoning_content':'hm','reasoning_details':[{'type':'reasoning.text','text':'hm'," \
+	"'signature':'c2ln','format':'anthropic-claude-v1'}]"
+#define GOOGLES "'extra_content':{'google':{'thought_signature':'c2ln'}}"
+
+static void trap_047_who_is_strict_gets_no_reasoning_of_others(void **state)
+{
+	const char *carried = ASKED("{'role':'assistant'," CARRIED ",'content':'b','n':1e2}");
+	const char *called = ASKED("{'role':'assistant','tool_calls':[{'id':'c'," GOOGLES
+				   ",'function':{'name':'f'}},7]}");
+
+	check_cut(carried, STRICT, ASKED("{'role':'assistant','content':'b','n':1e2}"),
+		  "reasoning_content");
+	check_cut(called, STRICT,
+		  ASKED("{'role':'assistant','tool_calls':[{'id':'c','function':{'name':'f'}},7]}"),
+		  "reasoning_content");
+	check_cut(ASKED("{'role':'assistant','reasoning':'hm','content':'b'}"), STRICT,
+		  ASKED("{'role':'assistant','content':'b'}"), "reasoning_content");
+	/* What is empty is refused too, and nobody's loss. */
+	check_cut(ASKED("{'role':'assistant','reasoning_content':null,'reasoning_details':[]}"),
+		  STRICT, ASKED("{'role':'assistant'}"), "");
+	/* Servers that have them get them. */
+	check_cut(carried, 0, carried, "");
+	check_cut(called, 0, called, "");
+	check_cut(carried, STRICT | QUIRK_SEND_REASONING, carried, "");
+	check_cut(called, STRICT | QUIRK_GOOGLE_SIGNATURES, called, "");
+}
+
+static void names_that_stand_elsewhere_are_left_alone(void **state)
+{
+	static const char *const same[] = {
+		ASKED("{'role' : 'user','content':'reasoning'}"),
+		ASKED("{'role':'user', 'extra_content':1}"),
+		ASKED("{'role':'assistant', 'content':'\\'reasoning_content\\':1'}"),
+		ASKED("{'role':'assistant', 'content':[{'type':'text','reasoning':'x'}]}"),
+		"{'model':'m', 'reasoning':{'effort':'low'},'messages':[7, null]}",
+		"{'model':'m', 'reasoning':{},'messages': {'role':'assistant','reasoning':'x'}}",
+		"{'model':'m', 'reasoning':{}}",
+	};
+
+	for (size_t i = 0; i < sizeof(same) / sizeof(*same); i++)
+		check_cut(same[i], STRICT, same[i], "");
+}
+
 /* --- tap --- */
 
 struct tapping {
@@ -408,6 +469,8 @@ int main(void)
 		cmocka_unit_test(patch_changes_nothing_but_what_it_must),
 		cmocka_unit_test(trap_010_usage_is_asked_for_in_every_stream),
 		cmocka_unit_test(trap_066_servers_that_know_only_max_tokens_get_it),
+		cmocka_unit_test(trap_047_who_is_strict_gets_no_reasoning_of_others),
+		cmocka_unit_test(names_that_stand_elsewhere_are_left_alone),
 		cmocka_unit_test(only_content_opens_the_gate),
 		cmocka_unit_test(usage_and_finish_are_read_on_the_way),
 		cmocka_unit_test(trap_012_usage_that_only_we_asked_for_is_taken_out),

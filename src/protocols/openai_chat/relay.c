@@ -1,0 +1,113 @@
+/* protocols/openai_chat/relay.c - bodies that pass as they are, but for what their reader would refuse.
+ *
+ * Turns that other vendors' models made hold their reasoning and its proofs, in members that OpenAI does not have: it refuses
+ * a request that brings them back. Servers that have them want them, so only who is known to be strict is spared. */
+#include "protocols/glance.h"
+#include "protocols/openai_chat/openai_chat.h"
+
+/* A member of an assistant's message, or of a call in it, that brings reasoning back. */
+static bool is_refused(struct str key, unsigned quirks)
+{
+	if (str_eq(key, STR("extra_content")))
+		return !(quirks & QUIRK_GOOGLE_SIGNATURES);
+	return !(quirks & QUIRK_SEND_REASONING) &&
+	       (str_eq(key, STR("reasoning_details")) || str_eq(key, STR("reasoning_content")) ||
+		str_eq(key, STR("reasoning")));
+}
+
+static bool is_empty(const json *v)
+{
+	return json_is_null(v) || (json_is_str(v) && json_str(v).len == 0) ||
+	       ((json_is_arr(v) || json_is_obj(v)) && json_len(v) == 0);
+}
+
+struct cut {
+	struct jw w;
+	const struct patch_options *o;
+	bool done; /* something was left out */
+};
+
+static void put_value(struct cut *c, const json *v)
+{
+	jw_raw(&c->w, STR("")); /* the comma */
+	json_write(c->w.out, v);
+}
+
+static void put_object(struct cut *c, const json *v);
+
+static void put_calls(struct cut *c, const json *calls)
+{
+	struct json_iter it = json_iter(calls);
+
+	jw_arr(&c->w);
+	while (json_next(&it)) {
+		if (json_is_obj(it.val))
+			put_object(c, it.val);
+		else
+			put_value(c, it.val);
+	}
+	jw_end_arr(&c->w);
+}
+
+/* An assistant's message, or a call. */
+static void put_object(struct cut *c, const json *v)
+{
+	struct json_iter it = json_iter(v);
+
+	jw_obj(&c->w);
+	while (json_next(&it)) {
+		if (is_refused(it.key, c->o->quirks)) {
+			c->done = true;
+			if (c->o->losses && !is_empty(it.val))
+				ir_loss(c->o->losses, STR("reasoning_content"));
+			continue;
+		}
+		jw_key_str(&c->w, it.key);
+		if (str_eq(it.key, STR("tool_calls")) && json_is_arr(it.val))
+			put_calls(c, it.val);
+		else
+			put_value(c, it.val);
+	}
+	jw_end_obj(&c->w);
+}
+
+/* The list of messages without all that; absent when there is none of it or memory is out. */
+static struct str without_reasoning(struct arena *a, const struct patch_options *o,
+				    struct str messages)
+{
+	struct json_iter it = json_iter(json_parse(a, messages, NULL));
+	struct cut c = { .o = o };
+	struct str text = STR_NONE;
+	struct buf b;
+
+	buf_init(&b, OC_TEXT_MAX);
+	c.w = jw_on(&b);
+	jw_arr(&c.w);
+	while (json_next(&it)) {
+		if (str_eq(json_str(json_get(it.val, STR("role"))), STR("assistant")))
+			put_object(&c, it.val);
+		else
+			put_value(&c, it.val);
+	}
+	jw_end_arr(&c.w);
+	if (c.done && buf_ok(&b))
+		text = arena_dup(a, buf_str(&b));
+	buf_done(&b);
+	return text;
+}
+
+int oc_patch_chat(struct arena *a, const struct request_peek *peek, const struct patch_options *o,
+		  struct buf *out)
+{
+	static const struct str signs[] = {
+		STR_INIT("\"reasoning_content\""),
+		STR_INIT("\"reasoning_details\""),
+		STR_INIT("\"reasoning\""),
+		STR_INIT("\"extra_content\""),
+	};
+
+	if (!(o->quirks & QUIRK_STRICT_MESSAGES) ||
+	    !glance_strings(peek->body, signs, sizeof(signs) / sizeof(*signs)))
+		return oc_patch(a, peek, o, out);
+	return oc_patch_list(a, peek, o, "messages", without_reasoning, out);
+}
