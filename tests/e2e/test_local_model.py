@@ -380,6 +380,86 @@ def test_a_text_is_gone_on_with(gateway, openai_client):
     assert "".join(c.text for p in parts for c in p.choices) == choice.text
 
 
+# ---- the state of Responses ----------------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def responses(gateway, openai_client):
+    return openai_client(gateway, timeout=SLOW).responses
+
+
+def ask(responses, words, **more):
+    return responses.create(model="small", input=words, temperature=0, max_output_tokens=16, **more)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_a_conversation_goes_on_by_its_id(responses, stream):
+    def turn(words, **more):
+        answer = ask(responses, words, stream=stream, **more)
+        return list(answer)[-1].response if stream else answer
+    one = turn("My name is Ann.")
+    two = turn("What is my name?", previous_response_id=one.id)
+    assert one.output_text and two.output_text and two.previous_response_id == one.id
+    assert one.status in ("completed", "incomplete") and 0 < one.usage.output_tokens <= 16
+    # the engine got all three: it bills what it does for the conversation written out
+    spelt = ask(responses, [{"role": "user", "content": "My name is Ann."}, {"role": "assistant", "content": one.output_text},
+                            {"role": "user", "content": "What is my name?"}], store=False)
+    assert two.usage.input_tokens == spelt.usage.input_tokens and two.output_text == spelt.output_text
+    items = list(responses.input_items.list(two.id, order="asc"))
+    assert [(i.role, i.content[0].text) for i in items] == [("user", "My name is Ann."), ("assistant", one.output_text),
+                                                            ("user", "What is my name?")]
+    assert responses.retrieve(two.id).output_text == two.output_text
+    responses.delete(two.id)
+    with pytest.raises(openai.NotFoundError):
+        responses.retrieve(two.id)
+    assert responses.retrieve(one.id).output_text == one.output_text
+
+
+def test_tokens_of_a_conversation_are_counted_as_they_are_billed(responses):
+    one = ask(responses, "My name is Ann.")
+    for more in ({}, {"instructions": "Be brief."}, {"previous_response_id": one.id}):
+        counted = responses.input_tokens.count(model="small", input="What is my name?", **more).input_tokens
+        assert counted == ask(responses, "What is my name?", **more).usage.input_tokens, more
+
+
+def test_a_background_response_of_the_model_is_polled(responses):
+    made = ask(responses, "Count to three.", background=True)
+    assert made.status in ("queued", "in_progress")
+    wait(lambda: responses.retrieve(made.id).status not in ("queued", "in_progress"), "the answer")
+    done = responses.retrieve(made.id)
+    assert done.status in ("completed", "incomplete") and done.output_text and done.usage.output_tokens <= 16
+    assert ask(responses, "And on?", previous_response_id=made.id).usage.input_tokens > done.usage.input_tokens
+
+
+def test_a_cancelled_background_response_frees_the_model(responses):
+    """It has one slot: the next is answered long before what was cancelled would have been finished."""
+    def seconds():
+        begin = time.monotonic()
+        assert ask(responses, "Hello.").output_text
+        return time.monotonic() - begin
+    usual = seconds()
+    stream = responses.create(model="small", input="Count from one to nine hundred, in words.", background=True, stream=True,
+                              max_output_tokens=CONTEXT - 100)
+    made = next(e.response for e in stream if e.type == "response.created")
+    next(e for e in stream if e.type == "response.output_text.delta")
+    cancelled = responses.cancel(made.id)
+    stream.close()
+    assert cancelled.status == "cancelled" == responses.retrieve(made.id).status
+    assert seconds() < 8 * usual       # which is for 16 tokens at most, and more than 900 were asked for
+
+
+def test_a_conversation_is_made_shorter_by_the_model(start_gateway, openai_client):
+    gateway = start_gateway(config(context=256))     # where a summary ends at the latest
+    gateway.expected_children = 1
+    gateway.baseline["other"] += 2
+    responses = openai_client(gateway, timeout=SLOW).responses
+    one = ask(responses, "My name is Ann.")
+    short = responses.compact(model="small", previous_response_id=one.id)
+    assert short.object == "response.compaction" and [i.type for i in short.output] == ["compaction"]
+    assert short.usage.input_tokens > one.usage.input_tokens and short.usage.output_tokens
+    again = ask(responses, [i.model_dump(exclude_none=True) for i in short.output] + [{"role": "user", "content": "So?"}])
+    assert again.output_text
+
+
 # ---- every dialect's own SDK ---------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
