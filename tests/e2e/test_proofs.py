@@ -7,6 +7,7 @@ with the call's result, and the vendor must find its own proof where it put it.
 import json
 import re
 
+import anthropic
 import openai
 import pytest
 
@@ -247,6 +248,11 @@ def test_trap_047_anthropic_never_sees_proofs_of_others(stream, start_gateway, f
         client.turn(f"v{i}/m", stream)
     thinking = [b for m in client.messages for b in m["content"] if isinstance(b, dict) and "thinking" in b["type"]]
     assert len(thinking) == 4 and all(b["signature"].startswith("lgw1.") for b in thinking)
+    up.reply("POST", "/v1/messages", body=Anthropic().answer(9, False), times=1)
+    ask = {"model": "real/m", "max_tokens": 9000, "messages": client.messages}
+    assert client.sdk.messages.with_raw_response.create(**ask).headers["x-llm-gateway-dropped"] == "reasoning_content"
+    with pytest.raises(anthropic.BadRequestError):
+        client.sdk.messages.create(**ask, extra_headers={"x-llm-gateway-strict": "true"})
     up.reply("POST", "/v1/messages", body=Anthropic().answer(9, stream), times=1)
     client.turn("real/m", stream)
     got = up.requests[-1].json()["messages"]

@@ -61,8 +61,8 @@ int am_patch(struct arena *a, const struct request_peek *peek, const struct patc
 	     struct buf *out);
 unsigned am_tap_event(struct relay_tap *t, struct arena *scratch, const struct frame *ev);
 unsigned am_tap_body(struct relay_tap *t, struct arena *scratch, struct str body);
-/* A text block's citations without those that only look like the vendor's (they carry no proof). */
-void am_write_citations(struct jw *w, const json *citations);
+/* A text block's citations without those that only look like the vendor's (they carry no proof). False: there were such. */
+bool am_write_citations(struct jw *w, const json *citations);
 
 /* --- models.c --- */
 

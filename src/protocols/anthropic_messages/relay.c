@@ -3,7 +3,7 @@
  *
  * The one hard thing: thinking and citations that another vendor's model produced and we showed to
  * this client carry an empty proof or one of their own vendor; this vendor refuses a request that brings them back (trap 47).
- * So a body that holds one is rewritten without it.
+ * So a body that holds one is rewritten without it, and what had something to say is named.
  */
 #include "protocols/anthropic_messages/anthropic_messages.h"
 
@@ -124,26 +124,51 @@ static void put_value(struct jw *w, const json *v)
 	json_write(w->out, v);
 }
 
-void am_write_citations(struct jw *w, const json *citations)
+bool am_write_citations(struct jw *w, const json *citations)
 {
 	struct json_iter it = json_iter(citations);
+	bool whole = true;
 
 	jw_arr(w);
 	while (json_next(&it)) {
-		if (!is_empty(JSON_GET(it.val, "encrypted_index")))
+		if (is_empty(JSON_GET(it.val, "encrypted_index")))
+			whole = false;
+		else
 			put_value(w, it.val);
 	}
 	jw_end_arr(w);
+	return whole;
 }
 
-static void put_block(struct jw *w, const json *block)
+static void lose(const struct patch_options *o, struct str name)
+{
+	if (o->losses)
+		ir_loss(o->losses, name);
+}
+
+/* Thinking that others made. One that says nothing and proves nothing is no loss. */
+static bool is_foreign(const struct patch_options *o, const json *block)
+{
+	struct str type = json_str(JSON_GET(block, "type"));
+	bool redacted = str_eq(type, STR("redacted_thinking"));
+	const json *proof;
+
+	if (!redacted && !str_eq(type, STR("thinking")))
+		return false;
+	proof = redacted ? JSON_GET(block, "data") : JSON_GET(block, "signature");
+	if (!proves_nothing(proof))
+		return false;
+	if (!is_empty(proof) || json_str(JSON_GET(block, "thinking")).len)
+		lose(o, STR("reasoning_content"));
+	return true;
+}
+
+static void put_block(struct jw *w, const struct patch_options *o, const json *block)
 {
 	struct str type = json_str(JSON_GET(block, "type"));
 	struct json_iter it;
 
-	if (str_eq(type, STR("thinking")) && proves_nothing(JSON_GET(block, "signature")))
-		return;
-	if (str_eq(type, STR("redacted_thinking")) && proves_nothing(JSON_GET(block, "data")))
+	if (is_foreign(o, block))
 		return;
 	if (!str_eq(type, STR("text")) || !json_is_arr(JSON_GET(block, "citations"))) {
 		put_value(w, block);
@@ -153,15 +178,15 @@ static void put_block(struct jw *w, const json *block)
 	jw_obj(w);
 	while (json_next(&it)) {
 		jw_key_str(w, it.key);
-		if (str_eq(it.key, STR("citations")))
-			am_write_citations(w, it.val);
-		else
+		if (!str_eq(it.key, STR("citations")))
 			put_value(w, it.val);
+		else if (!am_write_citations(w, it.val))
+			lose(o, STR("citations"));
 	}
 	jw_end_obj(w);
 }
 
-static void put_message(struct jw *w, const json *message)
+static void put_message(struct jw *w, const struct patch_options *o, const json *message)
 {
 	struct json_iter it = json_iter(message);
 
@@ -173,7 +198,7 @@ static void put_message(struct jw *w, const json *message)
 
 			jw_arr(w);
 			while (json_next(&blocks))
-				put_block(w, blocks.val);
+				put_block(w, o, blocks.val);
 			jw_end_arr(w);
 		} else {
 			put_value(w, it.val);
@@ -204,7 +229,7 @@ static int rewrite(struct arena *a, const struct request_peek *peek, const struc
 			jw_arr(&w);
 			while (json_next(&messages)) {
 				if (json_is_obj(messages.val))
-					put_message(&w, messages.val);
+					put_message(&w, o, messages.val);
 				else
 					put_value(&w, messages.val);
 			}

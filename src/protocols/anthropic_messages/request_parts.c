@@ -215,7 +215,8 @@ static void put_text(struct am_writer *w, const struct ir_part *p)
 		const json *citations = json_parse(w->arena, p->citations, NULL);
 
 		jw_key(&w->w, "citations");
-		am_write_citations(&w->w, citations);
+		if (!am_write_citations(&w->w, citations))
+			ir_loss(w->losses, STR("citations"));
 	} else if (str_present(p->citations)) {
 		ir_loss(w->losses, STR("citations"));
 	}

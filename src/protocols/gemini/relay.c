@@ -65,6 +65,13 @@ static void put_value(struct jw *w, const json *v)
 	json_write(w->out, v);
 }
 
+/* Another vendor's proof, which this vendor refuses, is named where it is left out. */
+static void lose_proof(const struct rewrite *r, const json *part)
+{
+	if (r->o->losses && ir_carrier_is(json_str(gm_get(part, "thoughtSignature"))))
+		ir_loss(r->o->losses, STR("reasoning_content"));
+}
+
 static bool foreign_thought(const json *part)
 {
 	return json_bool(gm_get(part, "thought"), false) &&
@@ -107,6 +114,7 @@ static void put_content(struct rewrite *r, const json *content)
 		while (json_next(&parts)) {
 			bool call = gm_get(parts.val, "functionCall") != NULL;
 
+			lose_proof(r, parts.val);
 			if (foreign_thought(parts.val))
 				continue;
 			if (json_is_obj(parts.val))

@@ -62,19 +62,30 @@ static void peek_reads_what_the_gateway_must_know(void **state)
 		       "stream: Input should be a valid boolean");
 }
 
-static void expect_patch(const char *body, unsigned quirks, const char *want)
+static void expect_patch_losing(const char *body, unsigned quirks, const char *want,
+				const char *lost)
 {
-	struct patch_options o = { .model = STR("target"),
-				   .strip_provider = true,
-				   .quirks = quirks };
+	struct ir_losses losses;
+	struct patch_options o = {
+		.losses = &losses, .model = STR("target"), .strip_provider = true, .quirks = quirks
+	};
 	struct request_peek p;
 	struct buf out;
 
 	buf_init(&out, 1 << 20);
+	ir_losses_init(&losses, arena);
 	assert_int_equal(am->peek(arena, &request_line_plain, str_from(body), &p, NULL), 0);
 	assert_int_equal(am->patch(arena, &p, &o, &out), 0);
 	CHECK_STR_IS(buf_str(&out), str_from(want));
 	buf_done(&out);
+	assert_int_equal(losses.n > 0, lost[0] != 0);
+	if (losses.n)
+		CHECK_STR_IS(ir_losses_text(&losses), str_from(lost));
+}
+
+static void expect_patch(const char *body, unsigned quirks, const char *want)
+{
+	expect_patch_losing(body, quirks, want, "");
 }
 
 static void trap_091_unknown_fields_pass_byte_for_byte(void **state)
@@ -99,14 +110,25 @@ static void trap_047_unsigned_thinking_is_taken_out_of_a_relayed_body(void **sta
 		"\"encrypted_index\":\"E\"}]},"
 		"{\"type\":\"tool_use\",\"input\":{\"signature\":\"\"}}],\"extra\":true}]}";
 
-	expect_patch(body, 0,
-		     "{\"model\":\"target\",\"new\":1e2,\"messages\":[{\"role\":\"user\","
-		     "\"content\":\"x\"},"
-		     "{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\"a\","
-		     "\"citations\":["
-		     "{\"encrypted_index\":\"E\"}]},{\"type\":\"tool_use\",\"input\":{"
-		     "\"signature\":\"\"}}],"
-		     "\"extra\":true}]}");
+	expect_patch_losing(
+		body, 0,
+		"{\"model\":\"target\",\"new\":1e2,\"messages\":[{\"role\":\"user\","
+		"\"content\":\"x\"},"
+		"{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\"a\","
+		"\"citations\":["
+		"{\"encrypted_index\":\"E\"}]},{\"type\":\"tool_use\",\"input\":{"
+		"\"signature\":\"\"}}],"
+		"\"extra\":true}]}",
+		"reasoning_content, citations");
+	/* A carrier, whether it is read or not, is another's proof; what says and proves nothing is no loss. */
+	expect_patch_losing(
+		"{\"model\":\"m\",\"messages\":[{\"content\":[{\"type\":\"redacted_thinking\","
+		"\"data\":\"lgw1.gemini.c2ln\"}]}]}",
+		0, "{\"model\":\"target\",\"messages\":[{\"content\":[]}]}", "reasoning_content");
+	expect_patch("{\"model\":\"m\",\"messages\":[{\"content\":[{\"type\":\"thinking\","
+		     "\"thinking\":\"\","
+		     "\"signature\":\"\"}]}]}",
+		     0, "{\"model\":\"target\",\"messages\":[{\"content\":[]}]}");
 	/* Servers that only borrow the format want it back. */
 	expect_patch("{\"model\":\"m\",\"messages\":[{\"content\":[{\"type\":\"thinking\","
 		     "\"signature\":\"\"}]}]}",

@@ -65,20 +65,33 @@ static void everything_stands_in_the_path(void **state)
 	arena_free(a);
 }
 
-static struct str patched(struct arena *a, const char *from, const char *to, const char *body)
+static struct str patched_losing(struct arena *a, const char *from, const char *to,
+				 const char *body, const char *lost)
 {
+	struct ir_losses losses;
 	struct request_line line = { .op = IR_OP_GENERATE, .arg = str_from(from) };
-	struct patch_options o = { .model = str_from(to), .strip_provider = true };
+	struct patch_options o = { .model = str_from(to),
+				   .strip_provider = true,
+				   .losses = &losses };
 	struct request_peek peek;
 	struct buf out;
 	struct str text;
 
 	assert_int_equal(P.peek(a, &line, str_from(body), &peek, NULL), RC_OK);
 	buf_init(&out, 1 << 20);
+	ir_losses_init(&losses, a);
 	assert_int_equal(P.patch(a, &peek, &o, &out), RC_OK);
 	text = arena_dup(a, buf_str(&out));
 	buf_done(&out);
+	assert_int_equal(losses.n > 0, lost[0] != 0);
+	if (losses.n)
+		CHECK_STR_IS(ir_losses_text(&losses), str_from(lost));
 	return text;
+}
+
+static struct str patched(struct arena *a, const char *from, const char *to, const char *body)
+{
+	return patched_losing(a, from, to, body, "");
 }
 
 #define TURN(parts) "{\"contents\":[{\"role\":\"model\",\"parts\":[" parts "]}]}"
@@ -106,9 +119,14 @@ static void trap_091_bodies_pass_as_they_are(void **state)
 			"{\"requests\":[{\"model\":\"models/x\",\"content\":{\"model\":\"x\"}}]}"),
 		"{\"requests\":[{\"model\":\"models/y\",\"content\":{\"model\":\"x\"}}]}");
 	/* What another vendor's model left does not go to this one. */
-	CHECK_STR(patched(a, "x", "gemini-2.5-flash", body.ptr),
+	CHECK_STR(patched_losing(a, "x", "gemini-2.5-flash", body.ptr, "reasoning_content"),
 		  TURN("{\"functionCall\":{\"name\":\"f\",\"args\":{\"thoughtSignature\":1.50}}},"
 		       "{\"functionCall\":{\"name\":\"g\"}}"));
+	CHECK_STR(patched_losing(a, "x", "y",
+				 TURN("{\"text\":\"a\",\"thoughtSignature\":\"lgw1.x.c2ln\"}"),
+				 "reasoning_content"),
+		  TURN("{\"text\":\"a\"}"));
+	/* A call without any has nothing to lose. */
 	CHECK_STR(patched(a, "x", "gemini-3-flash",
 			  TURN("{\"functionCall\":{\"name\":\"f\"}},{\"functionCall\":{\"name\":"
 			       "\"g\"}}")),
