@@ -107,11 +107,8 @@ static struct exchange *runner_new(struct exchange *x, struct err *reterr)
 
 static int decode(struct exchange *x, struct err *reterr)
 {
-	const struct protocol *p = x->match.protocol;
-	int rc = p->decode_request(x->arena, &x->match.line, x->peek.body, &x->ir, reterr);
+	int rc = forward_read_request(x, reterr);
 
-	if (rc == RC_OK && p->check_generate)
-		rc = p->check_generate(x->ir, reterr);
 	return rc == RC_OK && !turns_asked(x) ? RC_NOMEM : rc;
 }
 

@@ -223,7 +223,9 @@ void answer_token_count(struct exchange *x, int64_t tokens, bool estimated);
 
 /* Starts the next target, or answers with the last error when none is left. */
 void forward_next(struct exchange *x);
-/* The request's body for a foreign target, its losses noted; decodes the request first when nobody has. */
+/* Decodes the request into x->ir, unless somebody has. */
+int forward_read_request(struct exchange *x, struct err *reterr) MUST_CHECK;
+/* The request's body for a foreign target, its losses noted; reads the request first. */
 int forward_translate_body(struct exchange *x, const struct target *t, struct buf *out,
 			   struct err *reterr) MUST_CHECK;
 /* The answer must be searched for the request's stop sequences: the target's protocol has no place for all of them. */

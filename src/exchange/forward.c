@@ -91,23 +91,29 @@ static int patch_body(struct exchange *x, const struct target *t, struct buf *ou
 	return rc == RC_OK ? forward_check_losses(x, t, reterr) : rc;
 }
 
+int forward_read_request(struct exchange *x, struct err *reterr)
+{
+	const struct protocol *p = x->match.protocol;
+	int rc;
+
+	if (x->ir)
+		return RC_OK;
+	rc = p->decode_request(x->arena, &x->match.line, x->peek.body, &x->ir, reterr);
+	if (rc == RC_OK && x->match.line.op == IR_OP_GENERATE && p->check_generate)
+		rc = p->check_generate(x->ir, reterr);
+	return rc;
+}
+
 int forward_translate_body(struct exchange *x, const struct target *t, struct buf *out,
 			   struct err *reterr)
 {
 	struct request_target rt = forward_target(x, t);
 	const struct ir_request *r;
 	struct ir_request forced;
-	int rc;
+	int rc = forward_read_request(x, reterr);
 
-	if (!x->ir) {
-		rc = x->match.protocol->decode_request(x->arena, &x->match.line, x->peek.body,
-						       &x->ir, reterr);
-		if (rc == RC_OK && x->match.line.op == IR_OP_GENERATE &&
-		    x->match.protocol->check_generate)
-			rc = x->match.protocol->check_generate(x->ir, reterr);
-		if (rc != RC_OK)
-			return rc;
-	}
+	if (rc != RC_OK)
+		return rc;
 	r = turns_asked(x);
 	if (!r)
 		return RC_NOMEM;

@@ -427,14 +427,22 @@ static int relay_event(struct exchange *x, const struct frame *ev)
 	return 0;
 }
 
-/* Some servers stream whatever was asked for, or never do: the client gets the form it asked for, by translation. */
+/*
+ * Some servers stream whatever was asked for, or never do: the client gets the form it asked for, by translation. That repeats
+ * what was asked, which a relay had no need to read; what cannot be read is not repeated, for the answer is here.
+ */
 static void mind_form(struct exchange *x, bool streamed)
 {
+	struct err ignored = { 0 };
+
 	if (x->match.line.op != IR_OP_GENERATE)
 		return;
-	if (streamed != x->peek.stream ||
-	    (streamed && attempt_framing(x->attempt) != x->peek.framing))
-		x->relay = false;
+	if (streamed == x->peek.stream &&
+	    (!streamed || attempt_framing(x->attempt) == x->peek.framing))
+		return;
+	if (x->relay && (forward_read_request(x, &ignored) != RC_OK || !turns_asked(x)))
+		x->ir = NULL;
+	x->relay = false;
 }
 
 static void on_answer(void *user)
