@@ -165,9 +165,12 @@ def each_tool(tools):
         yield from each_tool(tool["tools"]) if tool["type"] == "namespace" else (tool,)
 
 
+def requests():
+    return [r for r in recordings.load("responses") if isinstance(r.req, dict) and "model" in r.req and r.target.endswith("/responses")]
+
+
 def test_every_recorded_request_can_be_sent_on_and_holds_against_the_description():
-    tests = [r for r in recordings.load("responses")
-             if isinstance(r.req, dict) and "model" in r.req and r.target.endswith("/responses") and r.status == 200]
+    tests = [r for r in requests() if r.status == 200]
     bodies = [json.dumps(r.req).encode() for r in tests]
 
     def check(recording, out):
@@ -203,8 +206,7 @@ def test_every_other_recorded_request_becomes_one_that_holds_against_the_descrip
 
 
 def test_every_recorded_responses_request_reaches_chat_with_its_calls_and_results():
-    tests = [r for r in recordings.load("responses")
-             if isinstance(r.req, dict) and "model" in r.req and r.target.endswith("/responses")]
+    tests = requests()
     bodies = [json.dumps(r.req).encode() for r in tests]
 
     def check(recording, out):

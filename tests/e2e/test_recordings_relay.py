@@ -10,7 +10,7 @@ import json
 import pytest
 
 from lib import expected, recordings
-from lib.recordings_tally import Tally, in_band_error, play, successes
+from lib.recordings_tally import Tally, in_band_error, in_band_errors, play, successes
 
 pytestmark = [pytest.mark.usefixtures("need_recordings"), pytest.mark.timeout(600)]
 
@@ -177,11 +177,15 @@ def test_trap_010_only_usage_is_hidden_from_who_did_not_ask(gateways, up, capsys
 
 # ---- errors ------------------------------------------------------------------------------------------------------------------
 
+def failures(kind):
+    return [r for r in recordings.load(kind) if r.status != 200]
+
+
 @pytest.mark.parametrize("kind, at_least", [("openai_chat", 4), ("openai_compat_chat", 12), ("anthropic_messages", 4)])
 def test_errors_are_relayed_or_put_into_the_dialect(gateways, up, capsys, kind, at_least):
     """In the dialect's own form: the recorded bytes. Otherwise re-wrapped; and 401 is the gateway's own trouble."""
     wire, tally = Wire(gateways[kind]), Tally(f"{kind}, errors")
-    for number, recording in enumerate(r for r in recordings.load(kind) if r.status != 200):
+    for number, recording in enumerate(failures(kind)):
         play(up, recording, number)
         response = wire.post(DIALECTS[kind], request_of(recording))
         tally.judge(recording, error_problem(kind, recording, response))
@@ -202,8 +206,7 @@ def error_problem(kind, recording, response):
 def test_trap_112_an_error_with_status_200_is_an_error(gateways, up, capsys):
     """Nothing had been sent, so the client gets a status, not a stream that breaks off."""
     wire, tally = Wire(gateways["openai_compat_chat"]), Tally("openai_compat_chat, errors with status 200")
-    found = [r for r in recordings.load("openai_compat_chat") if r.status == 200 and in_band_error(r)]
-    for number, recording in enumerate(found):
+    for number, recording in enumerate(in_band_errors(["openai_compat_chat"])):
         play(up, recording, number)
         response = wire.post(DIALECTS["openai_compat_chat"], request_of(recording))
         meaningful = recording.stream and any(c.get("choices") for c in expected.events(recording))

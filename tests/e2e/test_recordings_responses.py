@@ -45,10 +45,15 @@ def test_openais_own_answers_pass_byte_for_byte(gateway, up, capsys, stream, at_
     tally.finish(capsys, at_least)
 
 
+def asides(path):
+    """What is asked beside turns."""
+    return [r for r in recordings.load("responses") if r.target.endswith(path)]
+
+
 @pytest.mark.parametrize("path, at_least", [("/responses/compact", 5), ("/responses/input_tokens", 4)])
 def test_what_else_openai_answers_passes_byte_for_byte(gateway, up, capsys, path, at_least):
     wire, tally = Wire(gateway), Tally(f"responses, {path}, byte-identical")
-    for number, recording in enumerate(r for r in recordings.load("responses") if r.target.endswith(path)):
+    for number, recording in enumerate(asides(path)):
         script, body = play(up, recording, number), dumps({**recording.req, "model": "o"})
         response = wire.post("/v1" + path, body)
         got = script.wait_for_request().request

@@ -5,8 +5,8 @@ of other errors and of answers is test_recordings_product.py's.
 import anthropic
 import pytest
 
-from lib import expected, recordings
-from lib.recordings_tally import Tally, in_band_error, is_message, play
+from lib import expected
+from lib.recordings_tally import Tally, in_band_error, in_band_errors, play
 from test_recordings_product import words_of
 
 pytestmark = [pytest.mark.usefixtures("need_recordings"), pytest.mark.timeout(600)]
@@ -39,9 +39,7 @@ def stream_anthropic(client, model):
 
 def test_trap_112_errors_inside_an_answer_with_status_200(gateway, up, anthropic_client, capsys):
     client, tally = anthropic_client(gateway), Tally("Anthropic SDK, errors with status 200")
-    found = [r for kind in OPENAI_KINDS for r in recordings.load(kind)
-             if r.status == 200 and is_message(r) and in_band_error(r)]
-    for number, recording in enumerate(found):
+    for number, recording in enumerate(in_band_errors(OPENAI_KINDS)):
         play(up, recording, number)
         call = (lambda: stream_anthropic(client, "k")) if recording.stream else (lambda: ask_anthropic(client, "k"))
         tally.judge(recording, in_band_problem(recording, call))

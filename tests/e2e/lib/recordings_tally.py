@@ -43,6 +43,11 @@ def successes(kinds, stream):
             if r.status == 200 and r.stream == stream and is_message(r) and not in_band_error(r)]
 
 
+def in_band_errors(kinds):
+    """Answers of status 200 with an error in them."""
+    return [r for kind in kinds for r in recordings.load(kind) if r.status == 200 and is_message(r) and in_band_error(r)]
+
+
 def play(up, recording, number):
     """Makes the upstream answer with this recording and nothing else; streams in random pieces. The script."""
     up.clear()
