@@ -916,7 +916,7 @@ static void trap_055_citations_without_proof_do_not_go_back(void **state)
 	       "{\"model\":\"claude-x\",\"max_tokens\":100,\"messages\":[" U
 	       ",{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":"
 	       "\"y\",\"citations\":[{\"encrypted_index\":\"E\"}]}]}," U "]}",
-	       NULL);
+	       "citations");
 }
 
 static void trap_032_several_answers_are_refused(void **state)
