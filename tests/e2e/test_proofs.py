@@ -224,7 +224,8 @@ def start(start_gateway, faultd):
 def test_trap_046_048_050_051_a_proof_comes_back_to_who_minted_it(vendor, stream, client_class, start, openai_client, anthropic_client,
                                                                       genai_client):
     if client_class is ResponsesClient and "openai-responses" in vendor.name:
-        pytest.skip("a proof of the client's own dialect, which takes it for an item of OpenAI's and not of a broker's")
+        pytest.skip("a proof in the client's own dialect gets the id of the item made for it, and goes back as the signature of a "
+                    "reasoning.text, `ID:PROOF`, where the broker sent the `data` of a reasoning.encrypted")
     up, gateway = start(vendor)
     client = client_class({ClaudeClient: anthropic_client, GeminiClient: genai_client}.get(client_class, openai_client), gateway)
     for n in range(3):
