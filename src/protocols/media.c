@@ -1,4 +1,4 @@
-/* protocols/media.c - documents as text, and the first bytes of the few kinds of data that models look at. */
+/* protocols/media.c - documents as text, data as URLs, and the first bytes of the few kinds of data that models look at. */
 #include "protocols/media.h"
 
 #include "base/base64.h"
@@ -30,4 +30,30 @@ struct str media_sniff(struct arena *a, struct str base64)
 	if (str_starts(b, STR("%PDF")))
 		return STR("application/pdf");
 	return STR_NONE;
+}
+
+void media_read_url(struct str url, struct ir_media *m)
+{
+	struct str head = url, data;
+	ptrdiff_t comma = str_chr(url, ',');
+
+	m->source = IR_MEDIA_URL;
+	m->data = url;
+	if (!str_istarts(url, STR("data:")) || comma < 0)
+		return;
+	head = (struct str){ url.ptr + 5, (size_t)comma - 5 };
+	data = str_from_offset(url, (size_t)comma + 1);
+	if (!str_ends(head, STR(";base64")))
+		return;
+	head.len -= strlen(";base64");
+	m->source = IR_MEDIA_BASE64;
+	m->data = data;
+	head = str_cut(&head, ';'); /* parameters do not matter */
+	if (head.len)
+		m->mime = head;
+}
+
+struct str media_data_url(struct arena *a, struct str mime, struct str base64)
+{
+	return arena_printf(a, "data:%.*s;base64,%.*s", STR_ARG(mime), STR_ARG(base64));
 }

@@ -1,4 +1,4 @@
-/* protocols/media.h - what pictures and documents are by their first bytes, and documents as text. */
+/* protocols/media.h - what pictures and documents are by their first bytes, data as URLs, and documents as text. */
 #ifndef GW_PROTOCOLS_MEDIA_H
 #define GW_PROTOCOLS_MEDIA_H
 
@@ -12,5 +12,10 @@ struct str media_document_text(struct arena *a, const struct ir_media *m);
 
 /* The type of data in base64 as its first bytes tell it (trap 53); absent when they say nothing we know. */
 struct str media_sniff(struct arena *a, struct str base64);
+
+/* "data:image/png;base64,AAAA" -> mime and base64; any other text is a URL. */
+void media_read_url(struct str url, struct ir_media *m);
+/* The way back. Absent when memory is out. */
+struct str media_data_url(struct arena *a, struct str mime, struct str base64);
 
 #endif

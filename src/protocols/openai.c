@@ -303,28 +303,6 @@ struct ir_part *oc_add_part(struct oc_parts *l, enum ir_part_kind kind)
 	return p;
 }
 
-/* "data:image/png;base64,AAAA" -> mime and base64; any other text is a URL. */
-void oc_read_url(struct str url, struct ir_media *m)
-{
-	struct str head = url, data;
-	ptrdiff_t comma = str_chr(url, ',');
-
-	m->source = IR_MEDIA_URL;
-	m->data = url;
-	if (!str_istarts(url, STR("data:")) || comma < 0)
-		return;
-	head = (struct str){ url.ptr + 5, (size_t)comma - 5 };
-	data = str_from_offset(url, (size_t)comma + 1);
-	if (!str_ends(head, STR(";base64")))
-		return;
-	head.len -= strlen(";base64");
-	m->source = IR_MEDIA_BASE64;
-	m->data = data;
-	head = str_cut(&head, ';'); /* parameters do not matter */
-	if (head.len)
-		m->mime = head;
-}
-
 /* --- calls and results --- */
 
 struct str oc_unwrap_input(struct arena *a, struct str arguments)

@@ -110,8 +110,6 @@ struct oc_parts {
 };
 /* A new zeroed part at the end; one that nobody keeps when memory is out. */
 struct ir_part *oc_add_part(struct oc_parts *l, enum ir_part_kind kind);
-/* "data:image/png;base64,AAAA" -> mime and base64; any other text is a URL. */
-void oc_read_url(struct str url, struct ir_media *m);
 /* {"input": text}: a custom tool's input, or arguments that are bare text. Absent when memory is out. */
 struct str oc_wrap_input(struct arena *a, struct str text);
 /* The way back: the input that {"input": text} holds; the whole text when it is not that. */

@@ -107,6 +107,7 @@ static inline void tape_delta(struct jw *w, const struct ir_event *ev)
 		return;
 	}
 	jw_kstr(w, "text", ev->text);
+	tape_kstr(w, "picture", ev->picture);
 }
 
 static inline int tape_event(struct ir_sink *self, const struct ir_event *ev)

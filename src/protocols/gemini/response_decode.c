@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "protocols/gemini/gemini.h"
+#include "protocols/media.h"
 
 struct protocol_decoder {
 	struct decoder_options o;
@@ -236,7 +237,7 @@ static struct str picture_of(struct protocol_decoder *d, const json *part)
 
 	if (!str_starts(mime, STR("image/")) || !base64.len)
 		return STR_NONE;
-	return arena_printf(d->o.scratch, "data:%.*s;base64,%.*s", STR_ARG(mime), STR_ARG(base64));
+	return media_data_url(d->o.scratch, mime, base64);
 }
 
 static int on_opaque(struct protocol_decoder *d, const json *part)

@@ -5,6 +5,7 @@
 #include "protocols/gemini/gemini.h"
 
 #include "json/scan.h"
+#include "protocols/media.h"
 
 struct source {
 	struct str url, title;
@@ -49,6 +50,23 @@ static void put_text(struct jw *w, struct str text, bool thought, struct str pro
 	if (thought)
 		jw_kbool(w, "thought", true);
 	put_signature(w, proof);
+	jw_end_obj(w);
+}
+
+/* What another protocol's model drew; nothing when `url` holds no data. */
+static void put_picture(struct jw *w, struct str url)
+{
+	struct ir_media m = { .source = IR_MEDIA_URL };
+
+	media_read_url(url, &m);
+	if (m.source != IR_MEDIA_BASE64)
+		return;
+	jw_obj(w);
+	jw_key(w, "inlineData");
+	jw_obj(w);
+	jw_kstr(w, "mimeType", str_present(m.mime) ? m.mime : STR("image/png"));
+	jw_kstr(w, "data", m.data);
+	jw_end_obj(w);
 	jw_end_obj(w);
 }
 
@@ -353,10 +371,13 @@ static int on_delta(struct protocol_encoder *e, const struct ir_event *ev, struc
 	case IR_DELTA_CITATION:
 		return keep_source(e, ev->citation);
 	case IR_DELTA_RAW:
-		if (!gm_minted(e->origin))
+		if (!gm_minted(e->origin) && !ev->picture.len)
 			return RC_OK;
 		w = chunk_start(e, out);
-		jw_raw_line(&w, ev->text);
+		if (gm_minted(e->origin))
+			jw_raw_line(&w, ev->text);
+		else
+			put_picture(&w, ev->picture);
 		chunk_end(e, out);
 		return RC_OK;
 	}
@@ -502,6 +523,8 @@ static void body_block(struct body *b, const struct ir_block *block)
 		body_flush(b);
 		if (gm_minted(block->origin))
 			jw_raw(&b->w, block->text);
+		else
+			put_picture(&b->w, block->picture);
 		return;
 	}
 }

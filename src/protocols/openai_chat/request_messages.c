@@ -3,6 +3,7 @@
  * The hard thing is that Chat spreads over several messages what is one turn elsewhere: tool messages
  * that follow each other are the results of one turn, and a user message behind them joins it (trap 39). And reasoning comes
  * back in whatever of three members the client kept. */
+#include "protocols/media.h"
 #include "protocols/openai_chat/openai_chat.h"
 
 /* --- parts --- */
@@ -17,7 +18,7 @@ static int read_image(const struct oc_reader *r, const json *v, const struct oc_
 
 	if (!json_is_str(url))
 		return oc_refuse_type(r, &url_at, "a string", url);
-	oc_read_url(json_str(url), &p->media);
+	media_read_url(json_str(url), &p->media);
 	p->media.detail = json_str(json_get(image, STR("detail")));
 	return RC_OK;
 }
@@ -59,7 +60,7 @@ static int read_file(const struct oc_reader *r, const json *v, const struct oc_p
 	}
 	if (!data.len)
 		return oc_refuse(r, &here, "it needs file_data or file_id.");
-	oc_read_url(data, &p->media);
+	media_read_url(data, &p->media);
 	/* Some clients send the bare base64. */
 	if (p->media.source == IR_MEDIA_URL && !str_istarts(data, STR("http")))
 		p->media.source = IR_MEDIA_BASE64;

@@ -20,6 +20,9 @@
 /* The name under which this protocol mints opaque items and reasoning. */
 #define RS_NAME "openai-responses"
 
+/* The type of the item that holds a picture. */
+#define RS_PICTURE "image_generation_call"
+
 enum { RS_TEXT_MAX = 256 << 20 };
 
 /* True when `origin` (a part's, tool's or request's) is this protocol. */

@@ -4,6 +4,7 @@
  * itself. Those of the model that follow each other become one assistant message, results that follow each other one
  * user message, which a user's message behind them joins (trap 39). An item or part that we do not know stays whole as an
  * OPAQUE part. */
+#include "protocols/media.h"
 #include "protocols/openai_responses/openai_responses.h"
 #include "protocols/shape.h"
 
@@ -43,7 +44,7 @@ static int read_image(const struct oc_reader *r, const json *v, const struct oc_
 	}
 	if (!url.len)
 		return oc_refuse_type(r, &here, "a string", image);
-	oc_read_url(url, &p->media);
+	media_read_url(url, &p->media);
 	return RC_OK;
 }
 
@@ -68,7 +69,7 @@ static int read_file(const struct oc_reader *r, const json *v, const struct oc_p
 	}
 	if (!data.len)
 		return oc_refuse(r, at, "it needs file_data, file_url or file_id.");
-	oc_read_url(data, &p->media);
+	media_read_url(data, &p->media);
 	if (p->media.source == IR_MEDIA_URL) /* the bare base64 */
 		p->media.source = IR_MEDIA_BASE64;
 	return RC_OK;

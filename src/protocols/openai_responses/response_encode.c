@@ -3,7 +3,7 @@
  *	TEXT, REFUSAL   a message item; texts in a row are parts of one message
  *	REASONING       a reasoning item: OpenAI's own text is a summary, everybody else's is reasoning_text
  *	TOOL_CALL       function_call, or custom_tool_call where the client's tool is one
- *	OPAQUE          the item as it came, when it is one of ours
+ *	OPAQUE          the item as it came, when it is one of ours; another's picture as one of OpenAI's tool
  *
  * The hard thing is that the last event repeats the whole answer (trap 30): each item is kept, as JSON, when it is done. An item
  * is done when the next begins, for only then it is known that the answer was not cut in it. */
@@ -11,6 +11,7 @@
 
 #include "base/utf8.h"
 #include "ir/fold.h"
+#include "protocols/media.h"
 #include "wire/sse.h"
 
 /* Text that grows in the answer's arena. */
@@ -19,7 +20,7 @@ struct grown {
 	size_t len, cap;
 };
 
-enum item_kind { ITEM_NONE, ITEM_MESSAGE, ITEM_REASONING, ITEM_CALL, ITEM_CUSTOM };
+enum item_kind { ITEM_NONE, ITEM_MESSAGE, ITEM_REASONING, ITEM_CALL, ITEM_CUSTOM, ITEM_PICTURE };
 
 struct protocol_encoder {
 	struct encoder_options o;
@@ -43,6 +44,7 @@ struct protocol_encoder {
 	struct str encrypted;         /* reasoning; absent */
 	const char *origin;           /* reasoning: NULL when it is ours */
 	struct str own_id;            /* reasoning of ours: the id that its proof is bound to */
+	struct str picture;           /* its base64, for as long as its event; absent before */
 
 	/* the open part: a text, or a call's arguments */
 	bool in_part;
@@ -159,7 +161,7 @@ static void begin_item_event(struct protocol_encoder *e, struct buf *out, const 
 static const struct str prefixes[] = {
 	[ITEM_NONE] = STR_INIT("item_"),    [ITEM_MESSAGE] = STR_INIT("msg_"),
 	[ITEM_REASONING] = STR_INIT("rs_"), [ITEM_CALL] = STR_INIT("fc_"),
-	[ITEM_CUSTOM] = STR_INIT("ctc_"),
+	[ITEM_CUSTOM] = STR_INIT("ctc_"),   [ITEM_PICTURE] = STR_INIT("ig_"),
 };
 
 /* The prefix, what is behind the "_" of the answer's own id, and the item's number, two hexadecimal digits or more. */
@@ -233,6 +235,14 @@ static void put_item(struct protocol_encoder *e, struct buf *out, const char *st
 		}
 		buf_puts(out, "\"");
 		break;
+	case ITEM_PICTURE:
+		buf_puts(out, "\",\"type\":\"" RS_PICTURE "\",\"result\":");
+		buf_puts(out, str_present(e->picture) ? "\"" : "null");
+		if (str_present(e->picture)) {
+			json_escape(out, e->picture);
+			buf_putc(out, '"');
+		}
+		break;
 	}
 	buf_puts(out, ",\"status\":\"");
 	buf_puts(out, status);
@@ -280,6 +290,14 @@ static void open_item(struct protocol_encoder *e, struct buf *out, enum item_kin
 	end_event(out);
 }
 
+/* Where events of the open item are that are not of a part of it. */
+static void set_item_place(struct protocol_encoder *e)
+{
+	e->place = arena_printf(e->o.arena, ",\"item_id\":\"%.*s\",\"output_index\":%u",
+				STR_ARG(e->item_id), e->n_items);
+	e->failed = e->failed || !e->place.ptr;
+}
+
 /* An item that only this protocol knows: both of its events at once. */
 static void put_opaque(struct protocol_encoder *e, struct buf *out, struct str raw)
 {
@@ -293,6 +311,28 @@ static void put_opaque(struct protocol_encoder *e, struct buf *out, struct str r
 		end_event(out);
 	}
 	keep_item(e, raw);
+}
+
+/* A picture that the model of another protocol drew. */
+static void put_picture(struct protocol_encoder *e, struct buf *out, struct str url)
+{
+	static const char *const types[] = { "response." RS_PICTURE ".in_progress",
+					     "response." RS_PICTURE ".completed" };
+	struct ir_media m = { .source = IR_MEDIA_URL };
+
+	media_read_url(url, &m);
+	if (m.source != IR_MEDIA_BASE64)
+		return;
+	open_item(e, out, ITEM_PICTURE, STR_NONE);
+	set_item_place(e);
+	for (unsigned i = 0; !e->whole && i < 2; i++) {
+		begin_event(e, out, types[i]);
+		buf_put(out, e->place);
+		end_event(out);
+	}
+	e->picture = m.data;
+	close_item(e, out, "completed"); /* it is, even if the answer is cut behind it */
+	e->picture = STR_NONE;
 }
 
 /* --- parts --- */
@@ -564,9 +604,7 @@ static void open_call(struct protocol_encoder *e, const struct ir_event *ev, str
 	e->ns = spaced ? escaped(e, t->ns) : STR_NONE;
 	e->text.len = 0;
 	open_item(e, out, custom ? ITEM_CUSTOM : ITEM_CALL, STR_NONE);
-	e->place = arena_printf(e->o.arena, ",\"item_id\":\"%.*s\",\"output_index\":%u",
-				STR_ARG(e->item_id), e->n_items);
-	e->failed = e->failed || !e->place.ptr;
+	set_item_place(e);
 }
 
 static void put_arguments(struct protocol_encoder *e, struct str piece, struct buf *out)
@@ -672,6 +710,8 @@ static void put_delta(struct protocol_encoder *e, const struct ir_event *ev, str
 	case IR_DELTA_RAW:
 		if (!e->origin)
 			put_opaque(e, out, ev->text);
+		else
+			put_picture(e, out, ev->picture);
 		break;
 	}
 }

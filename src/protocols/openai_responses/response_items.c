@@ -2,6 +2,7 @@
  *
  * The hard thing is that an item is told twice, in pieces and then whole, and that servers leave out either. So for each item is
  * counted what of it went out, and the whole item only adds what is missing. Items that overlap wait for their turn. */
+#include "protocols/media.h"
 #include "protocols/openai_responses/openai_responses.h"
 
 enum { MAX_ITEMS = 4096 };
@@ -285,16 +286,36 @@ static int finish_call(struct rs_items *s, struct rs_item *it, const json *item)
 
 /* --- items --- */
 
+/* What OpenAI's tool drew, as a URL; absent when the item is another. */
+static int picture_of(struct rs_items *s, const json *item, struct str *ret)
+{
+	struct str base64 = json_str(json_get(item, STR("result"))), mime;
+
+	*ret = STR_NONE;
+	if (!str_eq(json_str(json_get(item, STR("type"))), STR(RS_PICTURE)) || !base64.len)
+		return RC_OK;
+	mime = media_sniff(s->scratch, base64);
+	*ret = media_data_url(s->scratch, str_starts(mime, STR("image/")) ? mime : STR("image/png"),
+			      base64);
+	return str_present(*ret) ? RC_OK : RC_NOMEM;
+}
+
 static int finish_other(struct rs_items *s, const json *item)
 {
-	struct str raw = json_text(s->scratch, item);
-	int rc;
+	struct str raw = json_text(s->scratch, item), picture;
+	struct ir_event ev;
+	int rc = picture_of(s, item, &picture);
 
-	if (!raw.ptr)
+	if (rc || !raw.ptr)
 		return RC_NOMEM;
 	rc = need_block(s, IR_BLOCK_OPAQUE);
-	if (!rc)
-		rc = delta(s, IR_DELTA_RAW, raw);
+	if (rc)
+		return rc;
+	ev = event(s, IR_DELTA);
+	ev.delta = IR_DELTA_RAW;
+	ev.text = raw;
+	ev.picture = picture;
+	rc = ir_emit(s->sink, &ev);
 	return rc ? rc : close_block(s);
 }
 

@@ -254,6 +254,26 @@ static struct str whole(struct arena *a, const struct protocol *upstream, const 
 	return text;
 }
 
+#define DREW(item)                                                                          \
+	"data: {\"type\":\"response.completed\",\"response\":{\"id\":\"r\",\"status\":"     \
+	"\"completed\",\"model\":\"m\",\"output\":[{\"type\":\"" item "\",\"id\":\"ig_1\"," \
+	"\"status\":\"completed\",\"result\":\"iVBORw0KGgo=\"}]}}\n\n"
+
+static void pictures_of_others_are_inline_data(void **state)
+{
+	struct arena *a = arena_new(1 << 20);
+	struct str text =
+		client(a, &protocol_openai_responses, DREW("image_generation_call"), FRAMING_SSE);
+
+	(void)state;
+	assert_true(str_find(text, STR("data: " CHUNK("{\"inlineData\":{\"mimeType\":\"image/png\","
+						      "\"data\":\"iVBORw0KGgo=\"}}"))) == 0);
+	text = client(a, &protocol_openai_responses, DREW("web_search_call"), FRAMING_SSE);
+	assert_true(str_starts(text, STR("data: {\"candidates\":[{\"content\":{\"parts\":[{"
+					 "\"text\":\"\"}]")));
+	arena_free(a);
+}
+
 static void trap_101_stops(void **state)
 {
 	static const struct {
@@ -308,6 +328,7 @@ int main(void)
 		cmocka_unit_test(the_list_form_is_json),
 		cmocka_unit_test(trap_046_foreign_proofs_are_carried),
 		cmocka_unit_test(trap_051_own_signatures_stay_on_their_parts),
+		cmocka_unit_test(pictures_of_others_are_inline_data),
 		cmocka_unit_test(trap_101_stops),
 		cmocka_unit_test(citations_and_log_probabilities_go_both_ways),
 	};

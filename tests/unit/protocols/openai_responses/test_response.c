@@ -144,6 +144,65 @@ static void trap_111_a_relayed_stream_that_fails_ends_in_response_failed(void **
 	arena_free(a);
 }
 
+#define DRAWN                                                                           \
+	"{\"type\":\"image_generation_call\",\"id\":\"ig_1\",\"status\":\"completed\"," \
+	"\"result\":\"/9j/4AAQ\"}"
+
+static void trap_053_what_is_drawn_is_a_picture_by_its_bytes(void **state)
+{
+	struct tape t;
+
+	(void)state;
+	play(CREATED
+	     "data: {\"type\":\"response.output_item.added\",\"output_index\":0,\"item\":{\"type\":"
+	     "\"image_generation_call\",\"id\":\"ig_1\",\"status\":\"in_progress\",\"result\":"
+	     "null}}\n\n"
+	     "data: {\"type\":\"response.output_item.done\",\"output_index\":0,\"item\":" DRAWN
+	     "}\n\n" COMPLETED(DRAWN),
+	     &t, RC_OK);
+	assert_has(buf_str(&t.text), "\"block\":\"opaque\",\"origin\":\"openai-responses\"}\n"
+				     "{\"event\":\"DELTA\",\"of\":\"raw\"");
+	assert_has(buf_str(&t.text), "\"picture\":\"data:image/jpeg;base64,/9j/4AAQ\"}\n"
+				     "{\"event\":\"CLOSE\",\"index\":0}\n{\"event\":\"USAGE\"");
+	tape_done(&t);
+}
+
+/* An answer that was cut behind a picture, which is whole. */
+static void a_picture_of_anothers_is_an_item_that_is_completed(void **state)
+{
+	const struct ir_event events[] = {
+		{ .kind = IR_START, .id = STR("x"), .name = STR("y"), .usage = IR_USAGE_NONE },
+		{ .kind = IR_OPEN, .block = IR_BLOCK_OPAQUE, .origin = "gemini" },
+		{ .kind = IR_DELTA,
+		  .block = IR_BLOCK_OPAQUE,
+		  .delta = IR_DELTA_RAW,
+		  .text = STR("{}"),
+		  .picture = STR("data:image/png;base64,AA\"A") },
+		{ .kind = IR_CLOSE, .block = IR_BLOCK_OPAQUE },
+		{ .kind = IR_OPEN, .index = 1, .block = IR_BLOCK_OPAQUE, .origin = "gemini" },
+		{ .kind = IR_DELTA,
+		  .index = 1,
+		  .block = IR_BLOCK_OPAQUE,
+		  .delta = IR_DELTA_RAW,
+		  .text = STR("{\"executableCode\":1}") },
+		{ .kind = IR_CLOSE, .index = 1, .block = IR_BLOCK_OPAQUE },
+		{ .kind = IR_FINISH, .stop = IR_STOP_LENGTH },
+	};
+	struct client_tape c;
+
+	(void)state;
+	client_init(&c, p, true);
+	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
+		assert_int_equal(ir_emit(&c.sink, &events[i]), RC_OK);
+	assert_has(buf_str(&c.out), "\"type\":\"image_generation_call\",\"result\":null,"
+				    "\"status\":\"in_progress\"}");
+	assert_has(buf_str(&c.out), "\"output\":[{\"id\":\"ig_id-100\",\"type\":"
+				    "\"image_generation_call\",\"result\":\"AA\\\"A\","
+				    "\"status\":\"completed\"}]");
+	assert_has(buf_str(&c.out), "\"status\":\"incomplete\"");
+	client_done(&c);
+}
+
 static void trap_106_the_item_in_which_an_answer_was_cut_is_incomplete(void **state)
 {
 	const struct ir_event events[] = {
@@ -174,6 +233,8 @@ int main(void)
 		cmocka_unit_test(trap_113_without_its_last_event_it_was_cut),
 		cmocka_unit_test(trap_111_errors_in_every_shape),
 		cmocka_unit_test(trap_111_a_relayed_stream_that_fails_ends_in_response_failed),
+		cmocka_unit_test(trap_053_what_is_drawn_is_a_picture_by_its_bytes),
+		cmocka_unit_test(a_picture_of_anothers_is_an_item_that_is_completed),
 		cmocka_unit_test(trap_106_the_item_in_which_an_answer_was_cut_is_incomplete),
 	};
 
