@@ -41,7 +41,7 @@ def up(module_faultd):
 def gateway(start_module_gateway, up):
     return start_module_gateway({"providers": {
         "openai": {"type": "openai", "base_url": f"{up.origin}/v1", "api_key": "sk-up", "discover": False, "default": True},
-        "converses": {"type": "groq", "base_url": f"{up.origin}/groq/v1", "api_key": "k", "discover": False, "models": ["only-chat"]},
+        "converses": {"type": "openai-compatible", "quirks": ["no_completions"], "base_url": f"{up.origin}/talk/v1", "discover": False, "models": ["only-chat"]},
         "claude": {"type": "anthropic", "base_url": up.origin, "api_key": "sk-up", "discover": False},
         "gap": {"type": "deepseek", "base_url": up.origin, "api_key": "sk-up", "discover": False, "models": ["deepseek-v4"]}}})
 
@@ -156,7 +156,7 @@ def test_a_gap_is_filled_below_beta_at_deepseek(gateway, up, openai_client):
     assert made.choices[0].text == "a" and sent(up)["suffix"] == "return x"
 
 
-@pytest.mark.parametrize("model, path", [(CHAT, "/v1/chat/completions"), ("only-chat", "/groq/v1/chat/completions")])
+@pytest.mark.parametrize("model, path", [(CHAT, "/v1/chat/completions"), ("only-chat", "/talk/v1/chat/completions")])
 def test_a_model_that_converses_is_asked_in_a_conversation(gateway, up, openai_client, model, path):
     up.clear()
     up.reply("POST", path, when=lambda r: not r.json().get("stream"), body=canned.openai_answer("Hello.", finish="length"))
@@ -232,7 +232,7 @@ def probable_chunk(token):
 def test_trap_089_log_probabilities_reach_clients_of_the_other_dialects(gateway, up, openai_client):
     """A provider that converses says how likely each token was: in the old form, and in that of Responses."""
     up.clear()
-    up.reply("POST", "/groq/v1/chat/completions", body=b"".join(probable_chunk(t) for t in TOKENS)
+    up.reply("POST", "/talk/v1/chat/completions", body=b"".join(probable_chunk(t) for t in TOKENS)
              + canned.openai_chunk({}, "stop") + b"data: [DONE]\n\n")
     client = openai_client(gateway)
     parts = list(client.completions.create(model="only-chat", prompt="Say", logprobs=1, stream=True))

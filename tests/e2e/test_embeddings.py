@@ -236,7 +236,7 @@ def openai_vectors(request):
     return canned.dumps({"object": "list", "model": "v", "data": data, "usage": {"prompt_tokens": 6, "total_tokens": 6}}).encode()
 
 
-VECTORS = {
+ANSWERS_BY_KIND = {
     "openai": ({"type": "openai-compatible"}, "/v1", "/v1/embeddings", openai_vectors),
     "gemini": ({"type": "google"}, "", "/v1beta/models/at-gemini:batchEmbedContents",
                canned.dumps({"embeddings": [{"values": v} for v in SAID]}).encode()),
@@ -255,16 +255,16 @@ def embed_with(name, sdk, model):
 @pytest.fixture(scope="module")
 def everywhere(start_module_gateway, up):
     providers = {f"up-{kind}": {**more, "base_url": up.origin + path, "api_key": "k", "models": [f"at-{kind}"], "discover": False}
-                 for kind, (more, path, _, _) in VECTORS.items()}
+                 for kind, (more, path, _, _) in ANSWERS_BY_KIND.items()}
     claude = {"type": "anthropic", "base_url": up.origin, "api_key": "k", "models": ["at-anthropic"], "discover": False}
     return start_module_gateway({"providers": {**providers, "up-anthropic": claude}})
 
 
-@pytest.mark.parametrize("kind", VECTORS)
+@pytest.mark.parametrize("kind", ANSWERS_BY_KIND)
 @pytest.mark.parametrize("name", ["openai", "gemini", "ollama"])
 def test_every_sdk_gets_the_vectors_of_every_provider(everywhere, up, openai_client, genai_client, ollama_client, name, kind):
     sdk = {"openai": openai_client, "gemini": genai_client, "ollama": ollama_client}[name](everywhere)
-    _, _, path, body = VECTORS[kind]
+    _, _, path, body = ANSWERS_BY_KIND[kind]
     up.clear()
     up.reply("POST", path, body=body)
     assert embed_with(name, sdk, f"at-{kind}") == SAID
