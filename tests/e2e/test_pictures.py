@@ -30,7 +30,14 @@ def responses():
          "content": [{"type": "output_text", "text": TEXT, "annotations": []}]}, *drawn]}
 
 
-UPSTREAMS = {"gemini": gemini, "openai-responses": responses}
+def chat():
+    """In OpenRouter's form."""
+    images = [{"type": "image_url", "image_url": {"url": f"data:{m};base64,{d}"}} for m, d in PICTURES]
+    return {"id": "c1", "object": "chat.completion", "created": 1, "model": "m", "choices": [
+        {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": TEXT, "refusal": None, "images": images}}]}
+
+
+UPSTREAMS = {"openai-chat": chat, "gemini": gemini, "openai-responses": responses}
 
 
 def events(stream):
@@ -76,9 +83,11 @@ def test_trap_053_pictures_go_wherever_there_is_a_form_for_them(upstream, client
 
 @pytest.mark.parametrize("mode", ["whole", "stream"])
 @pytest.mark.parametrize("client", ["openai-chat", "openai-responses", "gemini"])
-def test_a_stream_of_responses_has_them_at_the_end_of_their_items(client, mode):
-    [stream] = codec("stream", "gemini", "openai-responses", inputs=[json.dumps(gemini()).encode()])
-    [out] = codec(mode, "openai-responses", client, inputs=[stream])
+@pytest.mark.parametrize("upstream", ["openai-responses", "openai-chat"])
+def test_a_stream_has_them_too(upstream, client, mode):
+    """Responses at the ends of their items, Chat in deltas."""
+    [stream] = codec("stream", "gemini", upstream, inputs=[json.dumps(gemini()).encode()])
+    [out] = codec(mode, upstream, client, inputs=[stream])
     assert drawn(client, mode, out) == (TEXT, [d for _, d in PICTURES] if client == "openai-responses" else PICTURES)
 
 
@@ -102,6 +111,8 @@ def test_elsewhere_the_rest_of_the_answer_is_whole(upstream, client, mode):
     plain = UPSTREAMS[upstream]()
     if upstream == "gemini":
         del plain["candidates"][0]["content"]["parts"][1:]
+    elif upstream == "openai-chat":
+        del plain["choices"][0]["message"]["images"]
     else:
         del plain["output"][1:]
     out, want = codec(mode, upstream, client, inputs=[json.dumps(b).encode() for b in (UPSTREAMS[upstream](), plain)])

@@ -49,6 +49,19 @@ static int emit_citation(struct oc_blocks *b, const struct ir_citation *c)
 	return ir_emit(b->sink, &ev);
 }
 
+static int emit_picture(struct oc_blocks *b, const struct oc_block *k)
+{
+	struct ir_event ev = { .kind = IR_DELTA,
+			       .index = b->next_index - 1,
+			       .block = IR_BLOCK_OPAQUE,
+			       .delta = IR_DELTA_RAW,
+			       .text = k->held,
+			       .picture = k->picture,
+			       .usage = IR_USAGE_NONE };
+
+	return ir_emit(b->sink, &ev);
+}
+
 /* The call's id for the client: the vendor's, unless there is none or another call has it already. */
 static struct str call_id(struct oc_blocks *b, const struct oc_block *k)
 {
@@ -80,6 +93,8 @@ static int open_block(struct oc_blocks *b, struct oc_block *k)
 	b->next_index++;
 	k->open = true;
 	rc = ir_emit(b->sink, &ev);
+	if (!rc && k->kind == IR_BLOCK_OPAQUE)
+		return emit_picture(b, k);
 	if (!rc && k->held.len)
 		rc = emit_content(b, k, k->held, k->held_logprobs);
 	if (!rc && str_present(k->redacted))
@@ -220,6 +235,18 @@ int oc_blocks_text(struct oc_blocks *b, enum ir_block_kind kind, struct str text
 			return rc;
 	}
 	return add_text(b, k, text, logprobs);
+}
+
+int oc_blocks_picture(struct oc_blocks *b, struct str raw, struct str url)
+{
+	struct oc_block *k = add_block(b, IR_BLOCK_OPAQUE);
+
+	if (!k)
+		return RC_NOMEM;
+	k->origin = OC_NAME;
+	k->held = arena_dup(b->arena, raw);
+	k->picture = arena_dup(b->arena, url);
+	return str_present(k->held) && str_present(k->picture) ? advance(b) : RC_NOMEM;
 }
 
 /* A copy of `c` behind the others of the list. */

@@ -95,6 +95,7 @@ struct oc_block {
 	size_t held_cap;
 	struct str held_logprobs; /* of what is held */
 	struct str signature, redacted;
+	struct str picture;    /* opaque; what is held is its raw JSON */
 	struct oc_cites cites; /* text */
 	struct oc_nesting {
 		int depth;
@@ -129,6 +130,9 @@ int oc_blocks_text(struct oc_blocks *b, enum ir_block_kind kind, struct str text
 		   struct str logprobs) MUST_CHECK;
 /* Of the text now being written, else of the next. */
 int oc_blocks_citation(struct oc_blocks *b, const struct ir_citation *c) MUST_CHECK;
+
+/* A picture that was drawn: its JSON, and its `data:` URL. */
+int oc_blocks_picture(struct oc_blocks *b, struct str raw, struct str url) MUST_CHECK;
 
 struct oc_detail {
 	int64_t index;

@@ -4,6 +4,7 @@
  * [DONE] may be missing too. So FINISH is held until usage has come after a finish_reason, or [DONE], or the end of the bytes
  * (traps 7, 8, 9, 11); an end without any of them is a cut, and said to be one (trap 113).
  */
+#include "protocols/media.h"
 #include "protocols/openai_chat/openai_chat.h"
 
 struct protocol_decoder {
@@ -134,6 +135,7 @@ enum {
 	AUDIO,
 	REFUSAL,
 	ANNOTATIONS,
+	IMAGES,
 	TOOL_CALLS,
 	FUNCTION_CALL,
 	N_DELTA
@@ -146,6 +148,7 @@ static const struct str delta_names[N_DELTA] = {
 	[AUDIO] = STR_INIT("audio"),
 	[REFUSAL] = STR_INIT("refusal"),
 	[ANNOTATIONS] = STR_INIT("annotations"),
+	[IMAGES] = STR_INIT("images"),
 	[TOOL_CALLS] = STR_INIT("tool_calls"),
 	[FUNCTION_CALL] = STR_INIT("function_call"),
 };
@@ -250,6 +253,26 @@ static int read_annotations(struct protocol_decoder *d, const json *annotations)
 			return RC_NOMEM;
 		d->annotated = true;
 		rc = oc_blocks_citation(&d->blocks, &c);
+	}
+	return rc;
+}
+
+/* OpenRouter's form of what a model drew; pictures that are not there as data others have no form for. */
+static int read_images(struct protocol_decoder *d, const json *images)
+{
+	struct json_iter it = json_iter(images);
+	int rc = RC_OK;
+
+	while (!rc && json_next(&it)) {
+		struct str url = json_str(json_get(json_get(it.val, STR("image_url")), STR("url")));
+		struct ir_media m = { .source = IR_MEDIA_URL };
+		struct str raw;
+
+		media_read_url(url, &m);
+		if (m.source != IR_MEDIA_BASE64 || !m.data.len)
+			continue;
+		raw = json_text(d->o.scratch, it.val);
+		rc = str_present(raw) ? oc_blocks_picture(&d->blocks, raw, url) : RC_NOMEM;
 	}
 	return rc;
 }
@@ -372,6 +395,8 @@ static int read_delta(struct protocol_decoder *d, const json *v)
 		rc = keep_logprobs(d);
 	if (!rc)
 		rc = read_annotations(d, delta[ANNOTATIONS]);
+	if (!rc)
+		rc = read_images(d, delta[IMAGES]);
 	return rc ? rc : read_calls(d, delta);
 }
 
