@@ -1,7 +1,8 @@
-/* exchange/count_tokens.c - how many tokens a request is, where the target has no operation for it.
+/* exchange/count_tokens.c - how many tokens a request is, for clients that do not speak the target's protocol.
  *
- * Exact on the local engine, which has the tokenizer; elsewhere an estimate over all the model would read, system and
- * tools included (trap 98), marked as one in the answer.
+ * Exact on the local engine, which has the tokenizer, and where the provider counts: the request is translated, and what it
+ * becomes is counted. Elsewhere an estimate over all the model would read, system and tools included (trap 98), marked as
+ * one in the answer.
  */
 #include "exchange/exchange_impl.h"
 
@@ -103,6 +104,49 @@ static int count_local(struct exchange *x, const struct target *t, struct err *r
 	if (rc > 0)
 		ask_engine(c);
 	return RC_OK;
+}
+
+/* --- by the provider --- */
+
+bool count_is_exact(const struct target *t)
+{
+	return t->protocol && t->protocol->encode_count_request && t->account->kind->counts &&
+	       t->account->kind->counts(t->account);
+}
+
+int count_translate_body(struct exchange *x, const struct target *t, struct buf *out,
+			 struct err *reterr)
+{
+	struct buf request;
+	int rc;
+
+	if (!count_is_exact(t))
+		return err_set(reterr, RC_UNSUPPORTED, "Provider \"%.*s\" counts no tokens.",
+			       STR_ARG(t->account->name));
+	buf_init(&request, out->max);
+	rc = forward_translate_body(x, t, &request, reterr);
+	if (rc == RC_OK && !buf_ok(&request))
+		rc = request.over ? RC_TOOBIG : RC_NOMEM;
+	if (rc == RC_OK)
+		rc = t->protocol->encode_count_request(x->arena, buf_str(&request), t->model, out);
+	buf_done(&request);
+	return rc;
+}
+
+void count_answer(struct exchange *x, struct str body)
+{
+	const struct protocol *p = x->target->protocol;
+	int64_t tokens = p->decode_token_count(x->pump.scratch, body);
+
+	if (x->relay) {
+		x->record.usage.input = tokens;
+		pump_whole_ok(x, attempt_fields(x->attempt)->content_type, body);
+	} else if (tokens < 0) {
+		outcome_failed(x, OUTCOME_NONSENSE, NULL);
+	} else {
+		outcome_ok(x);
+		answer_token_count(x, tokens, false);
+	}
 }
 
 /* --- the estimate --- */

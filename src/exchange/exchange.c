@@ -331,7 +331,9 @@ static enum step_result load(struct exchange *x)
 
 static enum step_result count(struct exchange *x)
 {
-	if (x->match.line.op != IR_OP_COUNT_TOKENS || x->route.targets[0].relay)
+	const struct target *t = &x->route.targets[0];
+
+	if (x->match.line.op != IR_OP_COUNT_TOKENS || t->relay || count_is_exact(t))
 		return NEXT;
 	count_tokens(x);
 	return DONE;

@@ -301,6 +301,13 @@ void load_cancel(struct exchange *x);
 
 /* The answer to IR_OP_COUNT_TOKENS where the target has no such operation. */
 void count_tokens(struct exchange *x);
+/* The target's provider counts requests of any client's. */
+bool count_is_exact(const struct target *t);
+/* As embed_translate_body(). */
+int count_translate_body(struct exchange *x, const struct target *t, struct buf *out,
+			 struct err *reterr) MUST_CHECK;
+/* The provider's count has come. */
+void count_answer(struct exchange *x, struct str body);
 /* Ends a count under way without an answer. */
 void count_cancel(struct exchange *x);
 

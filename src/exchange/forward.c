@@ -178,6 +178,8 @@ static int start(struct exchange *x, const struct target *t, struct err *reterr)
 		rc = patch_body(x, t, &o.body, reterr);
 	else if (x->match.line.op == IR_OP_EMBED)
 		rc = embed_translate_body(x, t, &o.body, reterr);
+	else if (x->match.line.op == IR_OP_COUNT_TOKENS)
+		rc = count_translate_body(x, t, &o.body, reterr);
 	else
 		rc = forward_translate_body(x, t, &o.body, reterr);
 	if (rc == RC_OK && !buf_ok(&o.body))

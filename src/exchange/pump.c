@@ -539,11 +539,6 @@ static void relay_whole(struct exchange *x, struct str body)
 	struct pump *p = &x->pump;
 	unsigned flags;
 
-	if (x->match.line.op == IR_OP_COUNT_TOKENS) {
-		x->record.usage.input = x->target->protocol->decode_token_count(p->scratch, body);
-		pump_whole_ok(x, attempt_fields(x->attempt)->content_type, body);
-		return;
-	}
 	/* The tap only glances at a body. Where HTTP cannot tell a cut, the JSON must. */
 	if (attempt_fields(x->attempt)->until_close && json_scan(body, NULL, 0, NULL) != RC_OK) {
 		outcome_failed(x, OUTCOME_CUT, NULL);
@@ -627,6 +622,8 @@ static void on_body(void *user, struct str body)
 		outcome_failed(x, OUTCOME_NO_MEMORY, NULL);
 	else if (x->match.line.op == IR_OP_EMBED)
 		embed_answer(x, body);
+	else if (x->match.line.op == IR_OP_COUNT_TOKENS)
+		count_answer(x, body);
 	else if (x->relay)
 		relay_whole(x, body);
 	else

@@ -315,7 +315,10 @@ struct protocol {
 	 * no such model. */
 	bool (*encode_info)(const struct info_facts *f, struct buf *out);
 
-	/* Token counts. MAY be NULL; decode: -1 when it is none. */
+	/* Token counts. MAY be NULL; decode: -1 when it is none. The request for a count is made of what encode_request() made; NULL:
+	 * nobody who speaks another protocol can ask this one for a count. */
+	int (*encode_count_request)(struct arena *a, struct str request, struct str model,
+				    struct buf *out);
 	int64_t (*decode_token_count)(struct arena *scratch, struct str body);
 	void (*encode_token_count)(int64_t input_tokens, struct buf *out);
 

@@ -15,6 +15,12 @@ static int prepare(struct arena *a, const struct prepare_options *o, struct upst
 	return compose_anthropic(a, o, "/v1", ret, reterr);
 }
 
+static bool counts(const struct account *acc)
+{
+	(void)acc;
+	return true;
+}
+
 /* Models from before Messages; they know both, newer ones Messages alone. */
 static const char *const completes[] = { "claude-2*", "claude-instant*", "claude-1*", "claude-v1*",
 					 NULL };
@@ -48,6 +54,7 @@ const struct provider provider_anthropic = {
 	.key_required = true,
 	.speaks = speaks,
 	.prefixes = prefixes,
+	.counts = counts,
 	.prepare = prepare,
 	.model_speaks = model_speaks,
 	.wants = wants,

@@ -7,9 +7,9 @@
 static const struct protocol *const speaks[] = { &protocol_gemini, NULL };
 static const char *const prefixes[] = { "gemini-*", NULL };
 
-static bool is_vertex(const struct prepare_options *o)
+static bool is_vertex(const struct account *acc)
 {
-	struct str path = o->account->origin.base_path;
+	struct str path = acc->origin.base_path;
 
 	return str_find(path, STR("/projects/")) >= 0 || str_find(path, STR("/publishers/")) >= 0;
 }
@@ -56,7 +56,7 @@ static int prepare(struct arena *a, const struct prepare_options *o, struct upst
 		   struct err *reterr)
 {
 	bool list = o->op == IR_OP_LIST_MODELS, read = list || o->op == IR_OP_GET_MODEL;
-	bool vertex = is_vertex(o);
+	bool vertex = is_vertex(o->account);
 	const char *root = !vertex ? "/v1beta" : ends_at_publisher(o) ? "" : "/publishers/google";
 	const char *behind = verb(o);
 	struct compose c;
@@ -77,6 +77,12 @@ static struct model_wants wants(struct str model)
 	return (struct model_wants){ .adaptive_thinking = str_find(model, STR("gemini-3")) >= 0 };
 }
 
+/* Vertex AI's form is another: it knows no generateContentRequest. */
+static bool counts(const struct account *acc)
+{
+	return !is_vertex(acc);
+}
+
 const struct provider provider_google = {
 	.name = "google",
 	.default_base_url = "https://generativelanguage.googleapis.com",
@@ -88,5 +94,6 @@ const struct provider provider_google = {
 	.speaks = speaks,
 	.prefixes = prefixes,
 	.prepare = prepare,
+	.counts = counts,
 	.wants = wants,
 };

@@ -120,6 +120,8 @@ struct provider {
 	struct str (*base_url)(struct arena *a, struct str text);
 	/* MAY: what that model wants; NULL: nothing special. */
 	struct model_wants (*wants)(struct str model);
+	/* MAY: the account has an operation that counts tokens in its protocol's form (encode_count_request()); NULL: none has. */
+	bool (*counts)(const struct account *acc);
 	/* MAY: that model answers in that protocol, one of `speaks`; NULL: all do in each. */
 	bool (*model_speaks)(struct str model, const struct protocol *p);
 };

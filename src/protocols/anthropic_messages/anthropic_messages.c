@@ -47,6 +47,7 @@ const struct protocol protocol_anthropic_messages = {
 	.encode_model = am_encode_model,
 	.decode_models = am_decode_models,
 	.next_models = am_next_models,
+	.encode_count_request = am_encode_count_request,
 	.encode_token_count = am_encode_token_count,
 	.decode_token_count = am_decode_token_count,
 };

@@ -175,6 +175,36 @@ int am_decode_models(struct arena *a, struct str body, struct str **ret_ids, uns
 	return RC_OK;
 }
 
+/* What is only about the answer is refused there. */
+int am_encode_count_request(struct arena *a, struct str request, struct str model, struct buf *out)
+{
+	static const struct str counted[] = {
+		STR_INIT("model"),         STR_INIT("system"),
+		STR_INIT("messages"),      STR_INIT("tools"),
+		STR_INIT("tool_choice"),   STR_INIT("thinking"),
+		STR_INIT("output_config"), STR_INIT("cache_control"),
+		STR_INIT("mcp_servers"),   STR_INIT("context_management"),
+	};
+	const json *root = json_parse(a, request, NULL);
+	struct jw w = jw_on(out);
+
+	(void)model; /* stands in the request */
+	if (!root)
+		return RC_NOMEM;
+	jw_obj(&w);
+	for (unsigned i = 0; i < sizeof(counted) / sizeof(*counted); i++) {
+		const json *v = json_get(root, counted[i]);
+		struct str text = v ? json_text(a, v) : STR_NONE;
+
+		if (v && !str_present(text))
+			return RC_NOMEM;
+		if (v)
+			jw_kraw(&w, counted[i].ptr, text);
+	}
+	jw_end_obj(&w);
+	return RC_OK;
+}
+
 void am_encode_token_count(int64_t input_tokens, struct buf *out)
 {
 	struct jw w = jw_on(out);

@@ -211,6 +211,7 @@ const struct protocol protocol_gemini = {
 	.next_models = gm_next_models,
 	.encode_model = gm_encode_model,
 	.decode_models = gm_decode_models,
+	.encode_count_request = gm_encode_count_request,
 	.encode_token_count = gm_encode_token_count,
 	.decode_token_count = gm_decode_token_count,
 	.embed = &gm_embed,

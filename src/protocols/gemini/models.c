@@ -116,6 +116,18 @@ int gm_decode_models(struct arena *a, struct str body, struct str **ret_ids, uns
 	return RC_OK;
 }
 
+/* Instructions and tools are only counted in a whole request, which names its model. */
+int gm_encode_count_request(struct arena *a, struct str request, struct str model, struct buf *out)
+{
+	(void)a;
+	buf_puts(out, "{\"generateContentRequest\":{\"model\":\"models/");
+	json_escape(out, model);
+	buf_puts(out, "\",");
+	buf_put(out, str_from_offset(request, 1)); /* never an empty object */
+	buf_putc(out, '}');
+	return RC_OK;
+}
+
 void gm_encode_token_count(int64_t input_tokens, struct buf *out)
 {
 	struct jw w = jw_on(out);
