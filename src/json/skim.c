@@ -121,8 +121,8 @@ static struct json_want *wanted(struct str key, bool escaped, struct json_want *
 		const char *want = wants[i].key;
 
 		if (escaped ? json_key_means_(key, want)
-			    : *want == *key.ptr && strncmp(want, key.ptr, key.len) == 0 &&
-				      !want[key.len])
+			    : *want == *key.ptr && strlen(want) == key.len &&
+				      memcmp(want, key.ptr, key.len) == 0)
 			return &wants[i];
 	}
 	return NULL;
