@@ -274,7 +274,7 @@ static inline uint32_t letter(const char *name)
 /* A key without escapes against a C string. */
 static inline bool is_key(struct str key, const char *want)
 {
-	return *key.ptr == *want && strncmp(want, key.ptr, key.len) == 0 && want[key.len] == '\0';
+	return *key.ptr == *want && strlen(want) == key.len && memcmp(want, key.ptr, key.len) == 0;
 }
 
 /* A key of the outermost object was read: is it one that somebody wants? */
