@@ -302,6 +302,7 @@ def test_items_are_brought_back_by_their_ids(client, up, model):
     assert [i.content[0].text for i in client.responses.input_items.list(two.id, order="asc")] == ["One?", "Mine.", "Hello.", "Two?"]
     client.responses.create(model=model, input=[ref(two.output[0]), {"role": "user", "content": "Three?"}], previous_response_id=one.id)
     assert "".join(t for _, t in asked(up)) == "One?Mine.Hello.Hello.Three?"
+    up.reply("POST", "/v1/messages/count_tokens", body=lambda request: json.dumps({"input_tokens": len(request.body)}).encode())
     count = client.responses.input_tokens.count(model=model, input=[ref(one.output[0]), user])
     assert count.input_tokens > client.responses.input_tokens.count(model=model, input=[user]).input_tokens
 
