@@ -203,6 +203,16 @@ def results_of(bench, **cpu):
     return {("c10", name): [{**one, "cpu_us": c} for c in values] for name, values in cpu.items()}
 
 
+def test_bench_takes_the_median_of_several_measurements_in_a_round(bench):
+    """One bad half-second decides nothing, and no failure is lost."""
+    takes = [{"requests": 10, "failed": failed, "cpu_us": cpu, "why": why}
+             for failed, cpu, why in ((0, 9.0, ""), (1, 90.0, "cut"), (0, 10.0, ""))]
+    assert bench.summary(takes) == {"requests": 30, "failed": 1, "cpu_us": 10.0, "why": "cut"}
+    for name in ("pairs", "pairs-burst"):
+        contenders = [c[0] for c in bench.groups(False)[name][2]]
+        assert {contenders.count(c) for c in contenders} == {3} and "nginx" in contenders
+
+
 @pytest.mark.parametrize("relay,shown,judged", [([9.0, 27.0], "0.90 x", "PASS"), ([8.0, 20.0], "0.73 x", "PASS"),
                                                 ([18.0, 54.0], "1.80 x", "MISS by 100 %")])
 def test_bench_takes_ratios_within_a_round(bench, relay, shown, judged):
