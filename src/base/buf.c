@@ -112,19 +112,20 @@ void buf_put_grown(struct buf *b, struct str s)
 	b->len += s.len;
 }
 
+/* Two digits at a time from the end: a division is dear, and there is a number in nearly every member. */
 void buf_put_u64(struct buf *b, uint64_t v)
 {
-	size_t n = 1;
-	char *to;
+	static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+				    "25262728293031323334353637383940414243444546474849"
+				    "50515253545556575859606162636465666768697071727374"
+				    "75767778798081828384858687888990919293949596979899";
+	char digits[20], *at = digits + sizeof(digits); /* UINT64_MAX has twenty */
 
-	for (uint64_t rest = v; rest >= 10; rest /= 10)
-		n++;
-	to = buf_reserve(b, n);
-	if (!to)
-		return;
-	buf_added(b, n);
-	for (; n--; v /= 10)
-		to[n] = (char)('0' + v % 10);
+	for (; v >= 10; v /= 100)
+		memcpy(at -= 2, &pairs[v % 100 * 2], 2);
+	if (v || at == digits + sizeof(digits))
+		*--at = (char)('0' + v);
+	buf_put(b, (struct str){ at, (size_t)(digits + sizeof(digits) - at) });
 }
 
 void buf_put_i64(struct buf *b, int64_t v)

@@ -45,20 +45,23 @@ void random_bytes(void *out, size_t n)
 	memset(pool.bytes + pool.left, 0, n); /* handed out once: do not keep it */
 }
 
+/* Digits by the word: 62^10 is what ten of them can say, and 21 times that fits into 64 bits. What lies above (a word in
+ * twenty) is drawn again, as it would make the first digits likelier. */
 void id_make(char *out, size_t n)
 {
 	static const char digits[] =
 		"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-	unsigned char raw[64];
-	size_t left = 0;
+	enum { IN_A_WORD = 10 };
+	const uint64_t combinations = 839299365868340224; /* 62^10 */
 
 	for (size_t i = 0; i < n;) {
-		if (!left)
-			random_bytes(raw, left = n - i < sizeof(raw) ? n - i : sizeof(raw));
-		left--;
-		/* 248 = 4 * 62: what lies above would make the first digits likelier. */
-		if (raw[left] < 248)
-			out[i++] = digits[raw[left] % 62];
+		uint64_t word;
+
+		random_bytes(&word, sizeof(word));
+		if (word >= 21 * combinations)
+			continue;
+		for (size_t end = n - i < IN_A_WORD ? n : i + IN_A_WORD; i < end; i++, word /= 62)
+			out[i] = digits[word % 62];
 	}
 	out[n] = '\0';
 }

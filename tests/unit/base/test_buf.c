@@ -1,4 +1,6 @@
 /* tests/unit/base/test_buf.c - mirrors src/base/buf.c. */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/buf.h"
@@ -27,6 +29,25 @@ static void putting_things(void **state)
 	buf_done(&b);
 	buf_done(&b);
 	buf_done(&(struct buf){ 0 });
+}
+
+static void numbers_of_every_length(void **state)
+{
+	char want[32];
+
+	for (uint64_t power = 1;; power *= 10) {
+		for (uint64_t v = power - 1; v <= power + 1; v++) {
+			struct buf b;
+
+			buf_init(&b, 64);
+			buf_put_u64(&b, v);
+			snprintf(want, sizeof(want), "%" PRIu64, v);
+			assert_true(str_eq(buf_str(&b), str_from(want)));
+			buf_done(&b);
+		}
+		if (power > UINT64_MAX / 10)
+			break;
+	}
 }
 
 static void printing_of_any_length(void **state)
@@ -163,6 +184,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(putting_things),
+		cmocka_unit_test(numbers_of_every_length),
 		cmocka_unit_test(printing_of_any_length),
 		cmocka_unit_test(the_maximum_holds_and_failure_sticks),
 		cmocka_unit_test(consumed_bytes_make_room_for_others),
