@@ -4,7 +4,7 @@
  *	openai_errors.c  errors in OpenAI's words, and out of everybody's
  *	openai_relay.c   requests that pass as they are
  *	openai_tap.c     answers of Chat and Completions that do
- *	openai_names.c   ids and names within OpenAI's limits
+ *	openai_names.c   ids and names within OpenAI's limits; a reasoning item's proof
  *	openai_usage.c   token counts and finish reasons
  *	openai_logprobs.c  lists of log probabilities
  */
@@ -180,6 +180,10 @@ struct str oc_call_id(struct arena *a, struct str id);
 struct str oc_tool_name(struct arena *a, struct str name);
 /* The client's own name for a tool that an upstream calls by the name we gave it. `r` may be NULL. */
 struct str oc_tool_name_restore(const struct ir_request *r, struct str name);
+/* What a model of OpenAI's proves its reasoning with is bound to the id of an item of Responses (trap 50), so in the canonical form
+ * both travel as one signature, "ID:ENCRYPTED". Absent when memory is out. */
+struct str oc_proof_join(struct arena *a, struct str id, struct str encrypted);
+void oc_proof_split(struct str proof, struct str *ret_id, struct str *ret_encrypted);
 
 /* --- openai_errors.c --- */
 

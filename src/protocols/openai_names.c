@@ -1,4 +1,5 @@
-/* protocols/openai_names.c - ids and names within OpenAI's limits, and the way back. */
+/* protocols/openai_names.c - ids and names within OpenAI's limits, and the way back; a reasoning item's proof, which is bound to
+ * its id, as one text. */
 #include "protocols/openai.h"
 
 #include "protocols/tool_names.h"
@@ -21,4 +22,33 @@ struct str oc_call_id(struct arena *a, struct str id)
 struct str oc_tool_name_restore(const struct ir_request *r, struct str name)
 {
 	return tool_name_restore(r, name, MARKS);
+}
+
+struct str oc_proof_join(struct arena *a, struct str id, struct str encrypted)
+{
+	size_t len = id.len + 1 + encrypted.len;
+	char *to = arena_alloc_raw(a, len + 1);
+
+	if (!to)
+		return STR_NONE;
+	if (id.len)
+		memcpy(to, id.ptr, id.len);
+	to[id.len] = ':';
+	if (encrypted.len)
+		memcpy(to + id.len + 1, encrypted.ptr, encrypted.len);
+	to[len] = '\0';
+	return (struct str){ to, len };
+}
+
+void oc_proof_split(struct str proof, struct str *ret_id, struct str *ret_encrypted)
+{
+	ptrdiff_t colon = str_chr(proof, ':');
+
+	*ret_id = STR("");
+	*ret_encrypted = proof;
+	if (colon < 0)
+		return;
+	ret_id->ptr = proof.ptr;
+	ret_id->len = (size_t)colon;
+	*ret_encrypted = str_from_offset(proof, (size_t)colon + 1);
 }

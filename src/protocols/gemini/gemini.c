@@ -157,14 +157,6 @@ struct str gm_proof_pack(struct arena *a, const char *origin, struct str proof, 
 				  : STR_NONE;
 }
 
-/* The protocol of that name, for an origin that outlives the text it was read from. */
-static const char *origin_named(struct str name)
-{
-	const struct protocol *p = protocol_find(name);
-
-	return p ? p->name : NULL;
-}
-
 void gm_proof_unpack(struct arena *a, struct str value, struct ir_part *p)
 {
 	struct str origin, proof;
@@ -173,7 +165,8 @@ void gm_proof_unpack(struct arena *a, struct str value, struct ir_part *p)
 	p->signature = value;
 	if (!ir_carrier_is(value) || !ir_carrier_unpack(a, value, &origin, &proof))
 		return;
-	p->origin = origin_named(origin);
+	p->origin = arena_dup(a, origin)
+			    .ptr; /* a broker's word for a vendor may be no protocol's name */
 	p->signature = STR_NONE;
 	if (str_starts(proof, STR(REDACTED)))
 		p->redacted = str_from_offset(proof, strlen(REDACTED));

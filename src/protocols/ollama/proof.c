@@ -18,15 +18,16 @@ struct str ol_proof_pack(struct arena *a, const char *origin, struct str proof, 
 
 bool ol_proof_unpack(struct arena *a, struct str value, struct ir_part *io)
 {
-	const struct protocol *p;
 	struct str origin, proof;
+	const char *name;
 
 	if (!ir_carrier_is(value) || !ir_carrier_unpack(a, value, &origin, &proof))
 		return false;
-	p = protocol_find(origin);
-	if (!p) /* of a vendor nobody here speaks to */
+	name = arena_dup(a, origin)
+		       .ptr; /* a broker's word for a vendor may be no protocol's name */
+	if (!name)
 		return false;
-	io->origin = p->name;
+	io->origin = name;
 	if (str_starts(proof, STR(REDACTED)))
 		io->redacted = str_from_offset(proof, sizeof(REDACTED) - 1);
 	else

@@ -27,9 +27,11 @@ bool oc_minted(const char *origin);
 
 /* --- names.c --- */
 
-/* OpenRouter's `format` of a reasoning detail <-> the protocol that minted its signature. */
-const char *oc_format_origin(struct str format);
+/* OpenRouter's `format` of a reasoning detail <-> the protocol that minted its signature. NULL: memory is out. */
+const char *oc_format_origin(struct arena *a, struct str format);
 const char *oc_origin_format(const char *origin);
+/* Its proofs are those of items of Responses: an id and opaque data, as oc_proof_join() has them in one. */
+bool oc_origin_has_items(const char *origin);
 
 /* `extra_content` with a proof of Gemini's, in a call. */
 void oc_write_google(struct jw *w, struct str signature);
@@ -135,12 +137,13 @@ int oc_blocks_citation(struct oc_blocks *b, const struct ir_citation *c) MUST_CH
 int oc_blocks_picture(struct oc_blocks *b, struct str raw, struct str url) MUST_CHECK;
 
 struct oc_detail {
+	bool known; /* its type is: else there is nothing in it */
 	int64_t index;
 	const char *origin;
 	struct str text, signature, redacted;
 };
-/* One of OpenRouter's reasoning_details; false for a type nobody knows. index -1: not said. */
-bool oc_detail_read(const json *v, struct oc_detail *ret);
+/* One of OpenRouter's reasoning_details. index -1: not said. RC_NOMEM, or RC_OK. */
+int oc_detail_read(struct arena *a, const json *v, struct oc_detail *ret) MUST_CHECK;
 int oc_blocks_detail(struct oc_blocks *b, const struct oc_detail *d) MUST_CHECK;
 
 struct oc_call_delta {

@@ -166,8 +166,9 @@ static int read_details(const struct oc_reader *r, const json *details, struct o
 		struct oc_detail d;
 		bool goes_on;
 
-		if (!oc_detail_read(it.val, &d) ||
-		    (!d.text.len && !d.signature.len && !d.redacted.len))
+		if (oc_detail_read(r->arena, it.val, &d))
+			return oc_nomem(r);
+		if (!d.text.len && !d.signature.len && !d.redacted.len)
 			continue;
 		goes_on = last && d.index >= 0 && d.index == open_index && !d.redacted.len &&
 			  !str_present(last->signature) && !str_present(last->redacted);

@@ -81,31 +81,41 @@ static int learn_head(struct protocol_decoder *d, const json *const chunk[N_CHUN
 
 /* --- one delta, or one whole message: they have the same members --- */
 
-bool oc_detail_read(const json *v, struct oc_detail *ret)
+/* What OpenRouter has as `data`: what Gemini calls a signature, the content of an item with its id, or Anthropic's opaque data. */
+static int read_encrypted(struct arena *a, const json *v, struct oc_detail *ret)
+{
+	struct str data = json_str(json_get(v, STR("data")));
+
+	ret->known = data.len > 0;
+	if (strcmp(ret->origin, OC_GOOGLE) == 0)
+		ret->signature = data;
+	else if (oc_origin_has_items(ret->origin) && data.len)
+		ret->signature = oc_proof_join(a, json_str(json_get(v, STR("id"))), data);
+	else
+		ret->redacted = data;
+	return ret->signature.ptr || ret->redacted.ptr || !data.len ? RC_OK : RC_NOMEM;
+}
+
+int oc_detail_read(struct arena *a, const json *v, struct oc_detail *ret)
 {
 	struct str type = json_str(json_get(v, STR("type")));
 
 	*ret = (struct oc_detail){ .index = -1 };
 	(void)json_i64(json_get(v, STR("index")), &ret->index);
-	ret->origin = oc_format_origin(json_str(json_get(v, STR("format"))));
+	ret->origin = oc_format_origin(a, json_str(json_get(v, STR("format"))));
+	if (!ret->origin)
+		return RC_NOMEM;
+	if (str_eq(type, STR("reasoning.encrypted")))
+		return read_encrypted(a, v, ret);
 	if (str_eq(type, STR("reasoning.text"))) {
+		ret->known = true;
 		ret->text = json_str(json_get(v, STR("text")));
 		ret->signature = json_str(json_get(v, STR("signature")));
-		return true;
-	}
-	if (str_eq(type, STR("reasoning.summary"))) {
+	} else if (str_eq(type, STR("reasoning.summary"))) {
+		ret->known = true;
 		ret->text = json_str(json_get(v, STR("summary")));
-		return true;
 	}
-	ret->redacted = json_str(json_get(v, STR("data")));
-	if (!str_eq(type, STR("reasoning.encrypted")) || !ret->redacted.len)
-		return false;
-	if (strcmp(ret->origin, OC_GOOGLE) ==
-	    0) { /* OpenRouter's form of what Gemini calls a signature */
-		ret->signature = ret->redacted;
-		ret->redacted = STR_NONE;
-	}
-	return true;
+	return RC_OK;
 }
 
 static int read_details(struct protocol_decoder *d, const json *details, bool *ret_any)
@@ -116,7 +126,8 @@ static int read_details(struct protocol_decoder *d, const json *details, bool *r
 	while (!rc && json_next(&it)) {
 		struct oc_detail detail;
 
-		if (!oc_detail_read(it.val, &detail))
+		rc = oc_detail_read(d->o.arena, it.val, &detail);
+		if (rc || !detail.known)
 			continue;
 		if (detail.index < 0)
 			detail.index = 0;

@@ -9,7 +9,7 @@
  *	request_encode.c   ir_request -> upstream body      (items in request_turns.c)
  *	response_decode.c  upstream answer -> events        (items in response_items.c)
  *	response_encode.c  events -> client answer          (the resource in resource.c)
- *	proof.c            a reasoning item's proof: its id and its encrypted_content
+ *	proof.c            foreign proofs in the place of encrypted_content
  *	usage.c, logprobs.c, errors.c
  */
 #ifndef GW_PROTOCOLS_OPENAI_RESPONSES_H
@@ -29,11 +29,6 @@ enum { RS_TEXT_MAX = 256 << 20 };
 bool rs_minted(const char *origin);
 
 /* --- proof.c --- */
-
-/* What a model of OpenAI's proves its reasoning with is bound to the item's id (trap 50), so in the canonical form both travel
- * as one signature, "ID:ENCRYPTED". Absent when memory is out. */
-struct str rs_proof_join(struct arena *a, struct str id, struct str encrypted);
-void rs_proof_split(struct str proof, struct str *ret_id, struct str *ret_encrypted);
 
 /* Foreign proofs in the place of encrypted_content (ir/carrier.h). Absent when memory is out. */
 struct str rs_carrier_pack(struct arena *a, const char *origin, struct str signature,

@@ -392,7 +392,7 @@ static int read_reasoning(struct reading *s, const json *v, const struct oc_path
 		return oc_nomem(s->r);
 	if (encrypted.len &&
 	    !rs_carrier_unpack(a, encrypted, &p.origin, &p.signature, &p.redacted)) {
-		p.signature = rs_proof_join(a, p.id, encrypted);
+		p.signature = oc_proof_join(a, p.id, encrypted);
 		if (!p.signature.ptr)
 			return oc_nomem(s->r);
 	}

@@ -262,7 +262,7 @@ static bool write_reasoning(struct rs_writer *w, const struct ir_message *m, uns
 		lose(w, "reasoning_content");
 		return false;
 	}
-	rs_proof_split(p->signature, &id, &encrypted);
+	oc_proof_split(p->signature, &id, &encrypted);
 	begin(w, "reasoning");
 	if (id.len)
 		jw_kstr(&w->w, "id", id);

@@ -580,13 +580,14 @@ static void put_proof(struct protocol_encoder *e, const struct ir_event *ev, str
 	end_part(e, out);
 	if (e->item != ITEM_REASONING)
 		open_item(e, out, ITEM_REASONING, e->own_id);
-	if (e->origin) {
-		encrypted = rs_carrier_pack(e->o.arena, e->origin, redacted ? STR_NONE : ev->text,
-					    redacted ? ev->text : STR_NONE);
-	} else {
-		rs_proof_split(ev->text, &id, &encrypted);
+	oc_proof_split(ev->text, &id, &encrypted);
+	/* OpenAI's own is bound to its item: with another id, as a broker's, it is carried like a foreign one. */
+	if (!e->origin && id.len && str_eq(id, e->own_id))
 		encrypted = arena_dup(e->o.arena, encrypted);
-	}
+	else
+		encrypted = rs_carrier_pack(e->o.arena, e->origin ? e->origin : RS_NAME,
+					    redacted ? STR_NONE : ev->text,
+					    redacted ? ev->text : STR_NONE);
 	e->failed = e->failed || !encrypted.ptr;
 	e->encrypted = encrypted;
 }

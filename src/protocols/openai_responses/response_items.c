@@ -214,7 +214,7 @@ static int finish_reasoning(struct rs_items *s, struct rs_item *it, const json *
 		rc = say(s, IR_BLOCK_REASONING, str_from_offset(text, it->said), NULL);
 	if (rc || !encrypted.len)
 		return rc ? rc : close_block(s);
-	proof = rs_proof_join(s->scratch, json_str(json_get(item, STR("id"))), encrypted);
+	proof = oc_proof_join(s->scratch, json_str(json_get(item, STR("id"))), encrypted);
 	if (!proof.ptr)
 		return RC_NOMEM;
 	rc = need_block(s, IR_BLOCK_REASONING);

@@ -164,6 +164,33 @@ static void what_chat_says_comes_back_the_same(void **state)
 		    ":'hm'}]}");
 }
 
+/* As OpenRouter sends what OpenAI's models think: a summary, and the content of an item with its id (recorded so). */
+static void trap_050_an_items_proof_goes_back_as_its_data_and_its_id(void **state)
+{
+	static const char *const formats[] = { "openai-responses-v1", "azure-openai-responses-v1",
+					       "xai-responses-v1" };
+
+	target.quirks = QUIRK_SEND_REASONING;
+	for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++) {
+		struct str body = arena_printf(
+			arena,
+			"{'model':'up','messages':[{'role':'assistant','content':'t','reasoning_"
+			"content':"
+			"'sum','reasoning_details':["
+			"{'type':'reasoning.summary','summary':'sum','format':'%s','index':0},"
+			"{'type':'reasoning.encrypted','data':'gA:A=','id':'rs_1','format':'%s',"
+			"'index':0},"
+			"{'type':'reasoning.encrypted','data':'gB=','format':'%s','index':1}]}]}",
+			formats[i], formats[i], formats[i]);
+
+		check_round(body.ptr);
+	}
+	/* A vendor whose word for itself is new finds it again. */
+	check_round(
+		"{'model':'up','messages':[{'role':'assistant','content':'t','reasoning_details':["
+		"{'type':'reasoning.encrypted','data':'E','format':'later-v9','index':0}]}]}");
+}
+
 static void trap_091_extras_of_another_protocol_are_disclosed(void **state)
 {
 	struct ir_extra extra = { STR("context_management"), STR("{}") };
@@ -639,6 +666,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(what_chat_says_comes_back_the_same),
+		TEST(trap_050_an_items_proof_goes_back_as_its_data_and_its_id),
 		TEST(trap_091_extras_of_another_protocol_are_disclosed),
 		TEST(trap_036_developer_is_system_where_it_is_unknown),
 		TEST(trap_035_system_blocks_join_with_a_blank_line),
