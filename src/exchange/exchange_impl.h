@@ -79,6 +79,8 @@ struct turn {
 	bool keep;             /* the answer is still to be kept */
 	bool remember;         /* on a WebSocket: and to be remembered */
 	struct recent_turn *before; /* there: what it continues; a reference */
+	struct recent_turn **held;  /* there: turns with items it names; references */
+	unsigned n_held;
 	struct request_peek
 		*relay; /* recalled: for targets that speak the protocol; NULL: as for all others */
 	struct turn_page page;
@@ -178,10 +180,22 @@ struct str turns_rewrite_body(struct exchange *x, struct arena *a, struct str bo
 /* Whose answers it may see. */
 struct str turns_owner(const struct exchange *x);
 void turns_refuse(struct exchange *x, enum ir_error_kind kind, struct str message);
-/* The store did not do as it was asked. */
-void turns_store_failed(struct exchange *x, int rc, const struct err *e);
+/* The store did not do as it was asked; `too_big` says what RC_TOOBIG means to the client, NULL: that it cannot be. */
+void turns_store_failed(struct exchange *x, int rc, const char *too_big);
 /* Nothing is awaited of the store any more. */
 void turns_cancel(struct exchange *x);
+/* The part of turns_recall() that comes after the items that are only named. */
+enum step_result turns_recall_previous(struct exchange *x);
+/* An id that was not kept here may be one of the provider's own. */
+bool turns_may_be_theirs(const struct exchange *x);
+/* Some target speaks the client's protocol. */
+bool turns_some_relay(const struct exchange *x);
+
+/* --- items.c: items that a request only names --- */
+
+enum step_result items_recall(struct exchange *x, const struct turn_refs *refs);
+/* What was found of them on the WebSocket is not needed any more. */
+void items_let_go(struct exchange *x);
 
 /* --- warm_up.c: requests for no answer --- */
 

@@ -3,20 +3,24 @@
 
 #include <stdlib.h>
 
+enum { SCRATCH_MAX = 1 << 30 };
+
 struct recent_turn {
 	struct list shown; /* in recent.shown; alone: not shown */
 	struct recent *home;
 	struct recent_turn *before;
 	unsigned refs;
 	size_t size;
-	struct str id, answer, input;
-	char text[]; /* of the three */
+	struct item_set *items;
+	struct str id, maker, answer, input;
+	char text[]; /* of the four */
 };
 
 void recent_init(struct recent *r)
 {
 	*r = (struct recent){ .n_shown = 0 };
 	list_init(&r->shown);
+	item_index_init(&r->items, r->buckets, RECENT_BUCKETS);
 }
 
 struct recent_turn *recent_ref(struct recent_turn *t)
@@ -32,6 +36,7 @@ struct recent_turn *recent_unref(struct recent_turn *t)
 		struct recent_turn *before = t->before;
 
 		t->home->bytes -= t->size;
+		item_set_free(t->items);
 		free(t);
 		t = before;
 	}
@@ -60,29 +65,60 @@ static struct str put(char **io, struct str s)
 {
 	struct str copy = { *io, s.len };
 
+	if (!str_present(s))
+		return s;
 	if (s.len)
 		memcpy(*io, s.ptr, s.len);
 	*io += s.len;
 	return copy;
 }
 
+/* Its items are found from now on, and itself by its own id. */
+static bool index_items(struct recent *r, struct recent_turn *t)
+{
+	struct stored_turn text = recent_turn_text(t);
+	struct arena *a = arena_new(SCRATCH_MAX);
+	struct item_id *ids;
+	unsigned n;
+
+	if (a && turn_item_ids(a, &text, &ids, &n) == RC_OK)
+		ids = arena_grow(a, ids, n * sizeof(*ids), (n + 1) * sizeof(*ids));
+	else
+		ids = NULL;
+	if (ids) {
+		ids[n++] = (struct item_id){ .id = t->id };
+		for (unsigned i = 0; i < n; i++)
+			ids[i].of = t;
+		t->size += item_ids_bytes(ids, n);
+		t->items = item_index_add(&r->items, ids, n);
+	}
+	arena_free(a);
+	return t->items;
+}
+
 struct recent_turn *recent_turn_new(struct recent *r, struct recent_turn *before,
 				    const struct stored_turn *t)
 {
-	size_t size = sizeof(struct recent_turn) + t->id.len + t->answer.len + t->input.len;
+	size_t size = sizeof(struct recent_turn) + t->id.len + t->maker.len + t->answer.len +
+		      t->input.len;
 	struct recent_turn *made = malloc(size);
 	char *to;
 
 	if (!made)
 		return NULL;
 	*made = (struct recent_turn){ .home = r, .refs = 1, .size = size };
-	made->before = before ? recent_ref(before) : NULL;
 	list_init(&made->shown);
 	to = made->text;
 	made->id = put(&to, t->id);
+	made->maker = put(&to, t->maker);
 	made->answer = put(&to, t->answer);
 	made->input = put(&to, t->input);
-	r->bytes += size;
+	if (!index_items(r, made)) {
+		free(made);
+		return NULL;
+	}
+	made->before = before ? recent_ref(before) : NULL;
+	r->bytes += made->size;
 	return made;
 }
 
@@ -136,6 +172,25 @@ void recent_forget(struct recent *r, struct str id)
 		hide(r, t);
 }
 
+struct recent_turn *recent_find_item(struct recent *r, struct str id)
+{
+	const struct item_entry *e = NULL, *best = NULL;
+
+	while ((e = item_index_next(&r->items, id, e)) != NULL)
+		if (!best || (e->item.made && !best->item.made))
+			best = e;
+	return best ? recent_ref((struct recent_turn *)best->item.of) : NULL;
+}
+
+struct stored_turn recent_turn_text(const struct recent_turn *t)
+{
+	return (struct stored_turn){ .id = t->id,
+				     .previous = t->before ? t->before->id : STR_NONE,
+				     .maker = t->maker,
+				     .answer = t->answer,
+				     .input = t->input };
+}
+
 struct stored_turn *recent_chain(const struct recent_turn *t, struct arena *a, unsigned *ret_n)
 {
 	struct stored_turn *turns;
@@ -146,9 +201,6 @@ struct stored_turn *recent_chain(const struct recent_turn *t, struct arena *a, u
 	turns = arena_array(a, n, sizeof(*turns));
 	*ret_n = n;
 	for (; turns && t; t = t->before)
-		turns[--n] = (struct stored_turn){ .id = t->id,
-						   .previous = t->before ? t->before->id : STR_NONE,
-						   .answer = t->answer,
-						   .input = t->input };
+		turns[--n] = recent_turn_text(t);
 	return turns;
 }

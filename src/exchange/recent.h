@@ -11,17 +11,20 @@
 
 #include "base/arena.h"
 #include "base/list.h"
+#include "store/items.h"
 #include "store/store.h"
 
 struct recent_turn; /* opaque, reference counted */
+
+enum { RECENT_SHOWN_MAX = 16, RECENT_BUCKETS = 256 };
 
 struct recent {
 	struct list shown;
 	unsigned n_shown;
 	size_t bytes; /* of all turns that are kept */
+	struct item_index items;
+	struct list buckets[RECENT_BUCKETS];
 };
-
-enum { RECENT_SHOWN_MAX = 16 };
 
 void recent_init(struct recent *r);
 /* Nothing is shown any more. References taken out may live on; `r` must too. */
@@ -41,6 +44,10 @@ void recent_show(struct recent *r, struct recent_turn *t, size_t max_bytes);
 /* With one more reference; NULL: not shown. */
 struct recent_turn *recent_find(struct recent *r, struct str id);
 void recent_forget(struct recent *r, struct str id);
+/* As store_find() does for one id, of all turns that are kept, shown or not. With one more reference; NULL: none has it. */
+struct recent_turn *recent_find_item(struct recent *r, struct str id);
+/* `t` alone, as slices of what is kept. */
+struct stored_turn recent_turn_text(const struct recent_turn *t);
 
 /* `t` and all before it, oldest first, as slices of what is kept. NULL when memory is out. */
 struct stored_turn *recent_chain(const struct recent_turn *t, struct arena *a, unsigned *ret_n);

@@ -6,7 +6,7 @@
  * fetched later is what was sent.
  *
  * The hard thing is whose an id is. Only what was kept here for this caller counts. An id that nobody kept here may be the
- * provider's; it is passed on only where it cannot be another caller's (see may_be_theirs()).
+ * provider's; it is passed on only where it cannot be another caller's (see turns_may_be_theirs()).
  */
 #include "exchange/exchange_impl.h"
 
@@ -33,13 +33,10 @@ void turns_refuse(struct exchange *x, enum ir_error_kind kind, struct str messag
 	answer_error(x, &e, "refused");
 }
 
-void turns_store_failed(struct exchange *x, int rc, const struct err *e)
+void turns_store_failed(struct exchange *x, int rc, const char *too_big)
 {
-	if (rc == RC_TOOBIG && e)
-		turns_refuse(
-			x, IR_ERR_TOO_LARGE,
-			STR("The conversation that previous_response_id names is longer than this "
-			    "gateway brings back. Send what matters of it as input."));
+	if (rc == RC_TOOBIG && too_big)
+		turns_refuse(x, IR_ERR_TOO_LARGE, str_from(too_big));
 	else
 		turns_refuse(x, IR_ERR_UNAVAILABLE,
 			     STR("The gateway cannot reach what it has kept. Try again later."));
@@ -48,6 +45,7 @@ void turns_store_failed(struct exchange *x, int rc, const struct err *e)
 void turns_cancel(struct exchange *x)
 {
 	x->turn.before = recent_unref(x->turn.before);
+	items_let_go(x);
 	if (x->turn.call)
 		store_cancel(x->turn.call);
 	x->turn.call = NULL;
@@ -70,7 +68,7 @@ static void previous_not_found(struct exchange *x)
 
 /* An id that was not kept here can only be the provider's own, when that speaks the protocol and is the only target. The
  * account is shared by all callers, so with several keys nobody could say whose it is. */
-static bool may_be_theirs(const struct exchange *x)
+bool turns_may_be_theirs(const struct exchange *x)
 {
 	return x->route.n_targets == 1 && x->route.targets[0].relay && x->snapshot->n_keys <= 1 &&
 	       !x->turn.ask.background;
@@ -83,7 +81,7 @@ int turns_peek_again(struct exchange *x, struct str body, struct request_peek *r
 	return x->match.protocol->peek(x->arena, &x->match.line, body, ret, reterr);
 }
 
-static bool some_relays(const struct exchange *x)
+bool turns_some_relay(const struct exchange *x)
 {
 	for (unsigned i = 0; i < x->route.n_targets; i++) {
 		if (x->route.targets[i].relay)
@@ -119,7 +117,7 @@ static int expand_all(struct exchange *x, const struct store_answer *a, struct e
 
 	/* A target that could relay may be translated for after all (forward.c), so there is always one for our decoder. */
 	rc = expand(x, a, TURN_OURS, &x->peek, reterr);
-	if (rc != RC_OK || !some_relays(x))
+	if (rc != RC_OK || !turns_some_relay(x))
 		return rc;
 	x->turn.relay = arena_alloc(x->arena, sizeof(*x->turn.relay));
 	return x->turn.relay ? expand(x, a, TURN_FOREIGN, x->turn.relay, reterr) : RC_NOMEM;
@@ -153,7 +151,7 @@ static void recalled(void *user, const struct store_answer *a)
 	int rc;
 
 	x->turn.call = NULL;
-	if (a->rc == RC_NOTFOUND && may_be_theirs(x)) {
+	if (a->rc == RC_NOTFOUND && turns_may_be_theirs(x)) {
 		x->turn.keep = x->turn.remember =
 			false; /* its beginning is not ours to bring back */
 		exchange_go_on(x);
@@ -164,7 +162,10 @@ static void recalled(void *user, const struct store_answer *a)
 		return;
 	}
 	if (a->rc != RC_OK) {
-		turns_store_failed(x, a->rc, &a->err);
+		turns_store_failed(
+			x, a->rc,
+			"The conversation that previous_response_id names is longer than "
+			"this gateway brings back. Send what matters of it as input.");
 		return;
 	}
 	if (a->turns[a->n - 1].alive_until_s >= clock_wall_s()) {
@@ -235,103 +236,23 @@ static enum step_result alone(struct exchange *x)
 	return DONE;
 }
 
-/* --- items that a request only names --- */
-
-enum { FIND_MAX = 64 << 20 }; /* bytes that are looked through */
-
-static void item_not_found(struct exchange *x, struct str id)
+enum step_result turns_recall_previous(struct exchange *x)
 {
-	struct ir_error e = error_of(IR_ERR_NOT_FOUND, STR_NONE);
-
-	e.message = arena_printf(x->arena, "Item with id '%.*s' not found.",
-				 (int)(id.len < 128 ? id.len : 128), id.ptr);
-	e.param = STR("input");
-	answer_error(x, &e, "refused");
-}
-
-/* The one account that all targets which relay belong to; absent when there are several. */
-static struct str relaying_account(const struct exchange *x)
-{
-	struct str name = STR_NONE;
-
-	for (unsigned i = 0; i < x->route.n_targets; i++) {
-		const struct target *t = &x->route.targets[i];
-
-		if (t->relay && str_present(name) && !str_eq(name, t->account->name))
-			return STR_NONE;
-		if (t->relay)
-			name = t->account->name;
-	}
-	return name;
-}
-
-static int with_input(struct exchange *x, struct str input, struct request_peek *ret,
-		      struct err *reterr)
-{
-	const struct turn_member m = { "input", input };
-	struct str body = turn_set(x->arena, x->turn.body, &m, 1);
-
-	return str_present(body) ? turns_peek_again(x, body, ret, reterr) : RC_NOMEM;
-}
-
-static int put_items_in(struct exchange *x, const struct turn_resolved *r, struct err *reterr)
-{
-	int rc = with_input(x, r->ours, &x->peek, reterr);
-
-	x->turn.ask.input = r->ours;
-	x->turn.foreign_input = r->foreign;
-	if (rc != RC_OK || !some_relays(x))
-		return rc;
-	x->turn.relay = arena_alloc(x->arena, sizeof(*x->turn.relay));
-	return x->turn.relay ? with_input(x, r->foreign, x->turn.relay, reterr) : RC_NOMEM;
-}
-
-static enum step_result recall_previous(struct exchange *x);
-
-static void items_found(void *user, const struct store_answer *a)
-{
-	struct exchange *x = user;
-	struct turn_resolved r;
-	struct err e = { 0 };
-	struct ir_error error;
-	int rc;
-
-	x->turn.call = NULL;
-	if (a->rc != RC_OK) {
-		turns_store_failed(x, a->rc, NULL);
-		return;
-	}
-	rc = turn_resolve(x->arena, x->turn.ask.input, a->turns, a->n, relaying_account(x), &r);
-	if (rc == RC_OK && str_present(r.missing) && !may_be_theirs(x)) {
-		item_not_found(x, r.missing);
-		return;
-	}
-	if (rc == RC_OK && str_present(r.missing))
-		x->turn.keep = x->turn.remember = false; /* what it means only the provider knows */
-	else if (rc == RC_OK)
-		rc = put_items_in(x, &r, &e);
-	if (rc != RC_OK) {
-		error = forward_error_of(x, rc, &e);
-		answer_error(x, &error, "refused");
-	} else if (recall_previous(x) == NEXT) {
-		exchange_go_on(x);
-	}
-}
-
-static enum step_result ask_for_items(struct exchange *x, const struct turn_refs *refs)
-{
-	struct store_wish w = { .loop = x->env->loop, .done = items_found, .user = x };
-
-	if (!x->env->store) {
-		if (may_be_theirs(x))
-			return recall_previous(x);
-		item_not_found(x, refs->texts[0]);
+	if (!str_present(x->turn.ask.previous))
+		return alone(x);
+	if (ask_recent(x))
+		return DONE;                   /* it went on from there */
+	if (x->out.ws && !x->turn.ask.store) { /* it has no other place to be */
+		previous_not_found(x);
 		return DONE;
 	}
-	if (store_find(x->env->store, turns_owner(x), refs->texts, refs->n_texts, FIND_MAX, &w,
-		       &x->turn.call) == RC_OK)
-		return WAIT;
-	turns_store_failed(x, RC_NOMEM, NULL);
+	if (x->env->store)
+		return ask_store(x);
+	if (turns_may_be_theirs(x)) {
+		x->turn.remember = false; /* its beginning is not ours to bring back */
+		return NEXT;
+	}
+	previous_not_found(x);
 	return DONE;
 }
 
@@ -361,27 +282,7 @@ enum step_result turns_recall(struct exchange *x)
 		answer_error(x, &error, "refused");
 		return DONE;
 	}
-	return refs.n ? ask_for_items(x, &refs) : recall_previous(x);
-}
-
-static enum step_result recall_previous(struct exchange *x)
-{
-	if (!str_present(x->turn.ask.previous))
-		return alone(x);
-	if (ask_recent(x))
-		return DONE;                   /* it went on from there */
-	if (x->out.ws && !x->turn.ask.store) { /* it has no other place to be */
-		previous_not_found(x);
-		return DONE;
-	}
-	if (x->env->store)
-		return ask_store(x);
-	if (may_be_theirs(x)) {
-		x->turn.remember = false; /* its beginning is not ours to bring back */
-		return NEXT;
-	}
-	previous_not_found(x);
-	return DONE;
+	return refs.n ? items_recall(x, &refs) : turns_recall_previous(x);
 }
 
 const struct request_peek *turns_relay_peek(const struct exchange *x)
@@ -483,8 +384,11 @@ static void remember(struct exchange *x, struct str resource)
 	struct recent *r = websocket_recent(x->out.ws);
 	struct stored_turn t =
 		turns_turn(x, json_unquote(x->arena, turn_get(resource, "id")), resource);
-	struct recent_turn *made = t.id.len ? recent_turn_new(r, x->turn.before, &t) : NULL;
+	struct recent_turn *made;
 
+	if (!x->turn.ask.store) /* then its maker did not keep it either */
+		t.maker = STR_NONE;
+	made = t.id.len ? recent_turn_new(r, x->turn.before, &t) : NULL;
 	if (made)
 		recent_show(r, made, x->snapshot->responses.max_context);
 	recent_unref(made);

@@ -34,11 +34,14 @@ int turn_ask_read(struct arena *a, const struct json_want at[PEEK_TURN_COUNT], s
  * or `input` is neither. */
 struct str turn_items(struct arena *a, struct str input, struct str turn_id) MUST_CHECK;
 
-/* Items of the input that are only named: `texts` are what to look for in the store, their ids and those of the turns they may be of. */
+/* Items of the input that are only named. */
+struct turn_ref {
+	struct str ids[3]; /* to look for: the item's, and those of the turn it may be of */
+	unsigned n;
+};
 struct turn_refs {
-	unsigned n; /* how many items; 0: none */
-	struct str *texts;
-	unsigned n_texts;
+	struct turn_ref *refs;
+	unsigned n;
 };
 /* RC_INVALID with reterr->param when there are too many; RC_NOMEM. */
 int turn_references(struct arena *a, struct str input, struct turn_refs *ret, struct err *reterr)
@@ -51,7 +54,7 @@ struct turn_resolved {
 	struct str
 		foreign; /* the same for another server of Responses: items of `account`'s own answers are left to it by name */
 };
-/* `turns`: those that were found. */
+/* `turns`: those that were found, the newest of equals first; where an item was made comes before where it was said again. */
 int turn_resolve(struct arena *a, struct str input, const struct stored_turn *turns, unsigned n,
 		 struct str account, struct turn_resolved *ret) MUST_CHECK;
 

@@ -20,15 +20,14 @@ struct store_key {
 	int64_t now_s; /* what has expired by then is not found */
 };
 
-/* What is looked for: each with its quotes; those that were found have .len 0. */
-struct store_texts {
-	struct str *quoted;
-	unsigned n, left;
+/* Ids that are looked for. */
+struct store_ids {
+	const struct str *ids;
+	unsigned n;
 };
-/* Takes those that this turn holds off the list; true when there was one. */
-bool store_texts_in(struct store_texts *t, struct str id, struct str answer, struct str input);
 /* Room for one more in a list that grows. */
 bool store_turns_grow(struct arena *a, struct stored_turn **io, unsigned n, unsigned *io_cap);
+bool store_turns_have(const struct stored_turn *turns, unsigned n, struct str id);
 
 /* The longest chain: more turns than anybody talks, and a bound for one that leads into itself. */
 enum { STORE_CHAIN_MAX = 4096 };
@@ -52,9 +51,11 @@ struct store_backend {
 	/* Oldest first, .events absent. */
 	int (*chain)(void *b, const struct store_key *k, size_t max_bytes, struct arena *a,
 		     struct stored_turn **ret, unsigned *ret_n, struct err *reterr);
-	/* As store_find(); `texts` are quoted. .events absent. */
-	int (*find)(void *b, const struct store_key *k, struct store_texts *texts, size_t max_bytes,
-		    struct arena *a, struct stored_turn **ret, unsigned *ret_n, struct err *reterr);
+	/* As store_find(), by an index of the items' ids (store/items.h) that is kept with every put and lost with its turn.
+	 * k->id absent, .events absent. */
+	int (*find)(void *b, const struct store_key *k, const struct store_ids *ids,
+		    size_t max_bytes, struct arena *a, struct stored_turn **ret, unsigned *ret_n,
+		    struct err *reterr);
 	int (*remove)(void *b, const struct store_key *k, struct err *reterr);
 	/* Drops what is neither shown nor needed. */
 	int (*sweep)(void *b, int64_t now_s, struct err *reterr);

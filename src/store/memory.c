@@ -1,6 +1,6 @@
 /* store/memory.c - turns in this process only: for tests, and where there is no folder to write to.
  *
- * A hash table by id, and a list by age for making room. Everything is lost with the process.
+ * A hash table by id, one by the ids of items, and a list by age for making room. Everything is lost with the process.
  */
 #include <stdbool.h>
 #include <stdlib.h>
@@ -8,19 +8,22 @@
 #include "base/hash.h"
 #include "base/list.h"
 #include "store/backend.h"
+#include "store/items.h"
 
-enum { BUCKETS = 4096 };
+enum { BUCKETS = 4096, SCRATCH_MAX = 1 << 30 };
 
 struct kept {
 	struct list in_bucket;
 	struct list by_age;      /* oldest first */
 	struct stored_turn turn; /* slices of what follows the struct */
+	struct item_set *items;
 	int64_t keep_s;
 	size_t bytes;
 };
 
 struct memory {
-	struct list buckets[BUCKETS];
+	struct list buckets[BUCKETS], item_buckets[BUCKETS];
+	struct item_index items;
 	struct list ages;
 	size_t bytes, max_bytes;
 };
@@ -49,12 +52,18 @@ static struct kept *find_shown(struct memory *m, const struct store_key *key)
 	return k && str_eq(k->turn.owner, key->owner) && k->turn.expires_s > key->now_s ? k : NULL;
 }
 
+static void kept_free(struct kept *k)
+{
+	item_set_free(k->items);
+	free(k);
+}
+
 static void drop(struct memory *m, struct kept *k)
 {
 	m->bytes -= k->bytes;
 	list_remove(&k->in_bucket);
 	list_remove(&k->by_age);
-	free(k);
+	kept_free(k);
 }
 
 static int open_memory(const struct store_options *o, void **ret, struct err *reterr)
@@ -65,6 +74,7 @@ static int open_memory(const struct store_options *o, void **ret, struct err *re
 		return err_set(reterr, RC_NOMEM, "out of memory");
 	for (unsigned i = 0; i < BUCKETS; i++)
 		list_init(&m->buckets[i]);
+	item_index_init(&m->items, m->item_buckets, BUCKETS);
 	list_init(&m->ages);
 	m->max_bytes = o->max_bytes;
 	*ret = m;
@@ -94,8 +104,7 @@ static struct str place(char **at, struct str s)
 
 static struct kept *copy_of(const struct stored_turn *t)
 {
-	size_t bytes = store_turn_bytes(t);
-	struct kept *k = calloc(1, sizeof(*k) + bytes);
+	struct kept *k = calloc(1, sizeof(*k) + store_turn_bytes(t));
 	char *at = (char *)(k + 1);
 
 	if (!k)
@@ -108,8 +117,36 @@ static struct kept *copy_of(const struct stored_turn *t)
 	k->turn.answer = place(&at, t->answer);
 	k->turn.input = place(&at, t->input);
 	k->turn.events = place(&at, t->events);
-	k->bytes = bytes;
 	return k;
+}
+
+/* Its items are found from now on. */
+static int index_items(struct memory *m, struct kept *k)
+{
+	struct arena *a = arena_new(SCRATCH_MAX);
+	struct item_id *ids;
+	unsigned n;
+	int rc = a ? turn_item_ids(a, &k->turn, &ids, &n) : RC_NOMEM;
+
+	if (rc == RC_OK) {
+		for (unsigned i = 0; i < n; i++)
+			ids[i].of = k;
+		k->bytes = store_turn_bytes(&k->turn) + item_ids_bytes(ids, n);
+		k->items = item_index_add(&m->items, ids, n);
+	}
+	arena_free(a);
+	return k->items ? RC_OK : RC_NOMEM;
+}
+
+/* As it would stand in the table; NULL when memory is out. */
+static struct kept *kept_new(struct memory *m, const struct stored_turn *t)
+{
+	struct kept *k = copy_of(t);
+
+	if (!k || index_items(m, k) == RC_OK)
+		return k;
+	free(k);
+	return NULL;
 }
 
 static void keep_those_before(struct memory *m, struct str previous, int64_t until_s)
@@ -134,11 +171,13 @@ static int put(void *b, const struct stored_turn *t, struct err *reterr)
 		return err_set(reterr, RC_INVALID, "the id is taken");
 	if (t->ends && (!old || !old->turn.alive_until_s))
 		return RC_NOTFOUND;
-	if (store_turn_bytes(t) > m->max_bytes)
-		return err_set(reterr, RC_TOOBIG, "one turn is longer than all that may be kept");
-	k = copy_of(t);
+	k = kept_new(m, t);
 	if (!k)
 		return err_set(reterr, RC_NOMEM, "out of memory");
+	if (k->bytes > m->max_bytes) {
+		kept_free(k);
+		return err_set(reterr, RC_TOOBIG, "one turn is longer than all that may be kept");
+	}
 	if (old) {
 		k->keep_s = old->keep_s;
 		drop(m, old);
@@ -227,26 +266,47 @@ static int chain(void *b, const struct store_key *key, size_t max_bytes, struct 
 	return *ret ? RC_OK : RC_NOMEM;
 }
 
-static int find_texts(void *b, const struct store_key *key, struct store_texts *texts,
+/* Where that item is to be taken from; NULL: nowhere. */
+static struct kept *find_item(struct memory *m, const struct store_key *key, struct str id)
+{
+	const struct item_entry *e = NULL;
+	struct kept *best = NULL;
+
+	while ((e = item_index_next(&m->items, id, e)) != NULL) {
+		struct kept *k = (struct kept *)e->item.of;
+
+		if (!str_eq(k->turn.owner, key->owner) || k->turn.expires_s <= key->now_s)
+			continue;
+		if (e->item.made)
+			return k;
+		if (!best)
+			best = k;
+	}
+	return best;
+}
+
+static int find_items(void *b, const struct store_key *key, const struct store_ids *ids,
 		      size_t max_bytes, struct arena *a, struct stored_turn **ret, unsigned *ret_n,
 		      struct err *reterr)
 {
 	struct memory *m = b;
 	unsigned cap = 0;
 
-	(void)reterr;
-	for (struct list *it = m->ages.prev; it != &m->ages && texts->left; it = it->prev) {
-		struct kept without = *LIST_ENTRY(it, struct kept, by_age);
-		const struct stored_turn *t = &without.turn;
+	for (unsigned i = 0; i < ids->n; i++) {
+		struct store_key by_id = { .owner = key->owner,
+					   .id = ids->ids[i],
+					   .now_s = key->now_s };
+		struct kept *k = find_item(m, key, ids->ids[i]), without;
 
-		if (!str_eq(t->owner, key->owner) || t->expires_s <= key->now_s)
+		if (!k)
+			k = find_shown(m, &by_id);
+		if (!k || store_turns_have(*ret, *ret_n, k->turn.id))
 			continue;
-		if (t->answer.len + t->input.len > max_bytes)
-			break;
-		max_bytes -= t->answer.len + t->input.len;
-		if (!store_texts_in(texts, t->id, t->answer, t->input))
-			continue;
+		without = *k;
 		without.turn.events = STR_NONE;
+		if (k->turn.answer.len + k->turn.input.len > max_bytes)
+			return err_set(reterr, RC_TOOBIG, "what is referred to is too long");
+		max_bytes -= k->turn.answer.len + k->turn.input.len;
 		if (!store_turns_grow(a, ret, *ret_n, &cap) ||
 		    copy_out(&without, a, &(*ret)[*ret_n]) != RC_OK)
 			return RC_NOMEM;
@@ -309,7 +369,7 @@ const struct store_backend store_memory = {
 	.beat = beat,
 	.get = get,
 	.chain = chain,
-	.find = find_texts,
+	.find = find_items,
 	.remove = remove_turn,
 	.sweep = sweep,
 };

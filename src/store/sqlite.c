@@ -1,65 +1,22 @@
-/* store/sqlite.c - turns in one SQLite file.
+/* store/sqlite.c - turns in one SQLite file: the statements and the calls (the file itself: sqlite_file.c).
  *
- * The file belongs to its user alone (0600), is written ahead (WAL), and may be open in two processes while one takes
- * over from the other. The hard thing is what a file can be: missing, not ours, damaged, of a later version, not
- * writable, on a full disk. Each gets a sentence that says what to do, and nothing is ever repaired by deleting.
- *
- * `user_version` counts the steps of `migrations` that were made. A file with nothing in it yet is opened by SQLite with the
- * first call only: a gateway that keeps no answers does not pay for its pages (1 MiB).
+ * The hard thing is what a call leaves behind when it fails: nothing. A call for itself is a transaction; in a batch it is a savepoint
+ * of the batch's, and SQLite may roll back all of that by itself.
  */
-#include <errno.h>
 #include <fcntl.h>
-#include <sqlite3.h>
-#include <stdbool.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "store/backend.h"
+#include "store/sqlite_impl.h"
 
-enum { BUSY_MS = 5000, EVICT_AT_ONCE = 16, PATH_BYTES = 4096 };
-
-static const char *const migrations[] = {
-	"CREATE TABLE turns ("
-	" id TEXT PRIMARY KEY, owner TEXT NOT NULL, previous TEXT,"
-	" created_s INTEGER NOT NULL, expires_s INTEGER NOT NULL,"
-	" keep_s INTEGER NOT NULL DEFAULT 0, alive_until_s INTEGER NOT NULL,"
-	" bytes INTEGER NOT NULL, answer BLOB, input BLOB, events BLOB);"
-	"CREATE INDEX turns_previous ON turns(previous) WHERE previous IS NOT NULL;"
-	"CREATE INDEX turns_end ON turns(max(expires_s, keep_s));",
-	"ALTER TABLE turns ADD COLUMN maker TEXT;"
-	"ALTER TABLE turns ADD COLUMN runner INTEGER NOT NULL DEFAULT 0;",
-};
-enum { VERSION = sizeof(migrations) / sizeof(*migrations) };
+enum { EVICT_AT_ONCE = 16 };
 
 #define BEFORE(start)                                                                \
 	"WITH RECURSIVE c(id, previous, n) AS (" start " UNION ALL"                  \
 	" SELECT t.id, t.previous, c.n + 1 FROM c JOIN turns t ON t.id = c.previous" \
 	" AND t.owner = ?2 WHERE c.n < 4096) "
 
-enum query {
-	Q_BEGIN,
-	Q_COMMIT,
-	Q_ROLLBACK,
-	Q_SAVE,
-	Q_RELEASE,
-	Q_UNDO,
-	Q_OWNER,
-	Q_PUT,
-	Q_KEEP,
-	Q_BEAT,
-	Q_GET,
-	Q_CHAIN,
-	Q_FIND,
-	Q_HIDE,
-	Q_DROP_IF_ALONE,
-	Q_SWEEP,
-	Q_TOTAL,
-	Q_EVICT,
-	N_QUERIES
-};
-
-static const char *const queries[N_QUERIES] = {
+const char *const sqlite_queries[N_QUERIES] = {
 	[Q_BEGIN] = "BEGIN IMMEDIATE",
 	[Q_COMMIT] = "COMMIT",
 	[Q_ROLLBACK] = "ROLLBACK",
@@ -74,6 +31,8 @@ static const char *const queries[N_QUERIES] = {
 		  " ON CONFLICT(id) DO UPDATE SET previous = ?3, created_s = ?4, expires_s = ?5,"
 		  " alive_until_s = ?6, bytes = ?7, answer = ?8, input = ?9, events = ?10, maker = "
 		  "?11, runner = ?12",
+	[Q_ITEM] = "INSERT OR IGNORE INTO items (turn, id, owner, made) VALUES (?1, ?2, ?3, ?4)",
+	[Q_DROP_ITEMS] = "DELETE FROM items WHERE turn = ?1",
 	[Q_KEEP] = BEFORE(
 		"SELECT id, previous, 0 FROM turns WHERE id = ?1 AND owner = ?2") "UPDATE turns "
 										  "SET keep_s = ?3 "
@@ -93,9 +52,11 @@ static const char *const queries[N_QUERIES] = {
 				       " NULL, t.maker, t.runner FROM c JOIN turns t ON t.id = "
 				       "c.id ORDER BY c.n DESC",
 	[Q_FIND] =
-		"SELECT id, owner, previous, created_s, expires_s, alive_until_s, answer, input, "
-		"NULL, maker, runner FROM turns WHERE owner = ?2 AND expires_s > ?3 ORDER BY rowid "
-		"DESC",
+		"SELECT id, owner, previous, created_s, expires_s, alive_until_s, answer, "
+		"input, NULL, maker, runner FROM turns WHERE rowid = coalesce("
+		"(SELECT t.rowid FROM items i JOIN turns t ON t.id = i.turn WHERE i.owner = ?2"
+		" AND i.id = ?1 AND t.expires_s > ?3 ORDER BY i.made DESC, t.rowid DESC LIMIT 1),"
+		" (SELECT rowid FROM turns WHERE id = ?1 AND owner = ?2 AND expires_s > ?3))",
 	[Q_HIDE] = "UPDATE turns SET expires_s = 0 WHERE id = ?1 AND owner = ?2 AND expires_s > ?3",
 	[Q_DROP_IF_ALONE] = "DELETE FROM turns WHERE id = ?1 AND owner = ?2 AND expires_s <= ?3"
 			    " AND NOT EXISTS (SELECT 1 FROM turns t WHERE t.previous = ?1)"
@@ -106,20 +67,9 @@ static const char *const queries[N_QUERIES] = {
 		    " ORDER BY max(expires_s, keep_s) LIMIT ?1) RETURNING bytes",
 };
 
-struct sqlite {
-	sqlite3 *db;
-	sqlite3_stmt *statements[N_QUERIES];
-	int64_t bytes, max_bytes;
-	int64_t runner; /* tells this process from all others that work on the file; 0: nothing does */
-	int runners;    /* a file of which each process holds its own byte locked; -1: none */
-	bool ready;     /* the database is open */
-	bool batch; /* between begin and end: what else is a transaction is a part of that one */
-	char path[PATH_BYTES];
-};
-
 /* --- errors --- */
 
-static int fail(struct sqlite *q, struct err *reterr)
+int sqlite_fail(struct sqlite *q, struct err *reterr)
 {
 	int code = q->db ? sqlite3_extended_errcode(q->db) : SQLITE_NOMEM;
 	const char *path = q->path;
@@ -155,7 +105,7 @@ static int fail(struct sqlite *q, struct err *reterr)
 
 /* --- statements --- */
 
-static void bind_text(sqlite3_stmt *s, int at, struct str text)
+void sqlite_bind_str(sqlite3_stmt *s, int at, struct str text)
 {
 	if (str_present(text))
 		sqlite3_bind_text64(s, at, text.ptr, text.len, SQLITE_STATIC, SQLITE_UTF8);
@@ -176,31 +126,31 @@ static sqlite3_stmt *bound(struct sqlite *q, enum query which, const struct stor
 {
 	sqlite3_stmt *s = q->statements[which];
 
-	bind_text(s, 1, k->id);
-	bind_text(s, 2, k->owner);
+	sqlite_bind_str(s, 1, k->id);
+	sqlite_bind_str(s, 2, k->owner);
 	if (sqlite3_bind_parameter_count(s) >= 3)
 		sqlite3_bind_int64(s, 3, k->now_s);
 	return s;
 }
 
-static void done(sqlite3_stmt *s)
+void sqlite_done(sqlite3_stmt *s)
 {
 	sqlite3_reset(s);
 	sqlite3_clear_bindings(s);
 }
 
 /* One that gives no rows. */
-static int run(struct sqlite *q, sqlite3_stmt *s, struct err *reterr)
+int sqlite_run(struct sqlite *q, sqlite3_stmt *s, struct err *reterr)
 {
-	int rc = sqlite3_step(s) == SQLITE_DONE ? RC_OK : fail(q, reterr);
+	int rc = sqlite3_step(s) == SQLITE_DONE ? RC_OK : sqlite_fail(q, reterr);
 
-	done(s);
+	sqlite_done(s);
 	return rc;
 }
 
 static int plain(struct sqlite *q, enum query which, struct err *reterr)
 {
-	return run(q, q->statements[which], reterr);
+	return sqlite_run(q, q->statements[which], reterr);
 }
 
 static int start(struct sqlite *q, struct err *reterr)
@@ -237,6 +187,28 @@ static bool column(struct arena *a, sqlite3_stmt *s, int at, struct str *ret)
 	return str_present(*ret);
 }
 
+struct str sqlite_peek(sqlite3_stmt *s, int at)
+{
+	const void *p = sqlite3_column_blob(s, at);
+
+	return p ? (struct str){ p, (size_t)sqlite3_column_bytes(s, at) } : STR("");
+}
+
+int sqlite_insert_items(struct sqlite *q, sqlite3_stmt *s, const struct stored_turn *t,
+			const struct item_id *ids, unsigned n, struct err *reterr)
+{
+	int rc = RC_OK;
+
+	for (unsigned i = 0; i < n && rc == RC_OK; i++) {
+		sqlite_bind_str(s, 1, t->id);
+		sqlite_bind_str(s, 2, ids[i].id);
+		sqlite_bind_str(s, 3, t->owner);
+		sqlite3_bind_int(s, 4, ids[i].made);
+		rc = sqlite_run(q, s, reterr);
+	}
+	return rc;
+}
+
 /* The process that was making it is no more: its lock is free. Where locks cannot be had nobody knows. */
 static bool runner_is_gone(const struct sqlite *q, int64_t runner)
 {
@@ -263,136 +235,11 @@ static int read_row(struct sqlite *q, struct arena *a, sqlite3_stmt *s, struct s
 
 /* --- opening --- */
 
-/* The folder and the file, for their user alone; SQLite gives its side files the same mode. */
-static int make_file(struct sqlite *q, bool *ret_empty, struct err *reterr)
-{
-	struct stat st;
-	int fd;
-
-	for (char *p = q->path + 1; *p; p++) {
-		if (*p != '/')
-			continue;
-		*p = '\0';
-		(void)mkdir(q->path, 0700); /* what is wrong with it the file will tell */
-		*p = '/';
-	}
-	fd = open(q->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600);
-	if (fd < 0)
-		return err_set(reterr, RC_IO, "%.130s: cannot be opened: %.80s", q->path,
-			       strerror(errno));
-	*ret_empty = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0;
-	close(fd);
-	return RC_OK;
-}
-
-/* The lock goes with the process, however that ends. It is a file of its own: closing any descriptor of the database would take
- * SQLite's locks along. */
-static void lock_runner(struct sqlite *q)
-{
-	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
-	char path[PATH_BYTES + 16];
-	uint64_t number;
-
-	(void)snprintf(path, sizeof(path), "%s-runners", q->path);
-	q->runners = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	sqlite3_randomness(sizeof(number), &number);
-	l.l_start = (off_t)(number >> 2 | 1);
-	if (q->runners >= 0 && fcntl(q->runners, F_OFD_SETLK, &l) == 0)
-		q->runner = l.l_start;
-}
-
-static int migrate(struct sqlite *q, struct err *reterr)
-{
-	sqlite3_stmt *s = NULL;
-	char set[64];
-	int version = -1;
-
-	/* Locked from the look to the last step: two processes may begin at once. */
-	if (sqlite3_exec(q->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK ||
-	    sqlite3_prepare_v2(q->db, "PRAGMA user_version", -1, &s, NULL) != SQLITE_OK)
-		return fail(q, reterr);
-	if (sqlite3_step(s) == SQLITE_ROW)
-		version = sqlite3_column_int(s, 0);
-	sqlite3_finalize(s);
-	if (version < 0)
-		return fail(q, reterr);
-	if (version > VERSION)
-		return err_set(reterr, RC_IO,
-			       "%.100s: was written by a later version of the gateway (schema %d, "
-			       "this one knows %d)",
-			       q->path, version, VERSION);
-	for (; version < VERSION; version++)
-		if (sqlite3_exec(q->db, migrations[version], NULL, NULL, NULL) != SQLITE_OK)
-			return fail(q, reterr);
-	(void)snprintf(set, sizeof(set), "PRAGMA user_version = %d; COMMIT", VERSION);
-	return sqlite3_exec(q->db, set, NULL, NULL, NULL) == SQLITE_OK ? RC_OK : fail(q, reterr);
-}
-
-static int read_total(struct sqlite *q, struct err *reterr)
-{
-	sqlite3_stmt *s = q->statements[Q_TOTAL];
-	int rc = RC_OK;
-
-	if (sqlite3_step(s) == SQLITE_ROW)
-		q->bytes = sqlite3_column_int64(s, 0);
-	else
-		rc = fail(q, reterr);
-	done(s);
-	return rc;
-}
-
-static int open_database(struct sqlite *q, struct err *reterr)
-{
-	static const char settings[] =
-		"PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;"
-		"PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON;";
-	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
-
-	if (sqlite3_open_v2(q->path, &q->db, flags, NULL) != SQLITE_OK)
-		return fail(q, reterr);
-	sqlite3_busy_timeout(q->db, BUSY_MS);
-	if (sqlite3_exec(q->db, settings, NULL, NULL, NULL) != SQLITE_OK)
-		return fail(q, reterr);
-	if (migrate(q, reterr) != RC_OK)
-		return RC_IO;
-	for (unsigned i = 0; i < N_QUERIES; i++)
-		if (sqlite3_prepare_v3(q->db, queries[i], -1, SQLITE_PREPARE_PERSISTENT,
-				       &q->statements[i], NULL) != SQLITE_OK)
-			return fail(q, reterr);
-	return read_total(q, reterr);
-}
-
-static void close_database(struct sqlite *q)
-{
-	for (unsigned i = 0; i < N_QUERIES; i++) {
-		sqlite3_finalize(q->statements[i]);
-		q->statements[i] = NULL;
-	}
-	if (q->db)
-		sqlite3_close(q->db);
-	q->db = NULL;
-	q->ready = false;
-}
-
-/* Before every call: the file may have been empty so far. */
-static int be_ready(struct sqlite *q, struct err *reterr)
-{
-	int rc = RC_OK;
-
-	if (!q->ready) {
-		rc = open_database(q, reterr);
-		q->ready = rc == RC_OK;
-	}
-	if (!q->ready)
-		close_database(q);
-	return rc;
-}
-
 static void close_sqlite(void *b)
 {
 	struct sqlite *q = b;
 
-	close_database(q);
+	sqlite_close_database(q);
 	if (q->runners >= 0)
 		close(q->runners);
 	free(q);
@@ -413,11 +260,11 @@ static int open_sqlite(const struct store_options *o, void **ret, struct err *re
 	memcpy(q->path, o->path.ptr, o->path.len);
 	q->max_bytes = (int64_t)o->max_bytes;
 	q->runners = -1;
-	rc = make_file(q, &empty, reterr);
+	rc = sqlite_make_file(q, &empty, reterr);
 	if (rc == RC_OK && !empty)
-		rc = be_ready(q, reterr);
+		rc = sqlite_be_ready(q, reterr);
 	if (rc == RC_OK) {
-		lock_runner(q);
+		sqlite_lock_runner(q);
 		*ret = q;
 	} else {
 		close_sqlite(q);
@@ -437,8 +284,8 @@ static int make_room(struct sqlite *q, int64_t bytes, struct err *reterr)
 		sqlite3_bind_int64(s, 1, EVICT_AT_ONCE);
 		while ((rc = sqlite3_step(s)) == SQLITE_ROW)
 			q->bytes -= sqlite3_column_int64(s, 0);
-		rc = rc == SQLITE_DONE ? RC_OK : fail(q, reterr);
-		done(s);
+		rc = rc == SQLITE_DONE ? RC_OK : sqlite_fail(q, reterr);
+		sqlite_done(s);
 		if (rc != RC_OK)
 			return rc;
 		if (q->bytes == before) /* nothing left: what we counted was not so */
@@ -462,8 +309,8 @@ static int look_for_old(struct sqlite *q, const struct store_key *k, bool ends, 
 	else if (step == SQLITE_ROW)
 		*ret_bytes = sqlite3_column_int64(s, 1);
 	else if (step != SQLITE_DONE)
-		rc = fail(q, reterr);
-	done(s);
+		rc = sqlite_fail(q, reterr);
+	sqlite_done(s);
 	return rc;
 }
 
@@ -471,9 +318,9 @@ static int insert(struct sqlite *q, const struct stored_turn *t, int64_t bytes, 
 {
 	sqlite3_stmt *s = q->statements[Q_PUT];
 
-	bind_text(s, 1, t->id);
-	bind_text(s, 2, t->owner);
-	bind_text(s, 3, t->previous);
+	sqlite_bind_str(s, 1, t->id);
+	sqlite_bind_str(s, 2, t->owner);
+	sqlite_bind_str(s, 3, t->previous);
 	sqlite3_bind_int64(s, 4, t->created_s);
 	sqlite3_bind_int64(s, 5, t->expires_s);
 	sqlite3_bind_int64(s, 6, t->alive_until_s);
@@ -481,15 +328,15 @@ static int insert(struct sqlite *q, const struct stored_turn *t, int64_t bytes, 
 	bind_blob(s, 8, t->answer);
 	bind_blob(s, 9, t->input);
 	bind_blob(s, 10, t->events);
-	bind_text(s, 11, t->maker);
+	sqlite_bind_str(s, 11, t->maker);
 	sqlite3_bind_int64(s, 12, t->alive_until_s ? q->runner : 0);
-	return run(q, s, reterr);
+	return sqlite_run(q, s, reterr);
 }
 
 static int begin_batch(void *b, struct err *reterr)
 {
 	struct sqlite *q = b;
-	int rc = be_ready(q, reterr);
+	int rc = sqlite_be_ready(q, reterr);
 
 	if (rc == RC_OK)
 		rc = plain(q, Q_BEGIN, reterr);
@@ -508,21 +355,34 @@ static int end_batch(void *b, struct err *reterr)
 	else
 		rc = end(q, RC_OK, reterr);
 	if (rc != RC_OK)
-		(void)read_total(q, NULL); /* what was counted on the way is not there */
+		(void)sqlite_read_total(q, NULL); /* what was counted on the way is not there */
 	return rc;
 }
 
-static int put(void *b, const struct stored_turn *t, struct err *reterr)
+/* The items of a turn that was just put, in the place of those it had. */
+static int put_items(struct sqlite *q, const struct stored_turn *t, const struct item_id *ids,
+		     unsigned n, bool had, struct err *reterr)
 {
-	struct sqlite *q = b;
+	int rc = RC_OK;
+
+	if (had) {
+		sqlite_bind_str(q->statements[Q_DROP_ITEMS], 1, t->id);
+		rc = sqlite_run(q, q->statements[Q_DROP_ITEMS], reterr);
+	}
+	return rc == RC_OK ? sqlite_insert_items(q, q->statements[Q_ITEM], t, ids, n, reterr) : rc;
+}
+
+static int put_with_items(struct sqlite *q, const struct stored_turn *t, const struct item_id *ids,
+			  unsigned n, struct err *reterr)
+{
 	struct store_key k = { .id = t->id, .owner = t->owner };
 	struct store_key before = { .id = t->previous, .owner = t->owner, .now_s = t->expires_s };
-	int64_t bytes = (int64_t)store_turn_bytes(t), old, total;
+	int64_t bytes = (int64_t)(store_turn_bytes(t) + item_ids_bytes(ids, n)), old, total;
 	int rc;
 
 	if (bytes > q->max_bytes)
 		return err_set(reterr, RC_TOOBIG, "one turn is longer than all that may be kept");
-	rc = be_ready(q, reterr);
+	rc = sqlite_be_ready(q, reterr);
 	if (rc == RC_OK)
 		rc = start(q, reterr);
 	if (rc != RC_OK)
@@ -533,10 +393,25 @@ static int put(void *b, const struct stored_turn *t, struct err *reterr)
 		rc = make_room(q, bytes - old, reterr);
 	if (rc == RC_OK)
 		rc = insert(q, t, bytes, reterr);
+	if (rc == RC_OK)
+		rc = put_items(q, t, ids, n, old > 0, reterr);
 	if (rc == RC_OK && str_present(t->previous))
-		rc = run(q, bound(q, Q_KEEP, &before), reterr);
+		rc = sqlite_run(q, bound(q, Q_KEEP, &before), reterr);
 	rc = end(q, rc, reterr);
 	q->bytes = rc == RC_OK ? q->bytes + bytes - old : total;
+	return rc;
+}
+
+static int put(void *b, const struct stored_turn *t, struct err *reterr)
+{
+	struct arena *a = arena_new(SQLITE_SCRATCH_MAX);
+	struct item_id *ids;
+	unsigned n;
+	int rc = a ? turn_item_ids(a, t, &ids, &n) : RC_NOMEM;
+
+	if (rc == RC_OK)
+		rc = put_with_items(b, t, ids, n, reterr);
+	arena_free(a);
 	return rc;
 }
 
@@ -545,11 +420,11 @@ static int beat(void *b, const struct store_key *k, int64_t alive_until_s, struc
 	struct sqlite *q = b;
 	sqlite3_stmt *s;
 
-	if (be_ready(q, reterr) != RC_OK)
+	if (sqlite_be_ready(q, reterr) != RC_OK)
 		return RC_IO;
 	s = bound(q, Q_BEAT, k);
 	sqlite3_bind_int64(s, 3, alive_until_s);
-	if (run(q, s, reterr) != RC_OK)
+	if (sqlite_run(q, s, reterr) != RC_OK)
 		return RC_IO;
 	return sqlite3_changes(q->db) ? RC_OK : RC_NOTFOUND;
 }
@@ -561,7 +436,7 @@ static int get(void *b, const struct store_key *k, struct arena *a, struct store
 	sqlite3_stmt *s;
 	int rc;
 
-	if (be_ready(q, reterr) != RC_OK)
+	if (sqlite_be_ready(q, reterr) != RC_OK)
 		return RC_IO;
 	s = bound(q, Q_GET, k);
 	switch (sqlite3_step(s)) {
@@ -572,10 +447,10 @@ static int get(void *b, const struct store_key *k, struct arena *a, struct store
 		rc = RC_NOTFOUND;
 		break;
 	default:
-		rc = fail(q, reterr);
+		rc = sqlite_fail(q, reterr);
 		break;
 	}
-	done(s);
+	sqlite_done(s);
 	return rc;
 }
 
@@ -604,7 +479,7 @@ static int read_chain(struct sqlite *q, sqlite3_stmt *s, size_t max_bytes, struc
 			return RC_NOMEM;
 	}
 	if (step != SQLITE_DONE)
-		return fail(q, reterr);
+		return sqlite_fail(q, reterr);
 	*ret = turns;
 	*ret_n = n;
 	return n == 0 || str_present(turns[0].previous) ? RC_NOTFOUND : RC_OK;
@@ -617,57 +492,53 @@ static int chain(void *b, const struct store_key *k, size_t max_bytes, struct ar
 	sqlite3_stmt *s;
 	int rc;
 
-	if (be_ready(q, reterr) != RC_OK)
+	if (sqlite_be_ready(q, reterr) != RC_OK)
 		return RC_IO;
 	s = bound(q, Q_CHAIN, k);
 	rc = read_chain(q, s, max_bytes, a, ret, ret_n, reterr);
-	done(s);
+	sqlite_done(s);
 	return rc;
 }
 
-static struct str peek_column(sqlite3_stmt *s, int at)
+/* One more turn, unless it is there already. */
+static int find_one(struct sqlite *q, sqlite3_stmt *s, size_t *io_max, struct arena *a,
+		    struct stored_turn **ret, unsigned *ret_n, unsigned *io_cap, struct err *reterr)
 {
-	const void *p = sqlite3_column_blob(s, at);
+	int step = sqlite3_step(s);
+	size_t bytes;
 
-	return p ? (struct str){ p, (size_t)sqlite3_column_bytes(s, at) } : STR("");
+	if (step == SQLITE_DONE)
+		return RC_OK;
+	if (step != SQLITE_ROW)
+		return sqlite_fail(q, reterr);
+	if (store_turns_have(*ret, *ret_n, sqlite_peek(s, 0)))
+		return RC_OK;
+	bytes = (size_t)sqlite3_column_bytes(s, 6) + (size_t)sqlite3_column_bytes(s, 7);
+	if (bytes > *io_max)
+		return err_set(reterr, RC_TOOBIG, "what is referred to is too long");
+	*io_max -= bytes;
+	if (!store_turns_grow(a, ret, *ret_n, io_cap))
+		return RC_NOMEM;
+	(*ret)[*ret_n] = (struct stored_turn){ .id = STR_NONE };
+	return read_row(q, a, s, &(*ret)[(*ret_n)++]);
 }
 
-static int find_rows(struct sqlite *q, sqlite3_stmt *s, struct store_texts *texts, size_t max_bytes,
-		     struct arena *a, struct stored_turn **ret, unsigned *ret_n, struct err *reterr)
-{
-	unsigned cap = 0;
-	int step = SQLITE_DONE;
-
-	while (texts->left && (step = sqlite3_step(s)) == SQLITE_ROW) {
-		struct str id = peek_column(s, 0), answer = peek_column(s, 6);
-		struct str input = peek_column(s, 7);
-
-		if (answer.len + input.len > max_bytes)
-			return RC_OK;
-		max_bytes -= answer.len + input.len;
-		if (!store_texts_in(texts, id, answer, input))
-			continue;
-		if (!store_turns_grow(a, ret, *ret_n, &cap) ||
-		    read_row(q, a, s, &(*ret)[*ret_n]) != RC_OK)
-			return RC_NOMEM;
-		++*ret_n;
-	}
-	return step == SQLITE_DONE || step == SQLITE_ROW ? RC_OK : fail(q, reterr);
-}
-
-/* Newest first, by the order in which they were put: no index is kept for what few clients ask. */
-static int find(void *b, const struct store_key *k, struct store_texts *texts, size_t max_bytes,
+static int find(void *b, const struct store_key *k, const struct store_ids *ids, size_t max_bytes,
 		struct arena *a, struct stored_turn **ret, unsigned *ret_n, struct err *reterr)
 {
 	struct sqlite *q = b;
-	sqlite3_stmt *s;
-	int rc;
+	struct store_key one = *k;
+	unsigned cap = 0;
+	int rc = sqlite_be_ready(q, reterr);
 
-	if (be_ready(q, reterr) != RC_OK)
-		return RC_IO;
-	s = bound(q, Q_FIND, k);
-	rc = find_rows(q, s, texts, max_bytes, a, ret, ret_n, reterr);
-	done(s);
+	for (unsigned i = 0; i < ids->n && rc == RC_OK; i++) {
+		sqlite3_stmt *s;
+
+		one.id = ids->ids[i];
+		s = bound(q, Q_FIND, &one);
+		rc = find_one(q, s, &max_bytes, a, ret, ret_n, &cap, reterr);
+		sqlite_done(s);
+	}
 	return rc;
 }
 
@@ -686,11 +557,11 @@ static int drop_alone(struct sqlite *q, const struct store_key *key, struct err 
 		if (step == SQLITE_ROW) {
 			rc = column(a, s, 0, &previous) ? RC_OK : RC_NOMEM;
 			if (rc == RC_OK && sqlite3_step(s) != SQLITE_DONE)
-				rc = fail(q, reterr);
+				rc = sqlite_fail(q, reterr);
 		} else if (step != SQLITE_DONE) {
-			rc = fail(q, reterr);
+			rc = sqlite_fail(q, reterr);
 		}
-		done(s);
+		sqlite_done(s);
 		k.id = previous;
 	}
 	arena_free(a);
@@ -700,13 +571,13 @@ static int drop_alone(struct sqlite *q, const struct store_key *key, struct err 
 static int remove_turn(void *b, const struct store_key *k, struct err *reterr)
 {
 	struct sqlite *q = b;
-	int rc = be_ready(q, reterr);
+	int rc = sqlite_be_ready(q, reterr);
 
 	if (rc == RC_OK)
 		rc = start(q, reterr);
 	if (rc != RC_OK)
 		return rc;
-	rc = run(q, bound(q, Q_HIDE, k), reterr);
+	rc = sqlite_run(q, bound(q, Q_HIDE, k), reterr);
 	if (rc == RC_OK && sqlite3_changes(q->db) == 0)
 		rc = RC_NOTFOUND;
 	if (rc == RC_OK)
@@ -723,11 +594,11 @@ static int sweep(void *b, int64_t now_s, struct err *reterr)
 	if (!q->ready)
 		return RC_OK;
 	sqlite3_bind_int64(s, 1, now_s);
-	rc = run(q, s, reterr);
+	rc = sqlite_run(q, s, reterr);
 	if (rc == RC_OK && sqlite3_changes(q->db) > 0 &&
 	    sqlite3_exec(q->db, "PRAGMA incremental_vacuum(1000)", NULL, NULL, NULL) != SQLITE_OK)
-		rc = fail(q, reterr);
-	return rc == RC_OK ? read_total(q, reterr) : rc;
+		rc = sqlite_fail(q, reterr);
+	return rc == RC_OK ? sqlite_read_total(q, reterr) : rc;
 }
 
 const struct store_backend store_sqlite = {

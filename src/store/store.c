@@ -28,8 +28,8 @@ struct store_call {
 	struct list node;
 	enum call_kind kind;
 	struct arena *arena;
-	struct stored_turn turn;  /* what is put; else its id, owner and alive_until_s */
-	struct store_texts texts; /* that are looked for */
+	struct stored_turn turn; /* what is put; else its id, owner and alive_until_s */
+	struct store_ids ids;    /* that are looked for */
 	size_t max_bytes;
 	size_t weight; /* in the queue */
 	struct store_wish wish;
@@ -112,36 +112,18 @@ static int enqueue(struct store *s, struct store_call *c)
 	return rc;
 }
 
-static int copy_texts(struct store_call *c, const struct str *texts, unsigned n)
+static int copy_ids(struct store_call *c, const struct store_ids *from)
 {
-	struct store_texts *t = &c->texts;
+	struct str *ids = arena_array(c->arena, from->n, sizeof(*ids));
 
-	t->quoted = arena_array(c->arena, n, sizeof(*t->quoted));
-	for (; t->quoted && t->n < n; t->n++) {
-		t->quoted[t->n] = arena_printf(c->arena, "\"%.*s\"", STR_ARG(texts[t->n]));
-		if (!t->quoted[t->n].ptr)
+	for (unsigned i = 0; ids && i < from->n; i++) {
+		ids[i] = arena_dup(c->arena, from->ids[i]);
+		if (!ids[i].ptr)
 			return RC_NOMEM;
-		c->weight += texts[t->n].len;
+		c->weight += ids[i].len;
 	}
-	t->left = t->n;
-	return t->quoted ? RC_OK : RC_NOMEM;
-}
-
-bool store_texts_in(struct store_texts *t, struct str id, struct str answer, struct str input)
-{
-	bool some = false;
-
-	for (unsigned i = 0; i < t->n; i++) {
-		struct str q = t->quoted[i];
-
-		if (q.len < 2 || (!str_eq((struct str){ q.ptr + 1, q.len - 2 }, id) &&
-				  str_find(answer, q) < 0 && str_find(input, q) < 0))
-			continue;
-		t->quoted[i].len = 0;
-		t->left--;
-		some = true;
-	}
-	return some;
+	c->ids = (struct store_ids){ ids, from->n };
+	return ids ? RC_OK : RC_NOMEM;
 }
 
 bool store_turns_grow(struct arena *a, struct stored_turn **io, unsigned n, unsigned *io_cap)
@@ -159,12 +141,19 @@ bool store_turns_grow(struct arena *a, struct stored_turn **io, unsigned n, unsi
 	return true;
 }
 
+bool store_turns_have(const struct stored_turn *turns, unsigned n, struct str id)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (str_eq(turns[i].id, id))
+			return true;
+	return false;
+}
+
 /* What a call asks beside its turn. */
 struct asked {
 	enum call_kind kind;
 	size_t max_bytes;
-	const struct str *texts;
-	unsigned n_texts;
+	struct store_ids ids;
 };
 
 static int submit_with(struct store *s, const struct asked *what, const struct stored_turn *t,
@@ -180,8 +169,8 @@ static int submit_with(struct store *s, const struct asked *what, const struct s
 	c->weight = store_turn_bytes(t) + CALL_OVERHEAD;
 	c->arena = arena_new(ANSWER_MAX);
 	rc = c->arena ? copy_turn(c, t) : RC_NOMEM;
-	if (rc == RC_OK && what->texts)
-		rc = copy_texts(c, what->texts, what->n_texts);
+	if (rc == RC_OK && what->ids.n)
+		rc = copy_ids(c, &what->ids);
 	if (wish)
 		c->wish = *wish;
 	if (rc == RC_OK)
@@ -196,7 +185,8 @@ static int submit_with(struct store *s, const struct asked *what, const struct s
 static int submit(struct store *s, enum call_kind kind, const struct stored_turn *t,
 		  size_t max_bytes, const struct store_wish *wish, struct store_call **ret)
 {
-	return submit_with(s, &(struct asked){ kind, max_bytes, NULL, 0 }, t, wish, ret);
+	return submit_with(s, &(struct asked){ .kind = kind, .max_bytes = max_bytes }, t, wish,
+			   ret);
 }
 
 /* --- the thread --- */
@@ -217,8 +207,8 @@ static int carry_out(struct store *s, struct store_call *c)
 	case CALL_CHAIN:
 		return s->backend->chain(s->b, &k, c->max_bytes, c->arena, &a->turns, &a->n, e);
 	case CALL_FIND:
-		return s->backend->find(s->b, &k, &c->texts, c->max_bytes, c->arena, &a->turns,
-					&a->n, e);
+		return s->backend->find(s->b, &k, &c->ids, c->max_bytes, c->arena, &a->turns, &a->n,
+					e);
 	case CALL_GET:
 		a->turns = arena_alloc(c->arena, sizeof(*a->turns));
 		a->n = 1;
@@ -451,10 +441,10 @@ int store_chain(struct store *s, struct str owner, struct str id, size_t max_byt
 		      wish, ret);
 }
 
-int store_find(struct store *s, struct str owner, const struct str *texts, unsigned n,
+int store_find(struct store *s, struct str owner, const struct str *ids, unsigned n,
 	       size_t max_bytes, const struct store_wish *wish, struct store_call **ret)
 {
-	return submit_with(s, &(struct asked){ CALL_FIND, max_bytes, texts, n },
+	return submit_with(s, &(struct asked){ CALL_FIND, max_bytes, { ids, n } },
 			   &(struct stored_turn){ .id = STR(""), .owner = owner }, wish, ret);
 }
 

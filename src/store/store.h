@@ -58,7 +58,7 @@ struct store_answer {
 	int rc; /* RC_OK; RC_NOTFOUND: no such turn, or another's; RC_IO, RC_NOMEM, RC_TOOBIG: see err */
 	struct err err;
 	struct stored_turn *
-		turns; /* get: one; chain: oldest first, find: newest first, both without events. They live until the callback returns. */
+		turns; /* get: one; chain: oldest first, find: in any order, both without events. They live until the callback returns. */
 	unsigned n;
 };
 typedef void (*store_done)(void *user, const struct store_answer *a);
@@ -85,9 +85,10 @@ int store_get(struct store *s, struct str owner, struct str id, const struct sto
  * one of those before is gone. */
 int store_chain(struct store *s, struct str owner, struct str id, size_t max_bytes,
 		const struct store_wish *wish, struct store_call **ret) MUST_CHECK;
-/* Turns in which one of `texts` stands between quotes, in the input or the answer, or which have it for an id: so many that each text was
- * found, or max_bytes were looked through. */
-int store_find(struct store *s, struct str owner, const struct str *texts, unsigned n,
+/* For each of `ids` a turn that has an item of that id, the one that made it before all others and the newest of equals; else
+ * the turn whose own id it is. Each turn once, in any order; an id may have none. RC_TOOBIG in the answer: together they are longer
+ * than max_bytes. */
+int store_find(struct store *s, struct str owner, const struct str *ids, unsigned n,
 	       size_t max_bytes, const struct store_wish *wish, struct store_call **ret) MUST_CHECK;
 /* Not shown from now on; its bytes go when no other turn continues it. */
 int store_remove(struct store *s, struct str owner, struct str id, const struct store_wish *wish,

@@ -322,6 +322,25 @@ def test_an_item_nobody_keeps_is_not_found(start_gateway, up, openai_client):
         ann.responses.create(model=CHAT, input=[{"type": "item_reference", "id": f"msg_{i}"} for i in range(300)])
 
 
+@pytest.mark.parametrize("memory_only", [False, True])
+def test_an_item_is_found_however_much_came_after_it(start_gateway, up, openai_client, memory_only):
+    client = openai_client(start_gateway(config(up, store={"memory_only": memory_only}, responses={"max_context": "64KiB"})))
+    old = client.responses.create(model=CHAT, input="Old.")
+    for _ in range(20):
+        client.responses.create(model=CHAT, input="x" * 50_000)      # far more than one conversation may bring back
+    client.responses.create(model=CHAT, input=[ref(old.output[0]), {"role": "user", "content": "So?"}])
+    assert asked(up) == [("assistant", "Hello."), ("user", "So?")]
+
+
+def test_items_of_too_much_are_refused(start_gateway, up, openai_client):
+    client = openai_client(start_gateway(config(up, responses={"max_context": "8KiB"})))
+    made = [client.responses.create(model=CHAT, input="x" * 5000) for _ in range(2)]
+    client.responses.create(model=CHAT, input=[ref(made[0].output[0])])
+    with pytest.raises(openai.APIStatusError) as e:
+        client.responses.create(model=CHAT, input=[ref(m.output[0]) for m in made])
+    assert e.value.status_code == 413 and "named items" in e.value.message
+
+
 def test_a_provider_that_keeps_its_items_gets_their_names(client, up):
     """What it made itself it also finds itself; of others it gets the items. What nobody here knows may be its own."""
     native, other = client.responses.create(model=NATIVE, input="One?"), client.responses.create(model=CLAUDE, input="Two?")

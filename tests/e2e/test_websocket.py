@@ -296,6 +296,63 @@ def test_an_unknown_id_with_store_false_is_not_found(scene, kind):
     assert len(s.up.requests) == 1, "the provider is not asked"
 
 
+def ref(item_id):
+    return {"type": "item_reference", "id": item_id}
+
+
+USER = {"role": "user", "content": "So?"}
+
+
+@each_kind
+def test_items_of_earlier_turns_are_found_on_the_same_connection(scene, kind):
+    """Though nobody stores them: of the answer, of the input with an id, and of the input with one that follows from the turn's."""
+    s = scene(kind)
+    s.blocks = [("text", "Said once.")]
+    with s.open() as ws:
+        one = answer_of(ws.ask(MODEL, [{"role": "user", "content": "Asked first."},
+                                       {"type": "message", "id": "msg_mine", "role": "user", "content": "Mine."}], store=False))
+        message = next(i for i in one["output"] if i["type"] == "message")
+        first = f"msg_{one['id'].removeprefix('resp_')}_0"
+        two = answer_of(ws.ask(MODEL, [ref(first), ref("msg_mine"), ref(message["id"]), USER], store=False))
+        at = [s.asked().find(w) for w in ("Asked first.", "Mine.", "Said once.", "So?")]
+        assert -1 < at[0] < at[1] < at[2] < at[3] and "item_reference" not in s.asked()
+        answer_of(ws.ask(MODEL, [ref(message["id"]), USER], store=False, previous_response_id=two["id"]))
+        assert s.asked().count("Said once.") == 3
+    with s.open() as other:
+        if kind == "responses":     # what nobody here knows may be the provider's own
+            answer_of(other.ask(MODEL, [ref(first), USER], store=False))
+            assert json.loads(s.asked())["input"][0] == ref(first)
+            return
+        n = len(s.up.requests)
+        for item in (first, "msg_mine", message["id"]):
+            error = error_of(other.ask(MODEL, [ref(item), USER], store=False))
+            assert (error["status"], error["error"]["param"], error["error"]["message"]) == (404, "input", f"Item with id '{item}' not found.")
+            assert s.gateway.request("POST", "/v1/responses", json_body={"model": MODEL, "input": [ref(item)]}).status == 404
+        assert len(s.up.requests) == n
+
+
+def test_items_of_the_connection_and_of_the_store_stand_side_by_side(scene):
+    s = scene()
+    s.blocks = [("text", "Kept for all.")]
+    kept = s.gateway.request("POST", "/v1/responses", json_body={"model": MODEL, "input": "Hi"}).json()["output"][0]["id"]
+    s.blocks = [("text", "Said here.")]
+    with s.open() as ws:
+        here = answer_of(ws.ask(MODEL, "Hi", store=False))["output"][0]["id"]
+        answer_of(ws.ask(MODEL, [ref(kept), ref(here), ref(kept), USER], store=False))
+        assert [m["content"] for m in json.loads(s.asked())["messages"]] == ["Kept for all.", "Said here.", "Kept for all.", "So?"]
+
+
+def test_what_a_provider_did_not_keep_is_not_left_to_it_by_name(scene):
+    """The account that made the items gets their names only where it keeps them too."""
+    s = scene("responses")
+    with s.open() as ws:
+        for store, by_name in ((False, False), (True, True)):
+            made = answer_of(ws.ask(MODEL, "Hi", store=store))["output"][0]["id"]
+            answer_of(ws.ask(MODEL, [ref(made), USER], store=store))
+            sent = json.loads(s.asked())["input"]
+            assert (sent[0] == ref(made)) == by_name and (by_name or sent[0]["role"] == "assistant")
+
+
 def test_a_conversation_may_fork(scene):
     s = scene()
     with s.open() as ws:

@@ -178,6 +178,45 @@ static void a_reference_outlives_what_is_shown(void **state)
 	assert_null(recent_unref(NULL));
 }
 
+static void check_item(struct recent *r, const char *id, const char *turn_id)
+{
+	struct recent_turn *t = recent_find_item(r, str_from(id));
+
+	assert_int_equal(t != NULL, turn_id != NULL);
+	if (t)
+		assert_true(str_eq(recent_turn_text(t).id, str_from(turn_id)));
+	recent_unref(t);
+}
+
+static void items_are_found_while_their_turn_is_kept(void **state)
+{
+	struct stored_turn one = { .id = STR("one"),
+				   .maker = STR("acme"),
+				   .answer = STR("{\"output\":[{\"id\":\"x1\"}]}"),
+				   .input = STR("[{\"id\":\"x2\"}]") };
+	struct stored_turn two = { .id = STR("two"), .answer = STR("{}"), .input = one.input };
+	struct recent_turn *a, *b;
+	struct recent r, other;
+
+	(void)state;
+	recent_init(&r);
+	recent_init(&other);
+	a = recent_turn_new(&r, NULL, &one);
+	b = recent_turn_new(&r, a, &two);
+	assert_true(str_eq(recent_turn_text(a).maker, STR("acme")));
+	recent_show(&r, b, 1 << 20);
+	recent_unref(a);
+	recent_unref(b);
+	check_item(&r, "x1", "one"); /* not shown, but a part of what is */
+	check_item(&r, "x2", "two");
+	check_item(&r, "one", "one"); /* by its own id */
+	check_item(&r, "x3", NULL);
+	check_item(&other, "x1", NULL);
+	recent_forget(&r, STR("two"));
+	check_item(&r, "x1", NULL);
+	assert_int_equal(r.bytes, 0);
+}
+
 static void a_very_long_chain_ends_without_deep_calls(void **state)
 {
 	struct recent_turn *last = NULL;
@@ -205,6 +244,7 @@ int main(void)
 		cmocka_unit_test(an_id_given_twice_is_the_later_turn),
 		cmocka_unit_test(turns_of_the_store_become_a_chain),
 		cmocka_unit_test(a_reference_outlives_what_is_shown),
+		cmocka_unit_test(items_are_found_while_their_turn_is_kept),
 		cmocka_unit_test(a_very_long_chain_ends_without_deep_calls),
 	};
 

@@ -287,9 +287,12 @@ static void items_that_are_only_named_are_found(void **state)
 	(void)state;
 	assert_int_equal(turn_references(arena, input, &refs, &e), RC_OK);
 	assert_int_equal(refs.n, 3);
-	CHECK_STR(refs.texts[0], "msg_abc_1");
-	CHECK_STR(refs.texts[1], "abc");
-	CHECK_STR(refs.texts[2], "resp_abc");
+	assert_int_equal(refs.refs[0].n, 3);
+	CHECK_STR(refs.refs[0].ids[0], "msg_abc_1");
+	CHECK_STR(refs.refs[0].ids[1], "abc");
+	CHECK_STR(refs.refs[0].ids[2], "resp_abc");
+	assert_int_equal(refs.refs[2].n, 1); /* of no turn here */
+	CHECK_STR(refs.refs[2].ids[0], "rs_1");
 	assert_int_equal(turn_resolve(arena, input, held, 3, STR("acme"), &r), RC_OK);
 	CHECK_STR(r.missing, "msg_abc_1"); /* the turn has an item 0 and an item 2 */
 	assert_int_equal(turn_references(arena, STR("[{\"role\":\"user\",\"content\":[]}]"), &refs,
@@ -324,10 +327,30 @@ static void what_the_provider_made_is_left_to_it_by_name(void **state)
 	CHECK_STR(r.foreign, "[{\"type\":\"message\",\"role\":\"assistant\",\"content\":[]}]");
 }
 
+static void an_item_is_taken_from_where_it_was_made(void **state)
+{
+	const struct str input = STR("[{\"id\":\"msg_9\"},{\"id\":\"msg_8\"}]");
+	const struct stored_turn held[] = {
+		kept("b", "[{\"id\":\"msg_9\",\"n\":2},{\"id\":\"msg_8\",\"n\":3}]", "[]", NULL),
+		kept("c", "[{\"id\":\"msg_8\",\"n\":4}]", "[]", NULL),
+		kept("a", "\"z\"", "[{\"id\":\"msg_9\",\"n\":1}]", "acme"),
+	};
+	struct turn_resolved r;
+
+	(void)state;
+	assert_int_equal(turn_resolve(arena, input, held, 3, STR("acme"), &r), RC_OK);
+	CHECK_STR(
+		r.ours,
+		"[{\"id\":\"msg_9\",\"n\":1},{\"id\":\"msg_8\",\"n\":3}]"); /* the newest of equals */
+	CHECK_STR(r.foreign, "[{\"id\":\"msg_9\"},{\"id\":\"msg_8\",\"n\":3}]");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(items_that_are_only_named_are_found, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(an_item_is_taken_from_where_it_was_made, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(what_the_provider_made_is_left_to_it_by_name,
 						set_up, tear_down),

@@ -215,38 +215,111 @@ static void check_trap_096_a_chain_comes_oldest_first(struct fixture *f)
 }
 ON_BOTH(trap_096_a_chain_comes_oldest_first)
 
-static int look_for(struct fixture *f, const char *text, size_t max_bytes)
+/* How many turns have an item of that id, or that one themselves; -1: they are too long. */
+static int look_for(struct fixture *f, const char *id, size_t max_bytes)
 {
-	struct str texts[] = { str_from(text), STR("nowhere") };
+	struct str ids[] = { STR("nowhere"), str_from(id), str_from(id) };
 	struct store_wish w = wish(f);
 
-	assert_int_equal(store_find(f->store, STR("ann"), texts, 2, max_bytes, &w, NULL), RC_OK);
+	assert_int_equal(store_find(f->store, STR("ann"), ids, 3, max_bytes, &w, NULL), RC_OK);
 	RUN_UNTIL(&f->rig, f->answered);
+	if (f->rc == RC_TOOBIG)
+		return -1;
 	assert_int_equal(f->rc, RC_OK);
 	return (int)f->n;
 }
 
-static void check_turns_are_found_by_what_they_hold(struct fixture *f)
+static void finds(struct fixture *f, const char *id, const char *turn_id)
 {
-	struct stored_turn old = turn("old", "ann", NULL), new = turn("new", "ann", NULL),
-			   bobs = turn("bobs", "bob", NULL);
-
-	old.input = STR("[\"x1\"]");
-	new.answer = STR("{\"x1\":\"x2\"}");
-	bobs.answer = STR("{\"x1\":\"x3\"}");
-	assert_int_equal(put(f, old), RC_OK);
-	assert_int_equal(put(f, new), RC_OK);
-	assert_int_equal(put(f, bobs), RC_OK);
-	assert_int_equal(look_for(f, "x1", 1000), 1); /* the newest is enough */
-	assert_memory_equal(f->text, "new=", 4);
-	assert_int_equal(look_for(f, "x2", 1000), 1);
-	assert_int_equal(look_for(f, "old", 1000), 1); /* by its own id */
-	assert_memory_equal(f->text, "old=", 4);
-	assert_int_equal(look_for(f, "x", 1000), 0);  /* only whole texts */
-	assert_int_equal(look_for(f, "x3", 1000), 0); /* another's */
-	assert_int_equal(look_for(f, "old", 16), 0);  /* too far back */
+	assert_int_equal(look_for(f, id, 1 << 20), turn_id ? 1 : 0);
+	if (turn_id) {
+		assert_memory_equal(f->text, turn_id, strlen(turn_id));
+		assert_int_equal(f->text[strlen(turn_id)], '=');
+	}
 }
-ON_BOTH(turns_are_found_by_what_they_hold)
+
+static struct stored_turn holding(const char *id, const char *owner, const char *output,
+				  const char *input)
+{
+	struct stored_turn t = turn(id, owner, NULL);
+
+	t.answer = str_from(output);
+	t.input = str_from(input);
+	return t;
+}
+
+static void check_turns_are_found_by_the_items_they_hold(struct fixture *f)
+{
+	assert_int_equal(put(f,
+			     holding("old", "ann", "{\"id\":\"x9\",\"output\":[{\"id\":\"x1\"}]}",
+				     "[{\"id\":\"x2\"},{\"role\":\"user\"},7]")),
+			 RC_OK);
+	assert_int_equal(put(f, holding("new", "ann", "{\"output\":[{\"id\":\"x\\u0033\"}]}",
+					"[{\"id\":\"x1\"},{\"id\":\"x2\"},{\"id\":\"x2\"}]")),
+			 RC_OK);
+	assert_int_equal(put(f,
+			     holding("bobs", "bob",
+				     "{\"output\":[{\"id\":\"x1\"},{\"id\":\"x4\"}]}", "\"x1\"")),
+			 RC_OK);
+	assert_int_equal(
+		put(f, holding("odd", "ann", "{\"output\":[{\"id\":\"x5\"}", "[{\"id\":\"x6\"},]")),
+		RC_OK);        /* no JSON: it is kept and has no items */
+	finds(f, "x1", "old"); /* which made it */
+	finds(f, "x2", "new"); /* the newest of those that only said it */
+	finds(f, "x3", "new");
+	finds(f, "old", "old"); /* by its own id */
+	finds(f, "bobs", NULL);
+	for (unsigned i = 4; i < 10; i++)
+		finds(f, (const char[]){ 'x', (char)('0' + i), '\0' }, NULL);
+	finds(f, "x", NULL); /* only whole ids */
+	assert_int_equal(look_for(f, "x1", 16), -1);
+	/* replaced */
+	assert_int_equal(put(f, holding("old", "ann", "{\"output\":[{\"id\":\"x7\"}]}", "\"\"")),
+			 RC_OK);
+	finds(f, "x1", "new");
+	finds(f, "x7", "old");
+	/* gone */
+	assert_int_equal(delete (f, "ann", "new"), RC_OK);
+	finds(f, "x1", NULL);
+	finds(f, "x2", NULL);
+}
+ON_BOTH(turns_are_found_by_the_items_they_hold)
+
+static void check_an_item_is_found_however_much_came_after_it(struct fixture *f)
+{
+	static char long_text[60000];
+	struct stored_turn t = turn("", "ann", NULL);
+	char id[16];
+
+	memset(long_text, 'x', sizeof(long_text));
+	store_close(f->store);
+	open_with(f, 64 << 20);
+	assert_int_equal(put(f, holding("first", "ann", "{\"output\":[{\"id\":\"x1\"}]}", "[]")),
+			 RC_OK);
+	t.answer = (struct str){ long_text, sizeof(long_text) };
+	for (int i = 0; i < 200; i++) {
+		(void)snprintf(id, sizeof(id), "t%d", i);
+		t.id = str_from(id);
+		assert_int_equal(put(f, t), RC_OK);
+	}
+	assert_int_equal(look_for(f, "x1", 100), 1);
+}
+ON_BOTH(an_item_is_found_however_much_came_after_it)
+
+static void check_items_expire_with_their_turn(struct fixture *f)
+{
+	struct stored_turn t = holding("a", "ann", "{\"output\":[{\"id\":\"x1\"}]}", "[]");
+
+	t.expires_s = clock_wall_s() + 1;
+	assert_int_equal(put(f, t), RC_OK);
+	finds(f, "x1", "a");
+	assert_int_equal(put(f, turn("b", "ann", "a")), RC_OK); /* it stays, but is not shown */
+	for (uint64_t until = now_ms() + GUARD_MS; look_for(f, "x1", 1000);)
+		assert_true(now_ms() < until);
+	assert_int_equal(chain(f, "ann", "b"), RC_OK);
+	assert_int_equal(f->n, 2);
+}
+ON_BOTH(items_expire_with_their_turn)
 
 static void check_a_chain_that_bites_its_tail_ends(struct fixture *f)
 {
@@ -534,19 +607,122 @@ static void a_file_that_is_no_store_is_left_alone(void **state)
 	tear_down(&f);
 }
 
+static void sql(struct fixture *f, const char *text)
+{
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+}
+
+static int count(struct fixture *f, const char *query)
+{
+	sqlite3_stmt *s;
+	sqlite3 *db;
+	int n;
+
+	assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, query, -1, &s, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(s), SQLITE_ROW);
+	n = sqlite3_column_int(s, 0);
+	sqlite3_finalize(s);
+	sqlite3_close(db);
+	return n;
+}
+
 static void a_file_of_a_later_version_is_refused(void **state)
 {
 	struct fixture f;
-	sqlite3 *db;
 
 	(void)state;
 	set_up(&f, true);
 	store_close(f.store);
 	f.store = NULL;
-	assert_int_equal(sqlite3_open(f.path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 99", NULL, NULL, NULL), SQLITE_OK);
-	sqlite3_close(db);
+	sql(&f, "PRAGMA user_version = 99");
 	refuses(&f, "later version");
+	tear_down(&f);
+}
+
+/* As the version before the index of items made it. */
+#define SCHEMA_2                                                               \
+	"CREATE TABLE turns (id TEXT PRIMARY KEY, owner TEXT NOT NULL,"        \
+	" previous TEXT, created_s INTEGER NOT NULL,"                          \
+	" expires_s INTEGER NOT NULL, keep_s INTEGER NOT NULL DEFAULT 0,"      \
+	" alive_until_s INTEGER NOT NULL, bytes INTEGER NOT NULL,"             \
+	" answer BLOB, input BLOB, events BLOB);"                              \
+	"CREATE INDEX turns_previous ON turns(previous) WHERE previous IS NOT" \
+	" NULL; CREATE INDEX turns_end ON turns(max(expires_s, keep_s));"      \
+	"ALTER TABLE turns ADD COLUMN maker TEXT;"                             \
+	"ALTER TABLE turns ADD COLUMN runner INTEGER NOT NULL DEFAULT 0;"      \
+	"PRAGMA user_version = 2;"
+#define ROW_2(id, answer, input)                                                           \
+	"INSERT INTO turns (id, owner, created_s, expires_s, alive_until_s, bytes, "       \
+	"answer, input) VALUES ('" id "', 'ann', 1, 9999999999, 0, 300, CAST('" answer "'" \
+	" AS BLOB), CAST('" input "' AS BLOB));"
+
+static void a_file_of_the_version_before_is_brought_to_this_one(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	set_up(&f, true);
+	store_close(f.store);
+	assert_int_equal(remove(f.path), 0);
+	sql(&f, SCHEMA_2 ROW_2("a", "{\"output\":[{\"id\":\"x1\"},{\"id\":\"x2\"}]}",
+			       "[{\"id\":\"x3\"}]") ROW_2("b", "{\"output\":", "[")
+			ROW_2("c", "{}", "\"x1\""));
+	open_with(&f, 1 << 20);
+	finds(&f, "x1", "a");
+	finds(&f, "x2", "a");
+	finds(&f, "x3", "a");
+	finds(&f, "b", "b");
+	assert_int_equal(get(&f, "ann", "c"), RC_OK);
+	assert_int_equal(put(&f, turn("d", "ann", "a")), RC_OK);
+	store_close(f.store);
+	assert_int_equal(count(&f, "PRAGMA user_version"), 3);
+	assert_int_equal(count(&f, "SELECT count(*) FROM items"), 3);
+	open_with(&f, 1 << 20); /* nothing more to do */
+	finds(&f, "x1", "a");
+	tear_down(&f);
+}
+
+/* However turns go, their items go along: also when a gateway of the version before deletes them. */
+static void no_item_outlives_its_turn(void **state)
+{
+	static char long_text[30000];
+	struct fixture f;
+	struct stored_turn t =
+		holding("", "ann", "{\"output\":[{\"id\":\"y\"},{\"id\":\"z\"}]}", "");
+	char id[8];
+
+	(void)state;
+	memset(long_text, ' ', sizeof(long_text));
+	set_up(&f, true);
+	store_close(f.store);
+	open_with(&f, 1000000);
+	t.input = (struct str){ long_text, sizeof(long_text) };
+	for (int i = 0; i < 40; i++) { /* the oldest make room */
+		(void)snprintf(id, sizeof(id), "t%d", i);
+		t.id = str_from(id);
+		assert_int_equal(put(&f, t), RC_OK);
+	}
+	t.expires_s = 1; /* swept */
+	t.id = STR("gone");
+	assert_int_equal(put(&f, t), RC_OK);
+	assert_int_equal(delete (&f, "ann", "t39"), RC_OK);
+	for (uint64_t until = now_ms() + GUARD_MS;
+	     count(&f, "SELECT count(*) FROM turns WHERE id = 'gone'");)
+		assert_true(now_ms() < until);
+	sql(&f, "DELETE FROM turns WHERE id = 't38'");
+	store_close(f.store);
+	assert_true(count(&f, "SELECT count(*) FROM turns") > 2);
+	assert_int_equal(
+		count(&f, "SELECT count(*) FROM items WHERE turn NOT IN (SELECT id FROM turns)"),
+		0);
+	assert_int_equal(count(&f, "SELECT 2 * (SELECT count(*) FROM turns) - count(*) FROM items"),
+			 0);
+	f.store = NULL;
 	tear_down(&f);
 }
 
@@ -600,7 +776,9 @@ int main(void)
 		cmocka_unit_test(what_was_put_is_got),
 		cmocka_unit_test(another_owner_finds_nothing),
 		cmocka_unit_test(trap_096_a_chain_comes_oldest_first),
-		cmocka_unit_test(turns_are_found_by_what_they_hold),
+		cmocka_unit_test(turns_are_found_by_the_items_they_hold),
+		cmocka_unit_test(an_item_is_found_however_much_came_after_it),
+		cmocka_unit_test(items_expire_with_their_turn),
 		cmocka_unit_test(a_chain_that_bites_its_tail_ends),
 		cmocka_unit_test(what_has_expired_is_gone_but_for_those_who_continue_it),
 		cmocka_unit_test(a_removed_turn_goes_when_nothing_continues_it),
@@ -614,6 +792,8 @@ int main(void)
 		cmocka_unit_test(the_file_is_its_users_alone),
 		cmocka_unit_test(a_file_that_is_no_store_is_left_alone),
 		cmocka_unit_test(a_file_of_a_later_version_is_refused),
+		cmocka_unit_test(a_file_of_the_version_before_is_brought_to_this_one),
+		cmocka_unit_test(no_item_outlives_its_turn),
 		cmocka_unit_test(a_folder_that_cannot_be_made_is_said),
 		cmocka_unit_test(a_full_disk_fails_the_call_and_not_the_store),
 	};
