@@ -5,6 +5,7 @@
  * into an ir_error and written anew with all four keys (trap 107). */
 #include "protocols/openai.h"
 
+#include "protocols/errors.h"
 #include "wire/sse.h"
 
 /* How a kind reads to OpenAI's clients. */
@@ -47,7 +48,8 @@ static void put_body(const struct ir_error *e, struct buf *out)
 	jw_obj(&w);
 	jw_key(&w, "error");
 	jw_obj(&w);
-	jw_kstr(&w, "message", str_present(e->message) ? e->message : STR("The request failed."));
+	jw_kstr(&w, "message",
+		str_present(e->message) ? e->message : str_from(error_sentence(e->kind)));
 	jw_kcstr(&w, "type", oc_error_type(e));
 	jw_kstr(&w, "param", e->param);
 	jw_kstr(&w, "code", oc_error_code(e));
@@ -148,30 +150,6 @@ static enum ir_error_kind classify(int status, struct str code, struct str type,
 	return kind;
 }
 
-/* Where a vendor keeps its sentence: a string, a list of {"msg"} (FastAPI), an object around one (Mistral). */
-static struct str find_message(struct arena *a, const json *v, unsigned depth)
-{
-	static const struct str keys[] = { STR_INIT("message"),       STR_INIT("msg"),
-					   STR_INIT("detail"),        STR_INIT("error"),
-					   STR_INIT("error_message"), STR_INIT("title") };
-	struct json_iter it;
-
-	if (json_is_str(v) || depth == 0)
-		return json_str(v);
-	if (json_is_arr(v)) {
-		it = json_iter(v);
-		return json_next(&it) ? find_message(a, it.val, depth - 1) : STR_NONE;
-	}
-	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
-		const json *inner = json_get(v, keys[i]);
-		struct str found = find_message(a, inner, depth - 1);
-
-		if (found.len)
-			return found;
-	}
-	return STR_NONE;
-}
-
 static struct str scalar(const json *v)
 {
 	struct str s = json_str(v);
@@ -239,7 +217,7 @@ bool oc_error_read(struct arena *a, const json *root, int status, struct ir_erro
 	if (!code.len) /* Azure's reason stands one deeper, sometimes alone */
 		code = json_str(json_get(json_get(e, STR("innererror")), STR("code")));
 	type = json_str(json_get(e, STR("type")));
-	message = find_message(a, e, 4);
+	message = error_find_message(e);
 	numeric = json_num(json_get(e, STR("code")));
 
 	*ret = (struct ir_error){ .kind = classify(status, code, type, message),
@@ -247,33 +225,12 @@ bool oc_error_read(struct arena *a, const json *root, int status, struct ir_erro
 				  .retry_after_ms = -1 };
 	if (status < 400)
 		ret->status = 0;
-	ret->message =
-		message.len ? copy(a, message)
-			    : arena_printf(
-				      a,
-				      "The provider answered with an error (status %d) and did not "
-				      "say why.",
-				      status);
+	ret->message = message.len ? copy(a, message) : error_without_reason(a, status);
 	ret->type = copy(a, type);
 	ret->param = copy(a, json_str(json_get(e, STR("param"))));
 	if (!str_present(numeric) && code.len) /* a bare status is no code */
 		ret->code = copy(a, code);
 	return e != root && json_str(json_get(e, STR("message"))).len > 0;
-}
-
-/* Text of a body that is not JSON: worth showing when it is short and no page. */
-static struct str plain_text(struct arena *a, struct str body, int status)
-{
-	struct str text = str_trim(body);
-
-	if (text.len == 0)
-		return arena_printf(a, "The provider answered with status %d and an empty body.",
-				    status);
-	if (text.ptr[0] == '<' || text.len > 500)
-		return arena_printf(
-			a, "The provider answered with status %d and a body that is no JSON.",
-			status);
-	return copy(a, text);
 }
 
 bool oc_decode_error(struct arena *a, int status, struct str body, struct ir_error *ret)
@@ -288,6 +245,7 @@ bool oc_decode_error(struct arena *a, int status, struct str body, struct ir_err
 	if (ret->kind == IR_ERR_MODEL_NOT_FOUND)
 		ret->kind =
 			IR_ERR_NOT_FOUND; /* not even JSON: a wrong address, not a wrong model */
-	ret->message = json_is_str(root) ? copy(a, json_str(root)) : plain_text(a, body, status);
+	ret->message =
+		json_is_str(root) ? copy(a, json_str(root)) : error_plain_text(a, body, status);
 	return false;
 }

@@ -42,7 +42,7 @@ const char *am_stop_name(enum ir_stop s);
 
 /* Reads an error out of a parsed body or event of any shape. `status`: HTTP status, or 0 inside a
  * stream. Slices are the document's. True when it has Anthropic's own shape. */
-bool am_error_read(struct arena *a, const json *root, int status, struct ir_error *ret);
+bool am_error_read(const json *root, int status, struct ir_error *ret);
 /* True when the parsed body or event holds an error instead of an answer (trap 112). */
 bool am_error_is(const json *root);
 

@@ -271,7 +271,7 @@ static int fail(struct protocol_decoder *d, const json *root)
 		.kind = IR_ERROR, .error = &e
 	}; /* may stand inside a block: nothing is made up for it */
 
-	am_error_read(d->o.scratch, root, 0, &e);
+	am_error_read(root, 0, &e);
 	d->ended = true;
 	return ir_emit(d->o.sink, &ev);
 }

@@ -4,61 +4,29 @@
  * wait stands inside the body (trap 110). And, as everywhere, an upstream's error may have any shape (trap 107). */
 #include "protocols/gemini/gemini.h"
 
-#include "base/utf8.h"
+#include "protocols/errors.h"
 #include "wire/sse.h"
 
-struct error_row {
-	int status;
-	const char *name;
-	const char *text; /* when nobody said more */
+/* How a kind reads to clients of this protocol; the vendor's own names are fewer. */
+static const char *const status_names[] = {
+	[IR_ERR_INVALID_REQUEST] = "INVALID_ARGUMENT",
+	[IR_ERR_AUTHENTICATION] = "UNAUTHENTICATED",
+	[IR_ERR_BILLING] = "FAILED_PRECONDITION",
+	[IR_ERR_PERMISSION] = "PERMISSION_DENIED",
+	[IR_ERR_NOT_FOUND] = "NOT_FOUND",
+	[IR_ERR_MODEL_NOT_FOUND] = "NOT_FOUND",
+	[IR_ERR_METHOD] = "INVALID_ARGUMENT",
+	[IR_ERR_TOO_LARGE] = "INVALID_ARGUMENT",
+	[IR_ERR_MEDIA_TYPE] = "INVALID_ARGUMENT",
+	[IR_ERR_CONTEXT_LENGTH] = "INVALID_ARGUMENT",
+	[IR_ERR_CONTENT_FILTER] = "INVALID_ARGUMENT",
+	[IR_ERR_RATE_LIMIT] = "RESOURCE_EXHAUSTED",
+	[IR_ERR_SERVER] = "INTERNAL",
+	[IR_ERR_UPSTREAM] = "UNAVAILABLE",
+	[IR_ERR_UNAVAILABLE] = "UNAVAILABLE",
+	[IR_ERR_OVERLOADED] = "UNAVAILABLE",
+	[IR_ERR_TIMEOUT] = "DEADLINE_EXCEEDED",
 };
-
-static struct error_row row_of(enum ir_error_kind kind)
-{
-	switch (kind) {
-	case IR_ERR_INVALID_REQUEST:
-		return (struct error_row){ 400, "INVALID_ARGUMENT", "The request is not valid." };
-	case IR_ERR_AUTHENTICATION:
-		return (struct error_row){ 401, "UNAUTHENTICATED",
-					   "The API key is missing or not valid." };
-	case IR_ERR_BILLING:
-		return (struct error_row){ 402, "FAILED_PRECONDITION",
-					   "There is a problem with billing." };
-	case IR_ERR_PERMISSION:
-		return (struct error_row){ 403, "PERMISSION_DENIED", "This key may not do that." };
-	case IR_ERR_NOT_FOUND:
-		return (struct error_row){ 404, "NOT_FOUND", "Not found." };
-	case IR_ERR_MODEL_NOT_FOUND:
-		return (struct error_row){ 404, "NOT_FOUND", "There is no such model." };
-	case IR_ERR_METHOD:
-		return (struct error_row){ 405, "INVALID_ARGUMENT", "Method not allowed." };
-	case IR_ERR_TOO_LARGE:
-		return (struct error_row){ 413, "INVALID_ARGUMENT", "The request is too large." };
-	case IR_ERR_MEDIA_TYPE:
-		return (struct error_row){ 415, "INVALID_ARGUMENT",
-					   "The content type must be application/json." };
-	case IR_ERR_CONTEXT_LENGTH:
-		return (struct error_row){ 400, "INVALID_ARGUMENT",
-					   "The input is too long for the model." };
-	case IR_ERR_CONTENT_FILTER:
-		return (struct error_row){ 400, "INVALID_ARGUMENT", "The prompt was refused." };
-	case IR_ERR_RATE_LIMIT:
-		return (struct error_row){ 429, "RESOURCE_EXHAUSTED",
-					   "Too many requests; try again later." };
-	case IR_ERR_SERVER:
-		return (struct error_row){ 500, "INTERNAL", "Internal server error." };
-	case IR_ERR_UPSTREAM:
-		return (struct error_row){ 502, "UNAVAILABLE", "The provider failed." };
-	case IR_ERR_UNAVAILABLE:
-		return (struct error_row){ 503, "UNAVAILABLE",
-					   "Temporarily unavailable; try again later." };
-	case IR_ERR_OVERLOADED:
-		return (struct error_row){ 503, "UNAVAILABLE", "The model is overloaded." };
-	case IR_ERR_TIMEOUT:
-		return (struct error_row){ 504, "DEADLINE_EXCEEDED", "The request timed out." };
-	}
-	return (struct error_row){ 500, "INTERNAL", "Internal server error." };
-}
 
 #define DETAIL(name) "type.googleapis.com/google.rpc." name
 
@@ -110,16 +78,15 @@ static void put_details(struct jw *w, const struct ir_error *e, struct str messa
 
 void gm_error_write(struct jw *w, const struct ir_error *e, struct str request_id, int *ret_status)
 {
-	struct error_row row = row_of(e->kind);
-	struct str message = e->message.len ? e->message : str_from(row.text);
+	struct str message = e->message.len ? e->message : str_from(error_sentence(e->kind));
 
-	*ret_status = e->status ? e->status : row.status;
+	*ret_status = ir_error_status(e);
 	jw_obj(w);
 	jw_key(w, "error");
 	jw_obj(w);
 	jw_ki64(w, "code", *ret_status);
 	jw_kstr(w, "message", message);
-	jw_kcstr(w, "status", row.name);
+	jw_kcstr(w, "status", status_names[e->kind]);
 	put_details(w, e, message, request_id);
 	jw_end_obj(w);
 	jw_end_obj(w);
@@ -202,14 +169,8 @@ static enum ir_error_kind refine(enum ir_error_kind kind, struct str m, struct s
 
 bool gm_error_is(const json *root)
 {
-	const json *e;
+	const json *e = JSON_GET(error_unwrap(root), "error");
 
-	if (json_is_arr(root)) {
-		struct json_iter it = json_iter(root);
-
-		root = json_next(&it) ? it.val : NULL;
-	}
-	e = JSON_GET(root, "error");
 	return json_is_obj(e) || json_is_str(e);
 }
 
@@ -252,37 +213,13 @@ static void read_details(const json *details, struct ir_error *ret)
 	}
 }
 
-static struct str find_message(struct arena *a, const json *root, const json *e)
-{
-	static const char *const places[] = { "message", "detail", "error_description", "title" };
-	const json *at[2] = { e, root };
-
-	if (json_is_str(e))
-		return json_str(e);
-	for (unsigned i = 0; i < 2; i++) {
-		for (unsigned k = 0; k < sizeof(places) / sizeof(places[0]); k++) {
-			const json *v = json_get_set(at[i], str_from(places[k]));
-
-			if (json_is_str(v))
-				return json_str(v);
-			if (json_is_arr(v) || json_is_obj(v))
-				return json_text(a, v);
-		}
-	}
-	return json_str(root);
-}
-
 bool gm_error_read(struct arena *a, const json *root, int status, struct ir_error *ret)
 {
 	const json *e;
 	int64_t code;
 	bool own;
 
-	if (json_is_arr(root)) { /* [{...}]: what the list form of a stream says no in */
-		struct json_iter it = json_iter(root);
-
-		root = json_next(&it) ? it.val : NULL;
-	}
+	root = error_unwrap(root); /* the list form of a stream says no in a list too */
 	e = JSON_GET(root, "error");
 	own = json_i64(JSON_GET(e, "code"), &code) && json_is_str(JSON_GET(e, "message"));
 	if (own && status < 400 && code >= 400 && code < 600)
@@ -293,7 +230,8 @@ bool gm_error_read(struct arena *a, const json *root, int status, struct ir_erro
 		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 			if (str_eq(names[i].name, ret->type))
 				ret->kind = names[i].kind;
-	ret->message = arena_dup(a, find_message(a, root, e));
+	ret->message = error_find_message(e);
+	ret->message = arena_dup(a, ret->message.len ? ret->message : error_find_message(root));
 	read_details(JSON_GET(e, "details"), ret);
 	ret->kind = refine(ret->kind, ret->message, ret->code);
 	ret->code = arena_dup(a, ret->code);
@@ -305,20 +243,12 @@ bool gm_error_read(struct arena *a, const json *root, int status, struct ir_erro
 
 bool gm_decode_error(struct arena *a, int status, struct str body, struct ir_error *ret)
 {
-	struct str text = str_trim(body);
-	const json *root = text.len ? json_parse(a, text, NULL) : NULL;
+	const json *root = json_parse(a, body, NULL);
 	bool own = gm_error_read(a, root, status, ret);
 
 	if (ret->message.len)
 		return own;
-	if (!root && text.len && text.ptr[0] != '<') { /* a plain sentence: its beginning */
-		if (text.len > 500)
-			text.len = utf8_whole((struct str){ text.ptr, 500 });
-		ret->message = utf8_valid(text) ? arena_dup(a, text) : STR_NONE;
-		ret->kind = refine(ret->kind, ret->message, STR_NONE);
-	}
-	if (!ret->message.len)
-		ret->message = arena_printf(
-			a, "The provider answered HTTP %d without a readable error.", status);
+	ret->message = root ? error_without_reason(a, status) : error_plain_text(a, body, status);
+	ret->kind = refine(ret->kind, ret->message, STR_NONE);
 	return false;
 }

@@ -3,12 +3,15 @@
  * Ollama's form has room for a sentence only, so the kind is read from the status and from what the sentence says. */
 #include "protocols/ollama/ollama.h"
 
+#include "protocols/errors.h"
+
 static void put_body(const struct ir_error *e, struct buf *out)
 {
 	struct jw w = jw_on(out);
 
 	jw_obj(&w);
-	jw_kstr(&w, "error", str_present(e->message) ? e->message : STR("the request failed"));
+	jw_kstr(&w, "error",
+		str_present(e->message) ? e->message : str_from(error_sentence(e->kind)));
 	jw_end_obj(&w);
 }
 
@@ -79,8 +82,7 @@ void ol_error_read(struct arena *a, const json *root, struct ir_error *ret)
 	if (json_is_obj(e)) /* of a proxy in between */
 		text = json_str(json_get(e, STR("message")));
 	*ret = (struct ir_error){ .kind = IR_ERR_UPSTREAM, .retry_after_ms = -1 };
-	ret->message = text.len ? arena_dup(a, text)
-				: STR("The provider broke off with an error and did not say why.");
+	ret->message = text.len ? arena_dup(a, text) : error_without_reason(a, 0);
 	look_closer(ret);
 }
 

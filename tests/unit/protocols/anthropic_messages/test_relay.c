@@ -322,16 +322,15 @@ static void trap_107_upstream_errors_of_any_shape_are_read(void **state)
 		  "[{\"error\":{\"code\":429,\"message\":\"quota\",\"status\":\"RESOURCE_"
 		  "EXHAUSTED\"}}]",
 		  IR_ERR_RATE_LIMIT, "quota", false },
-		{ 422, "{\"detail\":[{\"msg\":\"x\"}]}", IR_ERR_INVALID_REQUEST,
-		  "[{\"msg\":\"x\"}]", false },
+		{ 422, "{\"detail\":[{\"msg\":\"x\"}]}", IR_ERR_INVALID_REQUEST, "x", false },
 		{ 502, "<html><body>Bad gateway</body></html>", IR_ERR_UPSTREAM,
-		  "The provider answered HTTP 502 without a readable error.", false },
+		  "The provider answered with status 502 and a body that is no JSON.", false },
 		{ 503, "upstream connect error\n", IR_ERR_UNAVAILABLE, "upstream connect error",
 		  false },
 		{ 500, "", IR_ERR_SERVER,
-		  "The provider answered HTTP 500 without a readable error.", false },
+		  "The provider answered with status 500 and an empty body.", false },
 		{ 500, "null", IR_ERR_SERVER,
-		  "The provider answered HTTP 500 without a readable error.", false },
+		  "The provider answered with an error (status 500) and did not say why.", false },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

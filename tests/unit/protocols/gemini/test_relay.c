@@ -232,7 +232,8 @@ static void trap_107_110_errors_are_read(void **state)
 		  "overloaded.\",\"status\":\"UNAVAILABLE\"}}",
 		  "The model is overloaded.", IR_ERR_OVERLOADED, true, -1 },
 		{ 500, "{\"detail\":\"boom\"}", "boom", IR_ERR_SERVER, false, -1 },
-		{ 502, "<html>", "The provider answered HTTP 502 without a readable error.",
+		{ 502, "<html>",
+		  "The provider answered with status 502 and a body that is no JSON.",
 		  IR_ERR_UPSTREAM, false, -1 },
 	};
 	struct arena *a = arena_new(1 << 20);
