@@ -13,6 +13,7 @@
 
 #include "json/json.h"
 #include "json/write.h"
+#include "protocols/glance.h"
 #include "protocols/protocol.h"
 #include "protocols/shape.h"
 
@@ -135,6 +136,28 @@ bool oc_may_reason(const struct request_target *t);
 enum ir_effort oc_effort(const struct ir_request *r, const struct request_target *t);
 
 /* --- openai_usage.c --- */
+
+/* What of a usage object is read: our counts, and its total, which settles doubts. */
+struct oc_counts {
+	struct ir_usage u;
+	int64_t total;
+};
+
+/* A place in such an object (`object` "" is its top) and the count it is read into. */
+#define OC_COUNT(object, name, member)                                               \
+	{                                                                            \
+		STR_INIT(object), STR_INIT(name), offsetof(struct oc_counts, member) \
+	}
+
+/* Takes over what a usage object in words of those places says; counts it leaves out keep their value (trap 118). Numbers beyond
+ * reason are cut, and a count that the total contradicts is put right. */
+void oc_counts_read(const json *usage, const struct glance_count *from, unsigned n,
+		    struct ir_usage *io);
+/* The same of its text. */
+void oc_counts_glance(struct str text, const struct glance_count *from, unsigned n,
+		      struct ir_usage *io);
+/* A count as it is written: 0 where nobody counted. */
+int64_t oc_count_known(int64_t n);
 
 /* Takes over what a vendor's `usage` object says; members it leaves out keep their value (trap 118). */
 void oc_usage_read(const json *usage, struct ir_usage *io);

@@ -2,54 +2,44 @@
  *
  * OpenAI's prompt_tokens include the cache and completion_tokens the reasoning, as ours do
  * (traps 115, 116); xAI alone counts reasoning beside the completion, which its total gives away. */
-#include "protocols/glance.h"
 #include "protocols/openai.h"
 
 /* Beyond it a number is nonsense, and sums of such would overflow. */
 #define MOST_TOKENS (INT64_C(1) << 53)
 
-/* What of a usage object is read: our counts, and its total, which settles doubts. */
-struct counts {
-	struct ir_usage u;
-	int64_t total;
-};
-
-#define PLACE(object, name, member)                                               \
-	{                                                                         \
-		STR_INIT(object), STR_INIT(name), offsetof(struct counts, member) \
-	}
-
 static const struct glance_count places[] = {
-	PLACE("", "prompt_tokens", u.input),
-	PLACE("", "completion_tokens", u.output),
-	PLACE("", "total_tokens", total),
-	PLACE("", "num_cached_tokens",
-	      u.cache_read),                      /* Mistral, beside or instead of the details */
-	PLACE("", "cached_tokens", u.cache_read), /* Moonshot */
-	PLACE("", "prompt_cache_hit_tokens", u.cache_read), /* DeepSeek, trap 117 */
-	PLACE("", "reasoning_tokens", u.reasoning),         /* Perplexity, Fireworks */
-	PLACE("prompt_tokens_details", "cached_tokens", u.cache_read),
-	PLACE("prompt_tokens_details", "cache_write_tokens", u.cache_write),
-	PLACE("prompt_tokens_details", "cache_creation_tokens", u.cache_write),
-	PLACE("prompt_tokens_details", "audio_tokens", u.audio_input),
-	PLACE("completion_tokens_details", "reasoning_tokens", u.reasoning),
-	PLACE("completion_tokens_details", "audio_tokens", u.audio_output),
-	PLACE("completion_tokens_details", "accepted_prediction_tokens", u.accepted_prediction),
-	PLACE("completion_tokens_details", "rejected_prediction_tokens", u.rejected_prediction),
+	OC_COUNT("", "prompt_tokens", u.input),
+	OC_COUNT("", "completion_tokens", u.output),
+	OC_COUNT("", "total_tokens", total),
+	OC_COUNT("", "num_cached_tokens",
+		 u.cache_read),                      /* Mistral, beside or instead of the details */
+	OC_COUNT("", "cached_tokens", u.cache_read), /* Moonshot */
+	OC_COUNT("", "prompt_cache_hit_tokens", u.cache_read), /* DeepSeek, trap 117 */
+	OC_COUNT("", "reasoning_tokens", u.reasoning),         /* Perplexity, Fireworks */
+	OC_COUNT("prompt_tokens_details", "cached_tokens", u.cache_read),
+	OC_COUNT("prompt_tokens_details", "cache_write_tokens", u.cache_write),
+	OC_COUNT("prompt_tokens_details", "cache_creation_tokens", u.cache_write),
+	OC_COUNT("prompt_tokens_details", "audio_tokens", u.audio_input),
+	OC_COUNT("completion_tokens_details", "reasoning_tokens", u.reasoning),
+	OC_COUNT("completion_tokens_details", "audio_tokens", u.audio_output),
+	OC_COUNT("completion_tokens_details", "accepted_prediction_tokens", u.accepted_prediction),
+	OC_COUNT("completion_tokens_details", "rejected_prediction_tokens", u.rejected_prediction),
 };
 
 enum { N_PLACES = sizeof(places) / sizeof(places[0]) };
 
-static void merge_counts(struct counts *c, struct ir_usage *io)
+static void merge_counts(const struct glance_count *from, unsigned n, struct oc_counts *c,
+			 struct ir_usage *io)
 {
 	struct ir_usage *u = &c->u;
 
-	for (unsigned i = 0; i < N_PLACES; i++) {
-		int64_t *n = (int64_t *)((char *)c + places[i].at);
+	for (unsigned i = 0; i < n; i++) {
+		int64_t *count = (int64_t *)((char *)c + from[i].at);
 
-		if (*n > MOST_TOKENS)
-			*n = MOST_TOKENS;
+		if (*count > MOST_TOKENS)
+			*count = MOST_TOKENS;
 	}
+	/* Who counts reasoning beside the output is given away by the total. */
 	if (u->reasoning > 0 && u->input >= 0 && u->output >= 0 && u->reasoning <= c->total &&
 	    c->total - u->reasoning == u->input + u->output)
 		u->output += u->reasoning;
@@ -61,48 +51,60 @@ static void merge_counts(struct counts *c, struct ir_usage *io)
 	ir_usage_merge(io, u);
 }
 
-void oc_usage_read(const json *usage, struct ir_usage *io)
+void oc_counts_read(const json *usage, const struct glance_count *from, unsigned n,
+		    struct ir_usage *io)
 {
-	struct counts c = { .u = IR_USAGE_NONE, .total = -1 };
+	struct oc_counts c = { .u = IR_USAGE_NONE, .total = -1 };
 
 	if (!json_is_obj(usage))
 		return;
-	glance_counts_read(usage, places, N_PLACES, &c);
-	merge_counts(&c, io);
+	glance_counts_read(usage, from, n, &c);
+	merge_counts(from, n, &c, io);
+}
+
+void oc_counts_glance(struct str text, const struct glance_count *from, unsigned n,
+		      struct ir_usage *io)
+{
+	struct oc_counts c = { .u = IR_USAGE_NONE, .total = -1 };
+
+	if (glance_counts(text, from, n, &c))
+		merge_counts(from, n, &c, io);
+}
+
+int64_t oc_count_known(int64_t n)
+{
+	return n < 0 ? 0 : n < MOST_TOKENS ? n : MOST_TOKENS;
+}
+
+void oc_usage_read(const json *usage, struct ir_usage *io)
+{
+	oc_counts_read(usage, places, N_PLACES, io);
 }
 
 void oc_usage_glance(struct str text, struct ir_usage *io)
 {
-	struct counts c = { .u = IR_USAGE_NONE, .total = -1 };
-
-	if (glance_counts(text, places, N_PLACES, &c))
-		merge_counts(&c, io);
-}
-
-static int64_t known(int64_t n)
-{
-	return n < 0 ? 0 : n < MOST_TOKENS ? n : MOST_TOKENS;
+	oc_counts_glance(text, places, N_PLACES, io);
 }
 
 void oc_usage_write(struct jw *w, const struct ir_usage *u)
 {
 	jw_obj(w);
-	jw_ki64(w, "prompt_tokens", known(u->input));
-	jw_ki64(w, "completion_tokens", known(u->output));
-	jw_ki64(w, "total_tokens", known(u->input) + known(u->output));
+	jw_ki64(w, "prompt_tokens", oc_count_known(u->input));
+	jw_ki64(w, "completion_tokens", oc_count_known(u->output));
+	jw_ki64(w, "total_tokens", oc_count_known(u->input) + oc_count_known(u->output));
 	jw_key(w, "prompt_tokens_details");
 	jw_obj(w);
-	jw_ki64(w, "cached_tokens", known(u->cache_read));
-	jw_ki64(w, "audio_tokens", known(u->audio_input));
+	jw_ki64(w, "cached_tokens", oc_count_known(u->cache_read));
+	jw_ki64(w, "audio_tokens", oc_count_known(u->audio_input));
 	if (u->cache_write >= 0)
 		jw_ki64(w, "cache_write_tokens", u->cache_write);
 	jw_end_obj(w);
 	jw_key(w, "completion_tokens_details");
 	jw_obj(w);
-	jw_ki64(w, "reasoning_tokens", known(u->reasoning));
-	jw_ki64(w, "audio_tokens", known(u->audio_output));
-	jw_ki64(w, "accepted_prediction_tokens", known(u->accepted_prediction));
-	jw_ki64(w, "rejected_prediction_tokens", known(u->rejected_prediction));
+	jw_ki64(w, "reasoning_tokens", oc_count_known(u->reasoning));
+	jw_ki64(w, "audio_tokens", oc_count_known(u->audio_output));
+	jw_ki64(w, "accepted_prediction_tokens", oc_count_known(u->accepted_prediction));
+	jw_ki64(w, "rejected_prediction_tokens", oc_count_known(u->rejected_prediction));
 	jw_end_obj(w);
 	jw_end_obj(w);
 }
