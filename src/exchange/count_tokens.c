@@ -1,8 +1,9 @@
-/* exchange/count_tokens.c - how many tokens a request is, for clients that do not speak the target's protocol.
+/* exchange/count_tokens.c - how many tokens a request is.
  *
- * Exact on the local engine, which has the tokenizer, and where the provider counts: the request is translated, and what it
- * becomes is counted. Elsewhere an estimate over all the model would read, system and tools included (trap 98), marked as
- * one in the answer.
+ * Exact on the local engine, which has the tokenizer, and where the provider counts: the request is passed on or translated, and
+ * what it becomes is counted. Elsewhere an estimate over all the model would read, system and tools included (trap 98), marked
+ * as one in the answer. The hard thing is whose count it is: a target that cannot count would still answer the request, so
+ * its count is estimated and no other target's is asked for; one that is down or busy is passed over, as in any request.
  */
 #include "exchange/exchange_impl.h"
 
@@ -33,13 +34,26 @@ void count_cancel(struct exchange *x)
 	buf_done(&c->body);
 }
 
+/* The request's own mistakes are the same everywhere. */
+static void engine_failed(struct exchange *x, const struct ir_error *e)
+{
+	struct ir_error copy = *e;
+
+	copy.message = arena_dup(x->arena, e->message); /* it lives where the count does */
+	count_cancel(x);
+	if (copy.kind == IR_ERR_INVALID_REQUEST || copy.kind == IR_ERR_CONTEXT_LENGTH)
+		answer_error(x, &copy, "upstream_error");
+	else
+		forward_failed(x, &copy, "upstream_error");
+}
+
 static void counted(void *user, int64_t tokens, const struct ir_error *error)
 {
 	struct count *c = user;
 
 	c->tokens = NULL;
 	if (error)
-		answer_error(c->x, error, "upstream_error");
+		engine_failed(c->x, error);
 	else
 		answer_token_count(c->x, tokens, false);
 }
@@ -74,7 +88,7 @@ static void leased(void *user, struct engine_lease *lease, const struct ir_error
 	if (lease)
 		ask_engine(c);
 	else
-		answer_error(c->x, error, "upstream_error");
+		engine_failed(c->x, error);
 }
 
 static int count_local(struct exchange *x, const struct target *t, struct err *reterr)
@@ -99,8 +113,10 @@ static int count_local(struct exchange *x, const struct target *t, struct err *r
 		rc = RC_NOMEM;
 	if (rc == RC_OK)
 		rc = engine_acquire(x->env->engine, &o, &c->lease, &c->waiting);
-	if (rc < 0)
+	if (rc < 0) {
+		count_cancel(x);
 		return rc;
+	}
 	if (rc > 0)
 		ask_engine(c);
 	return RC_OK;
@@ -108,41 +124,78 @@ static int count_local(struct exchange *x, const struct target *t, struct err *r
 
 /* --- by the provider --- */
 
-bool count_is_exact(const struct target *t)
+static bool part_is_media(const struct ir_part *p)
 {
-	return t->protocol && t->protocol->encode_count_request && t->account->kind->counts &&
-	       t->account->kind->counts(t->account);
+	if (p->kind == IR_PART_IMAGE || p->kind == IR_PART_AUDIO)
+		return true;
+	if (p->kind == IR_PART_FILE)
+		return p->media.source != IR_MEDIA_TEXT;
+	for (unsigned i = 0; p->kind == IR_PART_TOOL_RESULT && i < p->n_content; i++)
+		if (part_is_media(&p->content[i]))
+			return true;
+	return false;
 }
 
-int count_translate_body(struct exchange *x, const struct target *t, struct buf *out,
-			 struct err *reterr)
+static bool has_media(const struct ir_request *r)
 {
+	for (unsigned i = 0; i < r->n_messages; i++)
+		for (unsigned k = 0; k < r->messages[i].n_parts; k++)
+			if (part_is_media(&r->messages[i].parts[k]))
+				return true;
+	return false;
+}
+
+bool count_is_ours(struct exchange *x, const struct target *t)
+{
+	struct err ignored;
+
+	if (x->match.line.op != IR_OP_COUNT_TOKENS)
+		return false;
+	switch (account_counts(t->account, t->protocol)) {
+	case COUNT_NEVER:
+		break;
+	case COUNT_UNKNOWN:
+		return !t->relay;
+	case COUNT_OWN:
+	case COUNT_VERTEX:
+		return false;
+	case COUNT_TOKENIZE:
+		/* Before its 0.17 vLLM counted a picture as one token. */
+		return forward_read_request(x, &ignored) == RC_OK && has_media(x->ir);
+	}
+	return true;
+}
+
+int count_body(struct exchange *x, const struct target *t, struct buf *out, struct err *reterr)
+{
+	const struct protocol *p = t->protocol;
+	enum count_form form = account_counts(t->account, p);
 	struct buf request;
 	int rc;
 
-	if (!count_is_exact(t))
-		return err_set(reterr, RC_UNSUPPORTED, "Provider \"%.*s\" counts no tokens.",
-			       STR_ARG(t->account->name));
+	if (x->relay && !p->fit_count_request)
+		return forward_patch_body(x, t, out, reterr);
 	buf_init(&request, out->max);
-	rc = forward_translate_body(x, t, &request, reterr);
+	rc = x->relay ? forward_patch_body(x, t, &request, reterr)
+		      : forward_translate_body(x, t, &request, reterr);
 	if (rc == RC_OK && !buf_ok(&request))
 		rc = request.over ? RC_TOOBIG : RC_NOMEM;
 	if (rc == RC_OK)
-		rc = t->protocol->encode_count_request(x->arena, buf_str(&request), t->model, out);
+		rc = (x->relay ? p->fit_count_request : p->encode_count_request)(
+			x->arena, buf_str(&request), t->model, form, out);
 	buf_done(&request);
 	return rc;
 }
 
 void count_answer(struct exchange *x, struct str body)
 {
-	const struct protocol *p = x->target->protocol;
-	int64_t tokens = p->decode_token_count(x->pump.scratch, body);
+	int64_t tokens = x->target->protocol->decode_token_count(x->pump.scratch, body);
 
-	if (x->relay) {
+	if (tokens < 0) {
+		outcome_failed(x, OUTCOME_NONSENSE, NULL);
+	} else if (x->relay) {
 		x->record.usage.input = tokens;
 		pump_whole_ok(x, attempt_fields(x->attempt)->content_type, body);
-	} else if (tokens < 0) {
-		outcome_failed(x, OUTCOME_NONSENSE, NULL);
 	} else {
 		outcome_ok(x);
 		answer_token_count(x, tokens, false);
@@ -220,24 +273,35 @@ static int64_t estimate(const struct ir_request *r)
 	return n + text_tokens(r->format.schema);
 }
 
-void count_tokens(struct exchange *x)
+static int answer_estimate(struct exchange *x, struct err *reterr)
 {
-	const struct target *t = &x->route.targets[0];
-	struct ir_error error;
-	struct err e = { 0 };
-	int rc;
+	int rc = forward_read_request(x, reterr);
 
-	x->target = t;
-	if (t->local && x->env->engine) {
-		rc = count_local(x, t, &e);
-	} else {
-		rc = x->match.protocol->decode_request(x->arena, &x->match.line, x->peek.body,
-						       &x->ir, &e);
-		if (rc == RC_OK)
-			answer_token_count(x, estimate(x->ir), true);
-	}
 	if (rc == RC_OK)
-		return;
-	error = forward_error_of(x, rc, &e);
-	answer_error(x, &error, "refused");
+		answer_token_count(x, estimate(x->ir), true);
+	return rc;
+}
+
+int count_tokens(struct exchange *x, const struct target *t, struct err *reterr)
+{
+	return t->local && x->env->engine ? count_local(x, t, reterr) : answer_estimate(x, reterr);
+}
+
+/* There is no such operation, rather than no such model. Words that name the model are about it. */
+static bool no_such_operation(const struct exchange *x, int status, const struct ir_error *e,
+			      bool native)
+{
+	if (status == 405 || status == 501)
+		return true;
+	return status == 404 && !(native && str_find(e->message, x->target->model) >= 0);
+}
+
+bool count_refused(struct exchange *x, int status, const struct ir_error *e, bool native)
+{
+	struct err ignored;
+
+	if (x->match.line.op != IR_OP_COUNT_TOKENS || !no_such_operation(x, status, e, native))
+		return false;
+	outcome_ok(x); /* it is there, and would answer the request itself */
+	return answer_estimate(x, &ignored) == RC_OK;
 }

@@ -329,16 +329,6 @@ static enum step_result load(struct exchange *x)
 	return DONE;
 }
 
-static enum step_result count(struct exchange *x)
-{
-	const struct target *t = &x->route.targets[0];
-
-	if (x->match.line.op != IR_OP_COUNT_TOKENS || t->relay || count_is_exact(t))
-		return NEXT;
-	count_tokens(x);
-	return DONE;
-}
-
 static enum step_result forward(struct exchange *x)
 {
 	forward_next(x);
@@ -364,7 +354,6 @@ static const struct step steps[] = {
 	{ "warm_up", warm_up },
 	{ "compact", compact_start },
 	{ "background", background_start },
-	{ "count", count },
 	{ "forward", forward }, /* attempts, pump, settle */
 };
 

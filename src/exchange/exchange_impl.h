@@ -239,6 +239,9 @@ void answer_token_count(struct exchange *x, int64_t tokens, bool estimated);
 void forward_next(struct exchange *x);
 /* Decodes the request into x->ir, unless somebody has. */
 int forward_read_request(struct exchange *x, struct err *reterr) MUST_CHECK;
+/* The client's own body for a target that speaks its protocol. */
+int forward_patch_body(struct exchange *x, const struct target *t, struct buf *out,
+		       struct err *reterr) MUST_CHECK;
 /* The request's body for a foreign target, its losses noted; reads the request first. */
 int forward_translate_body(struct exchange *x, const struct target *t, struct buf *out,
 			   struct err *reterr) MUST_CHECK;
@@ -313,15 +316,17 @@ void load_cancel(struct exchange *x);
 
 /* --- count_tokens.c --- */
 
-/* The answer to IR_OP_COUNT_TOKENS where the target has no such operation. */
-void count_tokens(struct exchange *x);
-/* The target's provider counts requests of any client's. */
-bool count_is_exact(const struct target *t);
-/* As embed_translate_body(). */
-int count_translate_body(struct exchange *x, const struct target *t, struct buf *out,
-			 struct err *reterr) MUST_CHECK;
+/* A count of tokens for which this target's provider is not asked: the local engine is, or nobody. */
+bool count_is_ours(struct exchange *x, const struct target *t);
+/* Begins or gives the answer to that. Refused: as embed_translate_body(). */
+int count_tokens(struct exchange *x, const struct target *t, struct err *reterr) MUST_CHECK;
+/* The body of the request for a count, for a provider that is asked. */
+int count_body(struct exchange *x, const struct target *t, struct buf *out, struct err *reterr)
+	MUST_CHECK;
 /* The provider's count has come. */
 void count_answer(struct exchange *x, struct str body);
+/* It answered with an error instead. True: that said that it does not count, and the client has an estimate. */
+bool count_refused(struct exchange *x, int status, const struct ir_error *e, bool native);
 /* Ends a count under way without an answer. */
 void count_cancel(struct exchange *x);
 

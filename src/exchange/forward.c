@@ -73,8 +73,8 @@ static int check_limits(const struct ir_request *r, const struct protocol *p, st
 	return RC_OK;
 }
 
-static int patch_body(struct exchange *x, const struct target *t, struct buf *out,
-		      struct err *reterr)
+int forward_patch_body(struct exchange *x, const struct target *t, struct buf *out,
+		       struct err *reterr)
 {
 	struct patch_options o = {
 		.model = t->model,
@@ -174,12 +174,12 @@ static int start(struct exchange *x, const struct target *t, struct err *reterr)
 		.client_head = x->head,
 	};
 	buf_init(&o.body, 2 * x->snapshot->max_body + 65536);
-	if (x->relay)
-		rc = patch_body(x, t, &o.body, reterr);
+	if (x->match.line.op == IR_OP_COUNT_TOKENS)
+		rc = count_body(x, t, &o.body, reterr);
+	else if (x->relay)
+		rc = forward_patch_body(x, t, &o.body, reterr);
 	else if (x->match.line.op == IR_OP_EMBED)
 		rc = embed_translate_body(x, t, &o.body, reterr);
-	else if (x->match.line.op == IR_OP_COUNT_TOKENS)
-		rc = count_translate_body(x, t, &o.body, reterr);
 	else
 		rc = forward_translate_body(x, t, &o.body, reterr);
 	if (rc == RC_OK && !buf_ok(&o.body))
@@ -204,9 +204,13 @@ void forward_next(struct exchange *x)
 		x->relay = may_relay(x, t);
 		x->forced = false;
 		ir_losses_init(&x->losses, x->arena);
-		x->record.attempts++;
 		x->last_sent_ms = loop_now_ms(x->env->loop);
-		rc = start(x, t, &e);
+		if (count_is_ours(x, t)) {
+			rc = count_tokens(x, t, &e);
+		} else {
+			x->record.attempts++;
+			rc = start(x, t, &e);
+		}
 		if (rc == RC_OK)
 			return;
 		/* Why a target failed says more than that the next cannot take the request. */
@@ -236,7 +240,8 @@ void forward_failed(struct exchange *x, const struct ir_error *e, const char *en
 		answer_error(x, &x->last_error, end);
 		return;
 	}
-	attempt_cancel(x->attempt);
+	if (x->attempt)
+		attempt_cancel(x->attempt);
 	x->attempt = NULL;
 	pump_done(&x->pump);
 	forward_next(x);

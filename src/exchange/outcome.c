@@ -169,6 +169,8 @@ void outcome_status(struct exchange *x, int status, struct str body)
 		status < 400 || status == 401 || status == 403 || e.kind == IR_ERR_AUTHENTICATION;
 	bool last = x->next_target >= x->route.n_targets;
 
+	if (count_refused(x, status, &e, native))
+		return;
 	if (ours)
 		e = own_trouble(x, status);
 	else if (f->retry_after_ms >= 0)

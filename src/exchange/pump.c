@@ -129,7 +129,7 @@ static int set_up(struct exchange *x)
 	if (!p->scratch)
 		return RC_NOMEM;
 	p->ready = true;
-	if (x->relay || x->match.line.op == IR_OP_EMBED)
+	if (x->relay || x->match.line.op != IR_OP_GENERATE)
 		return RC_OK;
 	return exchange_mint_id(x) == RC_OK ? set_up_translation(x) : RC_NOMEM;
 }

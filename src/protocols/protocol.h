@@ -39,6 +39,15 @@ enum quirk {
 
 struct protocol;
 
+/* How an endpoint counts the tokens of a request, in the form of one of its protocols. */
+enum count_form {
+	COUNT_NEVER,   /* not at all, for all that is known */
+	COUNT_UNKNOWN, /* who speaks the protocol anyway may ask, and see */
+	COUNT_OWN,     /* as the protocol's own vendor does */
+	COUNT_VERTEX,  /* Gemini's, with contents, instructions and tools at the top */
+	COUNT_TOKENIZE /* Chat's, as vLLM's /tokenize, which counts texts alone */
+};
+
 /* --- routes --- */
 
 /* What is asked of an answer that was kept. */
@@ -318,7 +327,10 @@ struct protocol {
 	/* Token counts. MAY be NULL; decode: -1 when it is none. The request for a count is made of what encode_request() made; NULL:
 	 * nobody who speaks another protocol can ask this one for a count. */
 	int (*encode_count_request)(struct arena *a, struct str request, struct str model,
-				    struct buf *out);
+				    enum count_form form, struct buf *out);
+	/* A client's own request for a count, in the form that this target takes. NULL: there is but one. */
+	int (*fit_count_request)(struct arena *a, struct str body, struct str model,
+				 enum count_form form, struct buf *out);
 	int64_t (*decode_token_count)(struct arena *scratch, struct str body);
 	void (*encode_token_count)(int64_t input_tokens, struct buf *out);
 

@@ -15,10 +15,10 @@ static int prepare(struct arena *a, const struct prepare_options *o, struct upst
 	return compose_anthropic(a, o, "/v1", ret, reterr);
 }
 
-static bool counts(const struct account *acc)
+static enum count_form counts(const struct account *acc, const struct protocol *p)
 {
 	(void)acc;
-	return true;
+	return p == &protocol_anthropic_messages ? COUNT_OWN : COUNT_NEVER;
 }
 
 /* Models from before Messages; they know both, newer ones Messages alone. */

@@ -126,6 +126,13 @@ static bool account_speaks(const struct account *acc, const struct protocol *p)
 	return p != &protocol_openai_responses || form == FORM_V1 || form == FORM_V1_BASE;
 }
 
+/* It answers 404 to POST /responses/input_tokens: "Unknown request URL". */
+static enum count_form counts(const struct account *acc, const struct protocol *p)
+{
+	return p == &protocol_openai_responses && (acc->quirks & QUIRK_COUNTS_TOKENS) ? COUNT_OWN
+										      : COUNT_NEVER;
+}
+
 const struct provider provider_azure = {
 	.name = "azure",
 	.key_env = "AZURE_OPENAI_API_KEY",
@@ -136,6 +143,7 @@ const struct provider provider_azure = {
 	.account_quirks = account_quirks,
 	.account_speaks = account_speaks,
 	.takes_api_version = true,
+	.counts = counts,
 	.speaks = speaks,
 	.prepare = prepare,
 	.model_speaks = compose_openai_model_speaks,

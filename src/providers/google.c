@@ -77,10 +77,10 @@ static struct model_wants wants(struct str model)
 	return (struct model_wants){ .adaptive_thinking = str_find(model, STR("gemini-3")) >= 0 };
 }
 
-/* Vertex AI's form is another: it knows no generateContentRequest. */
-static bool counts(const struct account *acc)
+static enum count_form counts(const struct account *acc, const struct protocol *p)
 {
-	return !is_vertex(acc);
+	(void)p;
+	return is_vertex(acc) ? COUNT_VERTEX : COUNT_OWN;
 }
 
 const struct provider provider_google = {

@@ -8,6 +8,12 @@ static const char *const prefixes[] = {
 	"chatgpt-*", "davinci-*", "babbage-*", NULL,
 };
 
+static enum count_form counts(const struct account *acc, const struct protocol *p)
+{
+	(void)acc;
+	return p == &protocol_openai_responses ? COUNT_OWN : COUNT_NEVER;
+}
+
 const struct provider provider_openai = {
 	.name = "openai",
 	.default_base_url = "https://api.openai.com/v1",
@@ -15,6 +21,7 @@ const struct provider provider_openai = {
 	.base_url_env = { "OPENAI_BASE_URL", "OPENAI_API_BASE" },
 	.base_path = "/v1",
 	.compacts = true,
+	.counts = counts,
 	.key_required = true,
 	.speaks = speaks,
 	.quirks = QUIRK_ALLOWED_TOOLS | QUIRK_CUSTOM_TOOLS | QUIRK_STRICT_MESSAGES,

@@ -120,8 +120,8 @@ struct provider {
 	struct str (*base_url)(struct arena *a, struct str text);
 	/* MAY: what that model wants; NULL: nothing special. */
 	struct model_wants (*wants)(struct str model);
-	/* MAY: the account has an operation that counts tokens in its protocol's form (encode_count_request()); NULL: none has. */
-	bool (*counts)(const struct account *acc);
+	/* MAY: how the account counts tokens in that protocol, one of `speaks`; NULL: it never does. */
+	enum count_form (*counts)(const struct account *acc, const struct protocol *p);
 	/* MAY: that model answers in that protocol, one of `speaks`; NULL: all do in each. */
 	bool (*model_speaks)(struct str model, const struct protocol *p);
 };
@@ -136,6 +136,9 @@ const struct provider_preset *provider_preset_find(struct str name);
 
 /* The base URL as the kind wants it: slashes at the end and a stray path taken off, a missing path added. */
 struct str provider_base_url(struct arena *a, const struct provider *kind, struct str url);
+
+/* How the account counts tokens in that protocol; COUNT_NEVER when there is none (NULL). */
+enum count_form account_counts(const struct account *acc, const struct protocol *p);
 
 /* True when the account is taken to serve a model of that name, by the globs of its kind or preset. */
 bool account_has_prefix(const struct account *acc, struct str model);

@@ -106,6 +106,11 @@ struct str provider_base_url(struct arena *a, const struct provider *kind, struc
 	return arena_dup(a, url);
 }
 
+enum count_form account_counts(const struct account *acc, const struct protocol *p)
+{
+	return p && acc->kind->counts ? acc->kind->counts(acc, p) : COUNT_NEVER;
+}
+
 bool account_has_prefix(const struct account *acc, struct str model)
 {
 	if (acc->preset && acc->preset->prefix && str_glob(str_from(acc->preset->prefix), model))

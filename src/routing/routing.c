@@ -108,26 +108,39 @@ static bool does(const struct account *acc, struct str model, const struct proto
 		return false;
 	if (op == IR_OP_EMBED)
 		return p->embed;
-	return op != IR_OP_GENERATE || !kind->model_speaks || kind->model_speaks(model, p);
+	return (op != IR_OP_GENERATE && op != IR_OP_COUNT_TOKENS) || !kind->model_speaks ||
+	       kind->model_speaks(model, p);
+}
+
+/* To count tokens the client's own protocol will do unless it is known that the provider has no such operation there; of others
+ * it must be known that it has. */
+static bool counts(const struct account *acc, const struct protocol *p, const struct route_facts *f)
+{
+	enum count_form form = account_counts(acc, p);
+
+	return p == f->protocol ? form != COUNT_NEVER : form > COUNT_UNKNOWN;
 }
 
 /* Which of its protocols an account is asked in: the client's own, so that bytes can be passed on, else the first that knows
- * the operation; NULL when none does. */
+ * the operation; NULL when none does. Tokens that it does not count are estimated as of a request in the first. */
 static const struct protocol *protocol_for(const struct account *acc, struct str model,
 					   const struct route_facts *f)
 {
-	const struct protocol *first = NULL;
+	const struct protocol *first = NULL, *counter = NULL;
+	bool count = f->op == IR_OP_COUNT_TOKENS;
 
 	for (unsigned i = 0; i < PROVIDER_MAX_PROTOCOLS && acc->speaks[i]; i++) {
 		const struct protocol *p = acc->speaks[i];
+		bool able = does(acc, model, p, f->op);
 
-		if (!does(acc, model, p, f->op))
-			continue;
-		if (p == f->protocol)
+		if (able && p == f->protocol && (!count || counts(acc, p, f)))
 			return p;
-		first = first ? first : p;
+		if (able && !counter && count && counts(acc, p, f))
+			counter = p;
+		if (able && !first)
+			first = p;
 	}
-	return first;
+	return counter ? counter : first;
 }
 
 /* Can the account do what the request needs? Only where that is known for certain. */

@@ -237,6 +237,29 @@ def test_trap_098_count_tokens_is_what_the_engine_bills(claude, request_of):
     assert counted == usage.input_tokens + (usage.cache_read_input_tokens or 0) + (usage.cache_creation_input_tokens or 0)
 
 
+def test_the_engine_counts_where_the_provider_before_it_cannot_now(start_gateway, anthropic_client, faultd, tmp_path):
+    """And one that cannot be started is passed over in turn."""
+    link, up = tmp_path / "model.gguf", faultd()
+    link.symlink_to(MODEL_FILE)
+    conf = config()
+    conf["providers"]["local"]["models"].append({"name": "gone", "path": str(link)})
+    conf["providers"]["claude"] = {"type": "anthropic", "base_url": up.origin, "api_key": "k", "discover": False}
+    conf["models"] = [{"name": "claude-then-small", "targets": [{"provider": "claude", "model": "c"}, {"provider": "local", "model": "small"}]},
+                      {"name": "gone-then-claude", "targets": [{"provider": "local", "model": "gone"}, {"provider": "claude", "model": "c"}]}]
+    gateway = start_gateway(conf)
+    gateway.expected_children = 1
+    gateway.baseline["other"] += 2
+    claude = anthropic_client(gateway, timeout=SLOW).messages
+    alone = claude.count_tokens(model="small", messages=HI).input_tokens
+    up.reply("POST", "/v1/messages/count_tokens", status=529)
+    counted = claude.with_raw_response.count_tokens(model="claude-then-small", messages=HI)
+    assert counted.parse().input_tokens == alone and "x-llm-gateway-estimated" not in counted.headers
+    link.unlink()
+    up.clear()
+    up.reply("POST", "/v1/messages/count_tokens", body=b'{"input_tokens":42}')
+    assert claude.count_tokens(model="gone-then-claude", messages=HI).input_tokens == 42
+
+
 # ---- errors --------------------------------------------------------------------------------------------------------------------------
 
 LONG = [{"role": "user", "content": "word " * (2 * CONTEXT)}]

@@ -226,6 +226,28 @@ def strict_messages(b):
     assert [dropped for _, dropped, _ in asked] == [[""], ["reasoning_content"]]
 
 
+def count_at(b, path, answer):
+    """[(tokens, whether that is an estimate, how often the provider was asked)], without the quirk and with it."""
+    out = []
+    for name in b.names:
+        b.up.clear()
+        script = b.up.reply("POST", path, body=json.dumps(answer).encode())
+        counted = b.gateway.request("POST", "/v1/messages/count_tokens", [("content-type", "application/json")],
+                                    json.dumps({"model": f"{name}/m", "messages": HI}).encode())
+        out.append((counted.json()["input_tokens"], "x-llm-gateway-estimated" in counted.headers, len(script.hits)))
+    return out
+
+
+def counts_tokens(b):
+    plain, quirky = count_at(b, "/v1/chat/completions/input_tokens", {"input_tokens": 4711})
+    assert plain[0] < 100 and plain[1:] == (True, 0) and quirky == (4711, False, 1)
+
+
+def tokenize(b):
+    plain, quirky = count_at(b, "/tokenize", {"count": 4711, "max_model_len": 9999, "tokens": []})
+    assert plain[0] < 100 and plain[1:] == (True, 0) and quirky == (4711, False, 1)
+
+
 @pytest.mark.parametrize("quirk", QUIRKS)
 def test_a_quirk_does_what_its_line_says(gateway, up, quirk):
     globals()[quirk](Both(gateway, up, quirk))

@@ -61,6 +61,11 @@ class Wire:
         return response
 
 
+def in_vertex_ais_form(recording):
+    """A request for a count that the Gemini API takes with a request around it."""
+    return verb_of(recording) == "countTokens" and not {*recording.req} <= {"contents", "generateContentRequest"}
+
+
 def relay_problem(up, wire, recording, number, query):
     """The recorded request and answer pass byte for byte, and the path upstream is the vendor's."""
     sent = json.dumps(recording.req, ensure_ascii=False).encode("utf-8", "surrogatepass")
@@ -73,7 +78,10 @@ def relay_problem(up, wire, recording, number, query):
     request = script.wait_for_request().request
     if request.target != path:
         return f"upstream path {request.target}"
-    if request.body != sent:
+    if in_vertex_ais_form(recording):
+        if request.json() != {"generateContentRequest": {"model": f"models/{model_of(recording)}", **recording.req}}:
+            return f"upstream body {request.body[:200]!r}"
+    elif request.body != sent:
         return f"upstream body {request.body[:200]!r}"
     if request.headers.get("x-goog-api-key") != "up":
         return f"upstream key {request.headers!r}"

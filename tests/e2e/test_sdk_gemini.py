@@ -161,7 +161,9 @@ def test_counts_and_models(gateway, up, genai_client):
     script = reply(up, {"totalTokens": 31}, "/v1beta/models/gemini-2.5-flash:countTokens")
     assert client.models.count_tokens(model="gemini-2.5-flash", contents="Hi").total_tokens == 31
     sent(script)
-    assert client.models.count_tokens(model="c", contents="Hello there").total_tokens > 0    # estimated
+    script = reply(up, {"object": "response.input_tokens", "input_tokens": 32}, "/v1/responses/input_tokens")
+    assert client.models.count_tokens(model="c", contents="Hello there").total_tokens == 32
+    assert sent(script).json()["model"] == "c"
     assert {"models/c", "models/gemini-2.5-flash"} <= {m.name for m in client.models.list()}
     assert client.models.get(model="c").name == "models/c"
 

@@ -482,6 +482,7 @@ def test_count_tokens_is_asked_of_a_provider_that_can(clients, up):
 
 def test_trap_098_count_tokens_is_estimated_elsewhere(clients, up):
     up.clear()
+    up.reply("POST", "/v1/responses/input_tokens", status=404)
     client = clients["anthropic-messages"]
 
     def count(**more):

@@ -74,7 +74,8 @@ void am_encode_model(const struct model_info *model, struct buf *out);
 struct str am_next_models(struct arena *a, struct str body);
 int am_decode_models(struct arena *a, struct str body, struct str **ret_ids, unsigned *ret_n,
 		     struct err *reterr);
-int am_encode_count_request(struct arena *a, struct str request, struct str model, struct buf *out);
+int am_encode_count_request(struct arena *a, struct str request, struct str model,
+			    enum count_form form, struct buf *out);
 void am_encode_token_count(int64_t input_tokens, struct buf *out);
 int64_t am_decode_token_count(struct arena *scratch, struct str body);
 

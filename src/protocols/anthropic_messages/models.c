@@ -2,6 +2,7 @@
 #include "protocols/anthropic_messages/anthropic_messages.h"
 
 #include "protocols/date.h"
+#include "protocols/pick.h"
 
 static void put_support(struct jw *w, const char *name, enum ir_tri can)
 {
@@ -176,7 +177,8 @@ int am_decode_models(struct arena *a, struct str body, struct str **ret_ids, uns
 }
 
 /* What is only about the answer is refused there. */
-int am_encode_count_request(struct arena *a, struct str request, struct str model, struct buf *out)
+int am_encode_count_request(struct arena *a, struct str request, struct str model,
+			    enum count_form form, struct buf *out)
 {
 	static const struct str counted[] = {
 		STR_INIT("model"),         STR_INIT("system"),
@@ -185,24 +187,10 @@ int am_encode_count_request(struct arena *a, struct str request, struct str mode
 		STR_INIT("output_config"), STR_INIT("cache_control"),
 		STR_INIT("mcp_servers"),   STR_INIT("context_management"),
 	};
-	const json *root = json_parse(a, request, NULL);
-	struct jw w = jw_on(out);
 
 	(void)model; /* stands in the request */
-	if (!root)
-		return RC_NOMEM;
-	jw_obj(&w);
-	for (unsigned i = 0; i < sizeof(counted) / sizeof(*counted); i++) {
-		const json *v = json_get(root, counted[i]);
-		struct str text = v ? json_text(a, v) : STR_NONE;
-
-		if (v && !str_present(text))
-			return RC_NOMEM;
-		if (v)
-			jw_kraw(&w, counted[i].ptr, text);
-	}
-	jw_end_obj(&w);
-	return RC_OK;
+	(void)form;
+	return pick_request(a, request, counted, sizeof(counted) / sizeof(*counted), out);
 }
 
 void am_encode_token_count(int64_t input_tokens, struct buf *out)

@@ -205,6 +205,7 @@ const struct protocol protocol_gemini = {
 	.encode_model = gm_encode_model,
 	.decode_models = gm_decode_models,
 	.encode_count_request = gm_encode_count_request,
+	.fit_count_request = gm_fit_count_request,
 	.encode_token_count = gm_encode_token_count,
 	.decode_token_count = gm_decode_token_count,
 	.embed = &gm_embed,

@@ -118,7 +118,10 @@ void gm_encode_models(const struct model_info *models, unsigned n, struct buf *o
 void gm_encode_model(const struct model_info *model, struct buf *out);
 int gm_decode_models(struct arena *a, struct str body, struct str **ret_ids, unsigned *ret_n,
 		     struct err *reterr);
-int gm_encode_count_request(struct arena *a, struct str request, struct str model, struct buf *out);
+int gm_encode_count_request(struct arena *a, struct str request, struct str model,
+			    enum count_form form, struct buf *out);
+int gm_fit_count_request(struct arena *a, struct str body, struct str model, enum count_form form,
+			 struct buf *out);
 void gm_encode_token_count(int64_t input_tokens, struct buf *out);
 int64_t gm_decode_token_count(struct arena *scratch, struct str body);
 

@@ -116,15 +116,91 @@ int gm_decode_models(struct arena *a, struct str body, struct str **ret_ids, uns
 	return RC_OK;
 }
 
-/* Instructions and tools are only counted in a whole request, which names its model. */
-int gm_encode_count_request(struct arena *a, struct str request, struct str model, struct buf *out)
+/* --- token counts --- */
+
+/* The Gemini API counts bare contents, or a whole request, which names its model. */
+static void put_whole(struct jw *w, const json *request, struct str model)
 {
-	(void)a;
-	buf_puts(out, "{\"generateContentRequest\":{\"model\":\"models/");
-	json_escape(out, model);
-	buf_puts(out, "\",");
-	buf_put(out, str_from_offset(request, 1)); /* never an empty object */
-	buf_putc(out, '}');
+	struct json_iter it = json_iter(request);
+
+	jw_obj(w);
+	jw_key(w, "generateContentRequest");
+	jw_obj(w);
+	jw_key(w, "model");
+	jw_raw(w, STR("\"models/"));
+	json_escape(w->out, model);
+	buf_putc(w->out, '"');
+	while (json_next(&it)) {
+		if (str_eq(it.key, STR("model")))
+			continue;
+		jw_key_str(w, it.key);
+		jw_raw(w, STR(""));
+		json_write(w->out, it.val);
+	}
+	jw_end_obj(w);
+	jw_end_obj(w);
+}
+
+/* Vertex AI knows no request inside, and refuses members that are not about the prompt. */
+static void put_bare(struct jw *w, const json *request)
+{
+	static const char *const counted[] = { "contents", "systemInstruction", "tools",
+					       "generationConfig" };
+
+	jw_obj(w);
+	for (unsigned i = 0; i < sizeof(counted) / sizeof(*counted); i++) {
+		const json *v = gm_get(request, counted[i]);
+
+		if (!v)
+			continue;
+		jw_key_str(w, str_from(counted[i]));
+		jw_raw(w, STR(""));
+		json_write(w->out, v);
+	}
+	jw_end_obj(w);
+}
+
+int gm_encode_count_request(struct arena *a, struct str request, struct str model,
+			    enum count_form form, struct buf *out)
+{
+	const json *root = json_parse(a, request, NULL);
+	struct jw w = jw_on(out);
+
+	if (!root)
+		return RC_NOMEM;
+	if (form == COUNT_VERTEX)
+		put_bare(&w, root);
+	else
+		put_whole(&w, root, model);
+	return RC_OK;
+}
+
+/* More than the Gemini API counts without a request around it. */
+static bool says_more_than_contents(const json *root)
+{
+	struct json_iter it = json_iter(root);
+
+	while (json_next(&it))
+		if (!str_eq(it.key, STR("contents")))
+			return true;
+	return false;
+}
+
+int gm_fit_count_request(struct arena *a, struct str body, struct str model, enum count_form form,
+			 struct buf *out)
+{
+	const json *root = json_parse(a, body, NULL), *inner;
+	struct jw w = jw_on(out);
+
+	if (!root)
+		return RC_NOMEM;
+	inner = gm_get(root, "generateContentRequest");
+	if (form == COUNT_VERTEX && json_is_obj(inner))
+		put_bare(&w, inner);
+	else if (form == COUNT_OWN && !inner && says_more_than_contents(root))
+		put_whole(&w, root, model);
+	else
+		buf_put(out, body);
 	return RC_OK;
 }
 
@@ -139,7 +215,10 @@ void gm_encode_token_count(int64_t input_tokens, struct buf *out)
 
 int64_t gm_decode_token_count(struct arena *scratch, struct str body)
 {
+	const json *root = json_parse(scratch, body, NULL);
 	int64_t n;
 
-	return json_i64(gm_get(json_parse(scratch, body, NULL), "totalTokens"), &n) ? n : -1;
+	if (json_is_obj(root) && json_len(root) == 0)
+		return 0; /* the vendor leaves zeros out */
+	return json_i64(gm_get(root, "totalTokens"), &n) ? n : -1;
 }

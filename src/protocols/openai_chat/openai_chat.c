@@ -48,5 +48,7 @@ const struct protocol protocol_openai_chat = {
 	.encode_models = oc_encode_models,
 	.encode_model = oc_encode_model,
 	.decode_models = oc_decode_models,
+	.encode_count_request = oc_encode_count_request,
+	.decode_token_count = oc_decode_token_count,
 	.embed = &oc_embed,
 };

@@ -8,7 +8,7 @@
  *	response_encode.c  events -> client answer
  *	relay.c            what of a body does not pass as it is
  *	embeddings.c       the Embeddings API, both ways
- *	names.c, models.c
+ *	names.c, models.c, tokens.c
  *
  * What it shares with OpenAI's other formats (errors, names, paths, usage, what passes as it is) is in protocols/openai.h.
  */
@@ -35,6 +35,12 @@ bool oc_origin_has_items(const char *origin);
 
 /* `extra_content` with a proof of Gemini's, in a call. */
 void oc_write_google(struct jw *w, struct str signature);
+
+/* --- tokens.c --- */
+
+int oc_encode_count_request(struct arena *a, struct str request, struct str model,
+			    enum count_form form, struct buf *out);
+int64_t oc_decode_token_count(struct arena *scratch, struct str body);
 
 /* --- relay.c --- */
 

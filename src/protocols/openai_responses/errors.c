@@ -151,23 +151,3 @@ void rs_error_read(struct arena *a, const json *root, struct ir_error *ret)
 	if (str_eq(ret->type, STR("error"))) /* the event's type, not the error's */
 		ret->type = STR_NONE;
 }
-
-int64_t rs_decode_token_count(struct arena *scratch, struct str body)
-{
-	int64_t n;
-
-	return json_i64(json_get(json_parse(scratch, body, NULL), STR("input_tokens")), &n) &&
-			       n >= 0
-		       ? n
-		       : -1;
-}
-
-void rs_encode_token_count(int64_t input_tokens, struct buf *out)
-{
-	struct jw w = jw_on(out);
-
-	jw_obj(&w);
-	jw_kcstr(&w, "object", "response.input_tokens");
-	jw_ki64(&w, "input_tokens", input_tokens);
-	jw_end_obj(&w);
-}

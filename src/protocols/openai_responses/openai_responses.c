@@ -54,6 +54,7 @@ const struct protocol protocol_openai_responses = {
 	.encode_relay_error = rs_encode_relay_error,
 	.decode_error = rs_decode_error,
 	.encode_ping = oc_encode_ping,
+	.encode_count_request = rs_encode_count_request,
 	.decode_token_count = rs_decode_token_count,
 	.encode_token_count = rs_encode_token_count,
 };

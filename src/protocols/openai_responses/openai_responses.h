@@ -10,7 +10,7 @@
  *	response_decode.c  upstream answer -> events        (items in response_items.c)
  *	response_encode.c  events -> client answer          (the resource in resource.c)
  *	proof.c            foreign proofs in the place of encrypted_content
- *	usage.c, logprobs.c, errors.c
+ *	usage.c, logprobs.c, errors.c, tokens.c
  */
 #ifndef GW_PROTOCOLS_OPENAI_RESPONSES_H
 #define GW_PROTOCOLS_OPENAI_RESPONSES_H
@@ -64,6 +64,11 @@ void rs_error_read(struct arena *a, const json *root, struct ir_error *ret);
 void rs_error_write(struct jw *w, const struct ir_error *e);
 /* The event of type `error`, OpenAI's flat form. */
 void rs_put_error_event(struct buf *out, const struct ir_error *e, int64_t sequence);
+
+/* --- tokens.c --- */
+
+int rs_encode_count_request(struct arena *a, struct str request, struct str model,
+			    enum count_form form, struct buf *out);
 int64_t rs_decode_token_count(struct arena *scratch, struct str body);
 void rs_encode_token_count(int64_t input_tokens, struct buf *out);
 

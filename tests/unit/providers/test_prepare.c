@@ -58,6 +58,8 @@ static const char yaml[] =
 	"  ol: { type: ollama, base_url: 'http://10.0.0.5:11434/deep' }\n"
 	"  ol-key: { type: ollama, api_key: ok, base_url: 'https://ollama.example',"
 	" protocols: [ollama-chat, openai-chat, anthropic-messages] }\n"
+	"  llama: { type: llamacpp, base_url: 'http://10.0.0.5:8080/v1' }\n"
+	"  lone: { type: vllm, base_url: 'http://10.0.0.5:8000/deep' }\n"
 	"  two: { type: vllm, api_key: vk, protocols: [openai-chat, anthropic-messages],"
 	" headers: { x-team: blue, User-Agent: ours } }\n";
 
@@ -104,6 +106,17 @@ static const struct asked table[] = {
 	  false,
 	  "POST /v1/messages/count_tokens\n" COMMON(
 		  "application/json") "x-api-key: ak\nanthropic-version: 2023-06-01\n" },
+	{ "openai", &protocol_openai_responses, IR_OP_COUNT_TOKENS, "gpt", false, false, false,
+	  "POST /v1/responses/input_tokens\n" COMMON(
+		  "application/json") "authorization: Bearer pk\n" },
+	{ "llama", &protocol_openai_chat, IR_OP_COUNT_TOKENS, "m", false, false, false,
+	  "POST /v1/chat/completions/input_tokens\n" COMMON("application/json") },
+	{ "lone", &protocol_openai_chat, IR_OP_COUNT_TOKENS, "m", false, false, false,
+	  "POST /deep/tokenize\n" COMMON("application/json") },
+	{ "two", &protocol_openai_chat, IR_OP_COUNT_TOKENS, "m", false, false, false,
+	  "POST /tokenize\nx-team: blue\nUser-Agent: ours\ncontent-type: "
+	  "application/json\naccept: application/json\n"
+	  "accept-encoding: identity\nauthorization: Bearer vk\n" },
 	{ "anthropic", &protocol_anthropic_messages, IR_OP_LIST_MODELS, "", false, false, false,
 	  "GET /v1/models?limit=1000\n" COMMON_GET
 	  "x-api-key: ak\nanthropic-version: 2023-06-01\n" },

@@ -49,6 +49,61 @@ static struct answer ask(struct loaded *l, struct route_facts f)
 	return a;
 }
 
+/* The protocol in which a target is asked for a count; how it counts there is the provider's. */
+static void tokens_are_counted_in_the_protocol_that_can(void **state)
+{
+	static const struct {
+		const char *model;
+		const struct protocol *client, *asked;
+		enum count_form form;
+	} table[] = {
+		{ "openai/gpt-5", &protocol_anthropic_messages, &protocol_openai_responses,
+		  COUNT_OWN },
+		{ "openai/gpt-5", &protocol_openai_responses, &protocol_openai_responses,
+		  COUNT_OWN },
+		{ "openai/davinci-002", &protocol_gemini, &protocol_openai_completions,
+		  COUNT_NEVER },
+		{ "anthropic/c", &protocol_gemini, &protocol_anthropic_messages, COUNT_OWN },
+		{ "deepseek/d", &protocol_gemini, &protocol_openai_chat, COUNT_NEVER },
+		{ "both/m", &protocol_anthropic_messages, &protocol_anthropic_messages,
+		  COUNT_UNKNOWN },
+		{ "both/m", &protocol_gemini, &protocol_openai_chat, COUNT_TOKENIZE },
+		{ "says/m", &protocol_gemini, &protocol_anthropic_messages, COUNT_OWN },
+		{ "chats/m", &protocol_gemini, &protocol_openai_chat, COUNT_OWN },
+		{ "ollama/m", &protocol_anthropic_messages, &protocol_ollama_chat, COUNT_NEVER },
+		{ "vertex/m", &protocol_gemini, &protocol_gemini, COUNT_VERTEX },
+		{ "azure/m", &protocol_openai_responses, &protocol_openai_chat, COUNT_NEVER },
+	};
+	static const char more[] =
+		"  says: { type: openai-compatible, base_url: 'http://x/v1', quirks: "
+		"[counts_tokens], "
+		"protocols: [openai-chat, anthropic-messages] }\n"
+		"  chats: { type: openai-compatible, base_url: 'http://x/v1', quirks: "
+		"[counts_tokens] }\n"
+		"  ollama: { protocols: [ollama-chat, anthropic-messages] }\n"
+		"  azure: { api_key: k, base_url: 'https://r.openai.azure.com' }\n"
+		"  vertex: { type: google, api_key: k, base_url: "
+		"'https://x.googleapis.com/v1/projects/p/locations/l' }\n";
+	const char *models = strstr(yaml, "models:\n  - {");
+	char text[4096];
+	struct loaded l;
+
+	snprintf(text, sizeof(text), "%.*s%s%s", (int)(models - yaml), yaml, more, models);
+	l = load_good(text, NULL);
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct answer a = ask(&l, (struct route_facts){ .model = str_from(table[i].model),
+								.protocol = table[i].client,
+								.op = IR_OP_COUNT_TOKENS });
+		const struct target *t = a.r.targets;
+
+		assert_int_equal(a.rc, RC_OK);
+		assert_string_equal(t->protocol->name, table[i].asked->name);
+		assert_int_equal(account_counts(t->account, t->protocol), table[i].form);
+		assert_int_equal(t->relay, table[i].asked == table[i].client);
+	}
+	loaded_done(&l);
+}
+
 static void the_first_rule_with_an_answer_decides(void **state)
 {
 	static const struct {
@@ -327,6 +382,7 @@ int main(void)
 		cmocka_unit_test(the_default_gets_the_rest),
 		cmocka_unit_test(local_models_are_known_by_name),
 		cmocka_unit_test(an_unknown_model_is_answered_with_the_nearest),
+		cmocka_unit_test(tokens_are_counted_in_the_protocol_that_can),
 		cmocka_unit_test(a_request_can_be_wrong),
 		cmocka_unit_test(long_names_are_clipped),
 		cmocka_unit_test(the_list_has_each_name_once),

@@ -341,6 +341,9 @@ static void models_and_counts(void **state)
 	P.encode_token_count(7, &out);
 	CHECK_STR(buf_str(&out), "{\"totalTokens\":7}");
 	assert_int_equal(P.decode_token_count(a, buf_str(&out)), 7);
+	assert_int_equal(P.decode_token_count(a, STR("{}")), 0);
+	assert_int_equal(P.decode_token_count(a, STR("{\"error\":{}}")), -1);
+	assert_int_equal(P.decode_token_count(a, STR("<html>")), -1);
 	buf_done(&out);
 	arena_free(a);
 }
