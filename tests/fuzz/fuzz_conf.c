@@ -7,6 +7,13 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* libfyaml 0.7 loses a block when it joins the many pieces of one quoted scalar: 4 KiB a load of such a file, and not ours to mend. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+	return "leak:libfyaml.so\n";
+}
+
 static void check(int holds)
 {
 	if (!holds)

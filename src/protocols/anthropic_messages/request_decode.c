@@ -368,9 +368,28 @@ static int read_messages(struct decode *d, const json *v, const struct am_path *
 	return RC_OK;
 }
 
+/* Calls are the assistant's and their results the user's, as the vendor holds it: elsewhere they would belong to nothing, and no
+ * dialect has a place for them. */
+static int check_speakers(const struct decode *d, const struct ir_message *m,
+			  const struct am_path *at_content)
+{
+	for (unsigned i = 0; i < m->n_parts; i++) {
+		const struct am_path at = am_path_index(at_content, i);
+
+		if (m->parts[i].kind == IR_PART_TOOL_CALL && m->role != IR_ROLE_ASSISTANT)
+			return am_refuse(&d->in, &at,
+					 "`tool_use` blocks can only be in `assistant` messages");
+		if (m->parts[i].kind == IR_PART_TOOL_RESULT && m->role != IR_ROLE_USER)
+			return am_refuse(&d->in, &at,
+					 "`tool_result` blocks can only be in `user` messages");
+	}
+	return RC_OK;
+}
+
 static int read_message(struct decode *d, const json *v, const struct am_path *at,
 			struct ir_message *m)
 {
+	int rc;
 	struct str role = json_str(JSON_GET(v, "role"));
 	struct am_path at_role = am_path_member(at, "role"),
 		       at_content = am_path_member(at, "content");
@@ -388,8 +407,9 @@ static int read_message(struct decode *d, const json *v, const struct am_path *a
 				 JSON_GET(v, "role")
 					 ? "Input should be 'user', 'assistant' or 'system'"
 					 : "Field required");
-	return am_read_content(&d->in, JSON_GET(v, "content"), &at_content, AM_IN_MESSAGE,
-			       &m->parts, &m->n_parts);
+	rc = am_read_content(&d->in, JSON_GET(v, "content"), &at_content, AM_IN_MESSAGE, &m->parts,
+			     &m->n_parts);
+	return rc ? rc : check_speakers(d, m, &at_content);
 }
 
 static int read_conversation(struct decode *d)

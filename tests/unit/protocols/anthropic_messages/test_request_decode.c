@@ -363,6 +363,14 @@ static void refusals_name_the_place(void **state)
 		  "\"name\":\"b\",\"input\":\"{}\"}]}]}",
 		  "messages.0.content.0.input",
 		  "messages.0.content.0.input: Input should be a valid dictionary" },
+		{ "{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\",\"content\":[{\"type\":"
+		  "\"tool_result\",\"tool_use_id\":\"a\"}]}]}",
+		  "messages.0.content.0",
+		  "messages.0.content.0: `tool_result` blocks can only be in `user` messages" },
+		{ "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":"
+		  "\"tool_use\",\"id\":\"a\",\"name\":\"b\",\"input\":{}}]}]}",
+		  "messages.0.content.0",
+		  "messages.0.content.0: `tool_use` blocks can only be in `assistant` messages" },
 		{ "{\"model\":\"m\",\"max_tokens\":\"5\"}", "max_tokens",
 		  "max_tokens: Input should be a valid integer" },
 		{ "{\"model\":\"m\",\"max_tokens\":-1}", "max_tokens",
