@@ -1,7 +1,7 @@
 /* exchange/background.c - `background: true`: a second exchange without a client makes the answer, and clients follow it.
  *
- * The client's exchange checks the request as far as it goes without a target, opens the runner, and answers with the queued
- * resource or follows the runner's events. The runner is an exchange like any other that writes into a job (outlet.h); it always
+ * The client's exchange checks the request as far as it goes without a target, has the store keep that it was begun, starts the
+ * runner, and answers with the queued resource or follows the runner's events. The runner is an exchange like any other that writes into a job (outlet.h); it always
  * asks for a stream, so that there is something to follow. Everything it works on is copied into an arena of its own, since the
  * client's request dies with its answer.
  */
@@ -147,9 +147,8 @@ static void refuse(struct exchange *x, enum ir_error_kind kind, struct str messa
 	answer_error(x, &e, "refused");
 }
 
-static void start_runner(struct exchange *y, struct exchange *x, struct job *job)
+static void start_runner(struct exchange *y, struct exchange *x)
 {
-	y->out.job = job;
 	y->snapshot = snapshot_ref(x->snapshot);
 	list_append(&y->env->live, &y->live);
 	y->env->n_live++;
@@ -182,11 +181,57 @@ static void cannot_start(struct exchange *x, int rc, const struct err *e)
 	answer_error(x, &error, "refused");
 }
 
+void background_drop(struct exchange *x)
+{
+	struct exchange *y = x->starting;
+
+	if (!y)
+		return;
+	x->starting = NULL;
+	job_drop(y->out.job);
+	job_unref(y->out.job);
+	arena_free(y->arena);
+}
+
+/* The store has it: from now on the client may know its id, for no crash can lose it any more. */
+static void kept(void *user, const struct store_answer *a)
+{
+	struct exchange *x = user, *y = x->starting;
+	struct job *job = y->out.job;
+
+	x->turn.call = NULL;
+	if (a->rc != RC_OK) {
+		background_drop(x);
+		turns_store_failed(x, a->rc,
+				   "The request is longer than what this gateway keeps, which "
+				   "'background' needs.");
+		return;
+	}
+	x->starting = NULL;
+	job_ref(job); /* for this client; the other one is the runner's */
+	start_runner(y, x);
+	if (x->peek.stream)
+		background_follow(x, job, 0);
+	else
+		turns_answer_json(x, job_resource(job, x->arena));
+	job_unref(job);
+}
+
+static enum step_result keep(struct exchange *x)
+{
+	struct store_wish w = { .loop = x->env->loop, .done = kept, .user = x };
+
+	if (job_keep(x->starting->out.job, &w, &x->turn.call) == RC_OK)
+		return WAIT;
+	background_drop(x);
+	turns_store_failed(x, RC_NOMEM, NULL);
+	return DONE;
+}
+
 enum step_result background_start(struct exchange *x)
 {
 	struct err e = { 0 };
 	struct exchange *y;
-	struct job *job;
 	enum rc why;
 	int rc;
 
@@ -210,8 +255,8 @@ enum step_result background_start(struct exchange *x)
 		cannot_start(x, e.code, &e);
 		return DONE;
 	}
-	job = make_job(x, y, &why);
-	if (!job) {
+	y->out.job = make_job(x, y, &why);
+	if (!y->out.job) {
 		arena_free(y->arena);
 		refuse(x, why == RC_TOOBIG ? IR_ERR_RATE_LIMIT : IR_ERR_UNAVAILABLE,
 		       why == RC_TOOBIG ? STR("Too many background responses are under way. Try "
@@ -220,14 +265,8 @@ enum step_result background_start(struct exchange *x)
 		return DONE;
 	}
 	x->turn.keep = false; /* the job does that */
-	job_ref(job);         /* for this client; the other one is the runner's */
-	start_runner(y, x, job);
-	if (x->peek.stream)
-		background_follow(x, job, 0);
-	else
-		turns_answer_json(x, job_resource(job, x->arena));
-	job_unref(job);
-	return DONE;
+	x->starting = y;
+	return keep(x);
 }
 
 /* --- following --- */
@@ -237,7 +276,7 @@ struct following {
 	struct exchange *x; /* NULL: over */
 	struct job *job;
 	struct job_follower follower;
-	size_t next;
+	struct job_cursor at;
 };
 
 static void following_free(struct following *f)
@@ -255,7 +294,7 @@ static void pull(struct following *f)
 
 	if (outlet_pending(to) > x->snapshot->stream_high)
 		return; /* on_drain comes back here */
-	over = job_read(f->job, &f->next, x->snapshot->stream_high, out);
+	over = job_read(f->job, &f->at, x->snapshot->stream_high, out);
 	if (over)
 		buf_put(out, STR("data: [DONE]\n\n"));
 	x->last_sent_ms = loop_now_ms(x->env->loop);
@@ -306,7 +345,7 @@ void background_unfollow(struct exchange *x)
 		following_free(f); /* else woken() does */
 }
 
-void background_follow(struct exchange *x, struct job *job, size_t from)
+void background_follow(struct exchange *x, struct job *job, uint64_t from)
 {
 	struct http_field fields[MAX_ANSWER_FIELDS];
 	struct following *f = calloc(1, sizeof(*f));
@@ -316,7 +355,7 @@ void background_follow(struct exchange *x, struct job *job, size_t from)
 		refuse(x, IR_ERR_UNAVAILABLE, STR("The gateway is out of memory."));
 		return;
 	}
-	*f = (struct following){ .x = x, .job = job_ref(job), .next = from };
+	*f = (struct following){ .x = x, .job = job_ref(job), .at = { .from = from } };
 	f->follower = (struct job_follower){ .loop = x->env->loop, .wake = woken, .arg = f };
 	x->following = f;
 	n = answer_fields(x, fields, STR("text/event-stream; charset=utf-8"), false);

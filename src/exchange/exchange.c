@@ -503,6 +503,7 @@ void exchange_over(struct exchange *x, const char *end)
 	count_cancel(x);
 	load_cancel(x);
 	turns_cancel(x);
+	background_drop(x);
 	background_unfollow(x);
 	if (x->attempt)
 		attempt_cancel(x->attempt);

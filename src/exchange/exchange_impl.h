@@ -93,6 +93,7 @@ struct exchange {
 	struct http_request *request; /* the client's; NULL in the background and on a WebSocket */
 	struct outlet out;
 	struct following *following; /* the answer is a job's; NULL */
+	struct exchange *starting;   /* the runner of one, until the store knows of it; NULL */
 	struct loop_dead dead;       /* in the background: frees the arena */
 	struct arena *arena;
 	struct snapshot *snapshot;
@@ -214,8 +215,10 @@ void compact_answer(struct exchange *x, struct str resource);
 /* --- background.c: answers made while nobody waits, and those who follow them --- */
 
 enum step_result background_start(struct exchange *x);
+/* Lets go of a runner that has not started. */
+void background_drop(struct exchange *x);
 /* Answers with the job's events from number `from` on, to its end. */
-void background_follow(struct exchange *x, struct job *job, size_t from);
+void background_follow(struct exchange *x, struct job *job, uint64_t from);
 void background_drained(struct exchange *x);
 void background_keepalive(struct exchange *x);
 void background_unfollow(struct exchange *x);

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "json/scan.h"
 #include "policy/conversation.h"
 #include "wire/framer.h"
 
@@ -21,6 +22,12 @@ struct job_table {
 	uv_mutex_t lock;
 	struct list jobs;
 	unsigned n;
+};
+
+/* An event's end in the text, and its number. Numbers are the provider's: they need not begin at 0. */
+struct mark {
+	size_t end;
+	uint64_t number;
 };
 
 struct job {
@@ -43,7 +50,7 @@ struct job {
 	void (*cancel)(void *runner);
 	void *runner;
 	struct buf events;
-	size_t *ends; /* of each event in `events` */
+	struct mark *marks; /* of each event in `events` */
 	size_t n_events, cap;
 	struct buf resource; /* the newest */
 	struct buf error;    /* of an event of that type */
@@ -88,7 +95,7 @@ struct job *job_unref(struct job *j)
 	buf_done(&j->events);
 	buf_done(&j->resource);
 	buf_done(&j->error);
-	free(j->ends);
+	free(j->marks);
 	arena_free(j->arena);
 	uv_mutex_destroy(&j->lock);
 	free(j);
@@ -143,7 +150,8 @@ struct job *job_find(struct job_table *t, struct str owner, struct str id)
 
 /* --- the store --- */
 
-static void put(struct job *j, struct str resource, struct str events, int64_t alive_until_s)
+static int put(struct job *j, struct str resource, struct str events, int64_t alive_until_s,
+	       const struct store_wish *wish, struct store_call **ret)
 {
 	struct stored_turn t = j->turn;
 
@@ -151,8 +159,16 @@ static void put(struct job *j, struct str resource, struct str events, int64_t a
 	t.events = events;
 	t.alive_until_s = alive_until_s;
 	t.ends = !alive_until_s;
-	if (store_put(j->store, &t, NULL, NULL) != RC_OK)
-		log_event(LOG_WARN, "response.not_kept", NULL, LF_STR("response", t.id));
+	return store_put(j->store, &t, wish, ret);
+}
+
+/* With the lock held. */
+static void put_end(struct job *j)
+{
+	struct str events = buf_ok(&j->events) ? buf_str(&j->events) : STR_NONE;
+
+	if (!buf_ok(&j->resource) || put(j, buf_str(&j->resource), events, 0, NULL, NULL) != RC_OK)
+		log_event(LOG_WARN, "response.not_kept", NULL, LF_STR("response", j->turn.id));
 }
 
 static bool copy_turn(struct job *j, const struct stored_turn *t)
@@ -196,8 +212,24 @@ struct job *job_new(struct job_table *t, const struct job_options *o, enum rc *r
 		return job_unref(j);
 	}
 	j->beat_at_s = clock_wall_s() + BEAT_EVERY_S;
-	put(j, buf_str(&j->resource), STR_NONE, clock_wall_s() + ALIVE_S);
 	return j;
+}
+
+int job_keep(struct job *j, const struct store_wish *wish, struct store_call **ret)
+{
+	return put(j, buf_str(&j->resource), STR_NONE, clock_wall_s() + ALIVE_S, wish, ret);
+}
+
+void job_drop(struct job *j)
+{
+	uv_mutex_lock(&j->lock);
+	j->ended = true;
+	j->loop = NULL;
+	j->runner = NULL;
+	uv_mutex_unlock(&j->lock);
+	delist(j);
+	if (store_remove(j->store, j->turn.owner, j->turn.id, NULL, NULL) != RC_OK)
+		log_event(LOG_WARN, "response.not_removed", NULL, LF_STR("response", j->turn.id));
 }
 
 /* --- the runner --- */
@@ -230,20 +262,57 @@ static void note_resource(struct job *j, const struct frame *f)
 		j->finished |= str_eq(f->name, last[i]);
 }
 
+uint64_t job_event_number(struct str data, uint64_t otherwise)
+{
+	uint64_t n;
+
+	return str_to_u64(turn_get(data, "sequence_number"), &n) ? n : otherwise;
+}
+
+static uint64_t next_number(const struct job *j)
+{
+	return j->n_events ? j->marks[j->n_events - 1].number + 1 : 0;
+}
+
 static void keep_event(struct job *j, const struct frame *f)
 {
 	if (j->n_events == j->cap) {
 		size_t cap = j->cap ? j->cap * 2 : 64;
-		size_t *ends = realloc(j->ends, cap * sizeof(*ends));
+		struct mark *marks = realloc(j->marks, cap * sizeof(*marks));
 
-		if (!ends)
+		if (!marks)
 			return;
-		j->ends = ends;
+		j->marks = marks;
 		j->cap = cap;
 	}
 	buf_put(&j->events, f->raw);
-	j->ends[j->n_events++] = j->events.len;
+	j->marks[j->n_events] = (struct mark){
+		.end = j->events.len,
+		.number = job_event_number(f->data, next_number(j)),
+	};
+	j->n_events++;
 	note_resource(j, f);
+}
+
+static void put_event(struct buf *out, const char *name, struct str resource, uint64_t number)
+{
+	buf_printf(out,
+		   "event: %s\ndata: {\"type\":\"%s\",\"sequence_number\":%llu,\"response\":", name,
+		   name, (unsigned long long)number);
+	buf_put(out, resource);
+	buf_puts(out, "}\n\n");
+}
+
+void job_put_end_event(struct buf *out, struct arena *a, struct str resource, uint64_t number)
+{
+	struct str status = json_unquote(a, turn_get(resource, "status"));
+
+	if (str_eq(status, STR("completed")))
+		put_event(out, "response.completed", resource, number);
+	else if (str_eq(status, STR("incomplete")))
+		put_event(out, "response.incomplete", resource, number);
+	else if (str_eq(status, STR("failed")))
+		put_event(out, "response.failed", resource, number);
 }
 
 /* With the lock held. */
@@ -362,6 +431,39 @@ static void set_failed(struct job *j, struct str error)
 	arena_free(a);
 }
 
+/* A stream that has not said how it ends: those who follow it are told, and before that what it is, if nothing was said at all. */
+static void end_events(struct job *j, struct str queued)
+{
+	struct buf words;
+	struct frame f;
+	size_t n;
+
+	buf_init(&words, 2 * j->events.max + 1024);
+	if (j->n_events == 0 && str_present(queued))
+		put_event(&words, "response.created", queued, 0);
+	put_event(&words, "response.failed", buf_str(&j->resource),
+		  str_present(queued) && j->n_events == 0 ? 1 : next_number(j));
+	framer_done(&j->framer); /* what stands in it is no whole event */
+	framer_init(&j->framer, FRAMING_SSE, words.max);
+	while (buf_ok(&words) && framer_next(&j->framer, buf_str(&words), &f, &n) == FRAMER_FRAME) {
+		keep_event(j, &f);
+		buf_consume(&words, n);
+	}
+	buf_done(&words);
+}
+
+/* With the lock held. */
+static void fail(struct job *j, struct str error)
+{
+	struct arena *a = arena_new(SCRATCH_MAX);
+	struct str queued = a ? arena_dup(a, buf_str(&j->resource)) : STR_NONE;
+
+	set_failed(j, error);
+	if (buf_ok(&j->resource) && buf_ok(&j->events))
+		end_events(j, queued);
+	arena_free(a);
+}
+
 void job_end(struct job *j, struct str error)
 {
 	bool was;
@@ -370,13 +472,12 @@ void job_end(struct job *j, struct str error)
 	uv_mutex_lock(&j->lock);
 	was = j->ended;
 	if (!j->finished && !was)
-		set_failed(j, error);
+		fail(j, error);
 	j->ended = true;
 	j->loop = NULL;
 	j->runner = NULL;
-	if (!was && buf_ok(&j->resource))
-		put(j, buf_str(&j->resource), buf_ok(&j->events) ? buf_str(&j->events) : STR_NONE,
-		    0);
+	if (!was)
+		put_end(j);
 	wake_followers(j);
 	uv_mutex_unlock(&j->lock);
 	delist(j);
@@ -423,7 +524,7 @@ bool job_cancel(struct job *j)
 		if (str_present(resource))
 			set(&j->resource, resource);
 		j->ended = true;
-		put(j, buf_str(&j->resource), buf_str(&j->events), 0);
+		put_end(j);
 		if (j->loop && loop_post(j->loop, tell_runner, job_ref(j)) != RC_OK)
 			job_unref(j); /* it runs to its end, and nobody will see it */
 		wake_followers(j);
@@ -458,18 +559,19 @@ bool job_unfollow(struct job *j, struct job_follower *f)
 	return arrives;
 }
 
-bool job_read(struct job *j, size_t *io_next, size_t enough, struct buf *out)
+bool job_read(struct job *j, struct job_cursor *c, size_t enough, struct buf *out)
 {
 	bool over;
 
 	uv_mutex_lock(&j->lock);
-	while (*io_next < j->n_events && buf_len(out) < enough && buf_ok(&j->events)) {
-		size_t from = *io_next ? j->ends[*io_next - 1] : 0;
+	while (c->next < j->n_events && buf_len(out) < enough && buf_ok(&j->events)) {
+		const struct mark *m = &j->marks[c->next];
+		size_t begin = c->next++ ? m[-1].end : 0;
 
-		buf_put(out, (struct str){ j->events.ptr + from, j->ends[*io_next] - from });
-		++*io_next;
+		if (m->number >= c->from)
+			buf_put(out, (struct str){ j->events.ptr + begin, m->end - begin });
 	}
-	over = j->ended && (*io_next >= j->n_events || !buf_ok(&j->events));
+	over = j->ended && (c->next >= j->n_events || !buf_ok(&j->events));
 	uv_mutex_unlock(&j->lock);
 	return over;
 }

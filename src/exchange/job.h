@@ -39,8 +39,12 @@ struct job_options {
 	void *runner;
 };
 
-/* Puts it into the store as unfinished. NULL and *reterr: RC_TOOBIG when there are too many, else RC_NOMEM. */
+/* NULL and *reterr: RC_TOOBIG when there are too many, else RC_NOMEM. */
 struct job *job_new(struct job_table *t, const struct job_options *o, enum rc *reterr) MUST_CHECK;
+/* Puts it into the store as unfinished; before the wish has come true nobody may hear of it. As store_put(). */
+int job_keep(struct job *j, const struct store_wish *wish, struct store_call **ret) MUST_CHECK;
+/* It was not to be, and nobody has heard of it: it is forgotten here and in the store. Not once its runner runs. */
+void job_drop(struct job *j);
 struct job *job_ref(struct job *j);
 struct job *job_unref(struct job *j); /* always NULL */
 
@@ -77,8 +81,16 @@ void job_follow(struct job *j, struct job_follower *f);
 void job_woken(struct job *j, struct job_follower *f);
 /* No post begins after this. True: one has, and still arrives. */
 bool job_unfollow(struct job *j, struct job_follower *f);
-/* Appends events from number *io_next on until `out` holds `enough` bytes, and moves *io_next. True: the job has ended and all is
- * read. */
-bool job_read(struct job *j, size_t *io_next, size_t enough, struct buf *out);
+/* A place in the events. */
+struct job_cursor {
+	uint64_t from; /* events of a smaller sequence_number are left out */
+	size_t next;   /* starts as 0 */
+};
+/* Appends events until `out` holds `enough` bytes, and moves on. True: the job has ended and all is read. */
+bool job_read(struct job *j, struct job_cursor *c, size_t enough, struct buf *out);
+/* The sequence_number of an event; `otherwise` when it has none. */
+uint64_t job_event_number(struct str data, uint64_t otherwise);
+/* `resource` as the one event that says how a response ended, into `out`; nothing where the protocol has none for that end. */
+void job_put_end_event(struct buf *out, struct arena *a, struct str resource, uint64_t number);
 
 #endif

@@ -47,7 +47,7 @@ static bool wants_stream(struct exchange *x)
 }
 
 /* The number of the first event that is wanted. False: no number. */
-static bool wanted_from(struct exchange *x, size_t *ret)
+static bool wanted_from(struct exchange *x, uint64_t *ret)
 {
 	struct str after = query_get(x->arena, x->match.line.query, "starting_after");
 	uint64_t n;
@@ -60,7 +60,7 @@ static bool wanted_from(struct exchange *x, size_t *ret)
 			     STR("'starting_after' must be the sequence_number of an event."));
 		return false;
 	}
-	*ret = (size_t)n + 1;
+	*ret = n + 1;
 	return true;
 }
 
@@ -118,16 +118,31 @@ static bool include_is_known(struct exchange *x)
 	return true;
 }
 
-/* A job that is over, once more. */
-static void replay(struct exchange *x, const struct stored_turn *t)
+/* Of the events that were kept, those from number `from` on. */
+static void put_events(struct buf *out, struct str events, uint64_t from)
 {
-	struct str rest = t->events;
 	struct framer framer;
+	uint64_t number = 0;
 	struct frame f;
-	struct buf out;
-	size_t from, n;
+	size_t n;
 
-	if (!str_present(rest)) {
+	framer_init(&framer, FRAMING_SSE, events.len + 1);
+	while (framer_next(&framer, events, &f, &n) == FRAMER_FRAME) {
+		number = job_event_number(f.data, number);
+		if (number++ >= from)
+			buf_put(out, f.raw);
+		events = str_from_offset(events, n);
+	}
+	framer_done(&framer);
+}
+
+/* A job that is over, once more. Where its events were lost with their maker, or were too many, it is told how it ended. */
+static void replay(struct exchange *x, const struct stored_turn *t, struct str resource)
+{
+	struct buf out;
+	uint64_t from;
+
+	if (!str_eq(turn_get(resource, "background"), STR("true"))) {
 		turns_refuse(x, IR_ERR_INVALID_REQUEST,
 			     STR("Only a response that was made in the background can be streamed "
 				 "again."));
@@ -135,14 +150,11 @@ static void replay(struct exchange *x, const struct stored_turn *t)
 	}
 	if (!wanted_from(x, &from))
 		return;
-	buf_init(&out, rest.len + 64);
-	framer_init(&framer, FRAMING_SSE, rest.len + 1);
-	for (size_t i = 0; framer_next(&framer, rest, &f, &n) == FRAMER_FRAME; i++) {
-		if (i >= from)
-			buf_put(&out, f.raw);
-		rest = str_from_offset(rest, n);
-	}
-	framer_done(&framer);
+	buf_init(&out, t->events.len + resource.len + 1024);
+	if (str_present(t->events))
+		put_events(&out, t->events, from);
+	else
+		job_put_end_event(&out, x->arena, resource, from);
 	buf_put(&out, STR("data: [DONE]\n\n"));
 	if (buf_ok(&out))
 		answer_whole(x, 200, STR("text/event-stream; charset=utf-8"), buf_str(&out), false,
@@ -155,7 +167,7 @@ static void replay(struct exchange *x, const struct stored_turn *t)
 /* What is still being made is not in the store, or not as it is now. True: answered. */
 static bool kept_by_job(struct exchange *x, struct job *j)
 {
-	size_t from;
+	uint64_t from;
 
 	switch ((enum kept_op)x->match.line.variant) {
 	case KEPT_GET:
@@ -206,18 +218,22 @@ static void got(void *user, const struct store_answer *a)
 {
 	struct exchange *x = user;
 	const struct stored_turn *t = a->turns;
+	bool streams = x->match.line.variant == KEPT_GET && wants_stream(x);
+	struct str resource;
 
 	if (!found(x, a))
 		return;
-	if (x->match.line.variant == KEPT_GET && wants_stream(x) &&
-	    t->alive_until_s >= clock_wall_s())
+	resource = t->answer;
+	if (t->alive_until_s && t->alive_until_s < clock_wall_s())
+		resource = lost(x, resource);
+	if (!str_present(resource))
+		turns_refuse(x, IR_ERR_UNAVAILABLE, STR("The gateway is out of memory."));
+	else if (!streams)
+		turns_answer_json(x, resource);
+	else if (t->alive_until_s >= clock_wall_s())
 		made_elsewhere(x);
-	else if (x->match.line.variant == KEPT_GET && wants_stream(x))
-		replay(x, t);
-	else if (t->alive_until_s && t->alive_until_s < clock_wall_s())
-		turns_answer_json(x, lost(x, t->answer));
 	else
-		turns_answer_json(x, t->answer);
+		replay(x, t, resource);
 }
 
 static void removed(void *user, const struct store_answer *a)

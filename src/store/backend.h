@@ -38,8 +38,9 @@ struct store_backend {
 	int (*open)(const struct store_options *o, void **ret, struct err *reterr);
 	void (*close)(void *b);
 	/* MAY be NULL, both: what stands between them is made to last at once, or not at all; a call of its own that fails
-	 * undoes only itself. Cheaper than each for itself. */
-	int (*begin)(void *b, struct err *reterr);
+	 * undoes only itself. Cheaper than each for itself. `outlasts`: what was put must also be there when the machine fails
+	 * right after end(), and not only the process. */
+	int (*begin)(void *b, bool outlasts, struct err *reterr);
 	int (*end)(void *b, struct err *reterr);
 	/* Adds or replaces; makes room by dropping what expires first. RC_TOOBIG: it alone is too much. RC_INVALID: the id
 	 * is another owner's. RC_NOTFOUND: it ends one (t->ends) that is not there or has ended. */

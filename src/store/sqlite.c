@@ -333,11 +333,26 @@ static int insert(struct sqlite *q, const struct stored_turn *t, int64_t bytes, 
 	return sqlite_run(q, s, reterr);
 }
 
-static int begin_batch(void *b, struct err *reterr)
+/* In WAL mode a commit is in the hands of the system, so that it outlasts the process. Only FULL waits for the disk, which takes
+ * milliseconds. */
+static int set_outlasting(struct sqlite *q, bool on, struct err *reterr)
+{
+	if (q->outlasting == on)
+		return RC_OK;
+	if (sqlite3_exec(q->db, on ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL",
+			 NULL, NULL, NULL) != SQLITE_OK)
+		return sqlite_fail(q, reterr);
+	q->outlasting = on;
+	return RC_OK;
+}
+
+static int begin_batch(void *b, bool outlasts, struct err *reterr)
 {
 	struct sqlite *q = b;
 	int rc = sqlite_be_ready(q, reterr);
 
+	if (rc == RC_OK)
+		rc = set_outlasting(q, outlasts, reterr);
 	if (rc == RC_OK)
 		rc = plain(q, Q_BEGIN, reterr);
 	q->batch = rc == RC_OK;

@@ -180,7 +180,7 @@ void sqlite_close_database(struct sqlite *q)
 	if (q->db)
 		sqlite3_close(q->db);
 	q->db = NULL;
-	q->ready = false;
+	q->ready = q->outlasting = false;
 }
 
 int sqlite_be_ready(struct sqlite *q, struct err *reterr)

@@ -43,6 +43,7 @@ struct sqlite {
 	int64_t runner; /* tells this process from all others that work on the file; 0: nothing does */
 	int runners;    /* a file of which each process holds its own byte locked; -1: none */
 	bool ready;     /* the database is open */
+	bool outlasting; /* commits wait for the disk */
 	bool batch; /* between begin and end: what else is a transaction is a part of that one */
 	char path[SQLITE_PATH_BYTES];
 };

@@ -248,13 +248,22 @@ static void carry_out_noting(struct store *s, struct store_call *c)
 		(void)err_set(&c->answer.err, RC_NOMEM, "out of memory");
 }
 
-static struct store_call *take_call(struct store *s)
+static bool outlasts(const struct store_call *c)
+{
+	return c->kind == CALL_PUT && c->turn.alive_until_s;
+}
+
+/* NULL too when the next one must outlast the machine and that is not wanted. */
+static struct store_call *take_call(struct store *s, bool outlasting)
 {
 	struct store_call *c = NULL;
 
 	uv_mutex_lock(&s->lock);
-	if (!list_empty(&s->queue)) {
+	if (!list_empty(&s->queue))
 		c = LIST_ENTRY(s->queue.next, struct store_call, node);
+	if (c && outlasts(c) && !outlasting)
+		c = NULL;
+	if (c) {
 		list_remove(&c->node);
 		s->queued -= c->weight;
 	}
@@ -267,12 +276,13 @@ static void run_calls(struct store *s, struct store_call *c)
 {
 	struct err e = { 0 };
 	struct list done;
-	bool batch =
-		c->kind == CALL_PUT && s->backend->begin && s->backend->begin(s->b, NULL) == RC_OK;
+	bool outlasting = outlasts(c);
+	bool batch = c->kind == CALL_PUT && s->backend->begin &&
+		     s->backend->begin(s->b, outlasting, NULL) == RC_OK;
 	int rc = RC_OK;
 
 	list_init(&done);
-	for (unsigned n = 0; c; c = batch && ++n < BATCH_MAX ? take_call(s) : NULL) {
+	for (unsigned n = 0; c; c = batch && ++n < BATCH_MAX ? take_call(s, outlasting) : NULL) {
 		carry_out_noting(s, c);
 		list_append(&done, &c->node);
 	}
@@ -333,7 +343,7 @@ static struct store_call *next_call(struct store *s, bool *ret_over)
 		(void)uv_cond_timedwait(&s->wake, &s->lock, wait * 1000000);
 	*ret_over = list_empty(&s->queue) && s->closing;
 	uv_mutex_unlock(&s->lock);
-	return take_call(s);
+	return take_call(s, true);
 }
 
 static void run(void *arg)

@@ -73,7 +73,8 @@ struct store_wish {
 /* All of these: RC_OK when the call is queued, RC_NOMEM, RC_CLOSED, or RC_TOOBIG when too much waits already. `wish` may be NULL where
  * nobody waits; a failure is then logged. *ret (may be NULL) is for store_cancel(). */
 
-/* Adds or replaces. */
+/* Adds or replaces. When the answer comes it is kept, whatever becomes of the process; an unfinished turn also whatever becomes of
+ * the machine, for its id is given away before there is anything else of it. */
 int store_put(struct store *s, const struct stored_turn *t, const struct store_wish *wish,
 	      struct store_call **ret) MUST_CHECK;
 /* Moves alive_until_s of an unfinished turn on. RC_NOTFOUND in the answer: it is none any more, somebody else ended or removed it. */

@@ -521,6 +521,42 @@ def test_a_background_response_that_fails_says_so(client, up):
     assert failed.status == "failed" and failed.error.message
 
 
+def test_a_background_stream_that_fails_says_so_once(client, up):
+    """Before the first event, and after it; also to those who come later."""
+    up.clear()
+    refusal = up.reply("POST", "/v1/chat/completions", status=400, body=canned.dumps({"error": {
+        "message": "Too odd.", "type": "invalid_request_error", "param": None, "code": None}}).encode())
+    events = list(client.responses.create(model=CHAT, input="One?", background=True, stream=True))
+    assert [(e.type, e.sequence_number) for e in events] == [("response.created", 0), ("response.failed", 1)]
+    assert events[0].response.status == "queued" and events[1].response.status == "failed" and "Too odd." in events[1].response.error.message
+    made = events[0].response.id
+    assert list(client.responses.retrieve(made, stream=True)) == events and client.responses.retrieve(made) == events[1].response
+    assert [e.type for e in client.responses.retrieve(made, stream=True, starting_after=0)] == ["response.failed"]
+    refusal.status, body = 200, canned.openai_stream(["Hel", "lo."])
+    up.clear()
+    up.reply("POST", "/v1/chat/completions", body=body, fault="rst", at=canned.event_starts(body)[2])
+    events = list(client.responses.create(model=CHAT, input="One?", background=True, stream=True))
+    assert [e.type for e in events].count("response.failed") == 1 and events[-1].type == "response.failed"
+    assert [e.sequence_number for e in events] == list(range(len(events)))
+    assert list(client.responses.retrieve(events[0].response.id, stream=True)) == events
+
+
+def test_a_background_stream_is_resumed_by_the_numbers_that_its_provider_gave(client, up):
+    def counted_from_ten(request):
+        text = native_stream("Hello.").decode()
+        for i in reversed(range(9)):
+            text = text.replace(f'"sequence_number":{i}}}', f'"sequence_number":{10 + 2 * i}}}')
+        return text.encode()
+    up.clear()
+    up.reply("POST", "/v1/responses", body=counted_from_ten)
+    events = list(client.responses.create(model=NATIVE, input="One?", background=True, stream=True))
+    assert [e.sequence_number for e in events] == list(range(10, 28, 2))
+    made = events[0].response.id
+    for after, first in ((3, 10), (10, 12), (13, 14), (24, 26), (26, None)):
+        numbers = [e.sequence_number for e in client.responses.retrieve(made, stream=True, starting_after=after)]
+        assert numbers == (list(range(first, 28, 2)) if first else [])
+
+
 def test_more_background_than_allowed_is_refused(start_gateway, up, openai_client):
     client = openai_client(start_gateway(config(up, responses={"max_background": 1})))
     script = held(up)
@@ -549,14 +585,75 @@ def test_what_a_gateway_that_crashed_was_making_has_failed_at_once(start_gateway
     script = held(up)
     made = openai_client(gateway).responses.create(model=CHAT, input="One?", background=True)
     script.wait_for_request().wait_held()
-    wait_until(lambda: rows(gateway), what="the response in the store")
     gateway.kill()
     gateway.start()
     client = openai_client(gateway)
     lost = client.responses.retrieve(made.id)
     assert lost.status == "failed" and lost.error.message
     assert client.responses.cancel(made.id).status == "failed"
+    for after in ({}, {"starting_after": 7}):       # its events are lost too, but not how it ended
+        events = list(client.responses.retrieve(made.id, stream=True, **after))
+        assert [(e.type, e.sequence_number) for e in events] == [("response.failed", 8 if after else 0)]
+        assert events[0].response == lost
     script.release()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_whoever_has_an_id_finds_the_response_after_any_crash(start_gateway, up, stream):
+    """The gateway is killed in the moment in which the answer with the id has arrived, before anybody asked the provider."""
+    gateway = start_gateway(config(up))
+    ids = []
+    for _ in range(5):
+        c = http.client.HTTPConnection(*gateway.address, timeout=20)
+        c.request("POST", "/v1/responses", json.dumps({"model": CHAT, "input": "One?", "background": True, "stream": stream}))
+        r = c.getresponse()
+        if stream:
+            text = b""
+            while b"\n\n" not in text:
+                text += r.read1()
+        gateway.kill()
+        ids.append(events_of(text.split(b"\n\n")[0].decode())[0]["response"]["id"] if stream else json.load(r)["id"])
+        c.close()
+        gateway.start()
+        for response_id in ids:
+            status, answer = call(gateway, "GET", f"/v1/responses/{response_id}")
+            assert status == 200 and answer["status"] in ("failed", "completed"), (len(ids), answer)
+            assert answer["status"] == "completed" or answer["error"]["code"] == "server_error"
+    assert len(rows(gateway)) == 5
+
+
+def test_a_client_that_leaves_before_it_knows_the_id_leaves_nothing(start_gateway, up):
+    """The database is locked, so that the answer has to wait."""
+    gateway = start_gateway(config(up))
+    call(gateway, "POST", "/v1/responses", {"model": CHAT, "input": "One?"})
+    n = len(up.requests)
+    with sqlite3.connect(gateway.folder / "data" / "state.db", isolation_level=None) as db:
+        db.execute("BEGIN IMMEDIATE")
+        c = http.client.HTTPConnection(*gateway.address, timeout=20)
+        c.request("POST", "/v1/responses", json.dumps({"model": CHAT, "input": "One?", "background": True}))
+        with pytest.raises(TimeoutError):
+            c.sock.settimeout(0.3)
+            c.getresponse()
+        c.close()
+        gateway.wait_access(lambda r: r["end"] == "client_gone")
+        db.execute("ROLLBACK")
+    call(gateway, "POST", "/v1/responses", {"model": CHAT, "input": "Two?"})        # the store has done what was asked before
+    wait_until(lambda: len(rows(gateway)) == 2, what="the two answers that were given")
+    assert len(up.requests) == n + 1, "the provider was not asked for what nobody can fetch"
+
+
+def test_background_needs_a_store_that_works(start_gateway, up, openai_client):
+    gateway = start_gateway(config(up))
+    client = openai_client(gateway)
+    client.responses.create(model=CHAT, input="One?")
+    wait_until(lambda: rows(gateway), what="the answer in the store")
+    n = len(up.requests)
+    db = sqlite3.connect(gateway.folder / "data" / "state.db", isolation_level=None)
+    db.execute("DROP TABLE turns")
+    with pytest.raises(openai.InternalServerError) as e:
+        client.responses.create(model=CHAT, input="One?", background=True)
+    assert e.value.status_code == 503 and len(up.requests) == n
+    db.close()
 
 
 @pytest.fixture
@@ -566,21 +663,12 @@ def both(start_gateway, up, tmp_path):
     return start_gateway(config(up, store=store)), start_gateway(config(up, store=store))
 
 
-def known(client, made):
-    """The other process has it in the store, which is told without anybody waiting for it."""
-    try:
-        return client.responses.retrieve(made.id)
-    except openai.NotFoundError:
-        return None
-
-
 def test_the_successor_cancels_what_the_one_before_still_makes(both, up, openai_client):
     old, new = map(openai_client, both)
     script = held(up)
     made = old.responses.create(model=CHAT, input="One?", background=True)
     hit = script.wait_for_request()
     hit.wait_held()
-    wait_until(lambda: known(new, made), what="the response in the store")
     assert new.responses.retrieve(made.id).status in ("queued", "in_progress")      # its maker lives
     with pytest.raises(openai.ConflictError) as e:
         list(new.with_options(max_retries=0).responses.retrieve(made.id, stream=True))
@@ -596,7 +684,6 @@ def test_what_ended_before_it_was_cancelled_elsewhere_stays_so(both, up, openai_
     script = held(up)
     made = old.responses.create(model=CHAT, input="One?", background=True)
     script.wait_for_request().wait_held()
-    wait_until(lambda: known(new, made), what="the response in the store")
     script.release()
     assert finished(new, made).status == "completed"
     assert new.responses.cancel(made.id).status == "completed"
@@ -609,7 +696,6 @@ def test_the_successor_deletes_what_the_one_before_still_makes(both, up, openai_
     made = old.responses.create(model=CHAT, input="One?", background=True)
     hit = script.wait_for_request()
     hit.wait_held()
-    wait_until(lambda: known(new, made), what="the response in the store")
     new.responses.delete(made.id)
     hit.wait_disconnect(5)
     script.release()

@@ -5,8 +5,10 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "base/arena.h"
 #include "base/clock.h"
@@ -502,6 +504,50 @@ static void one_that_fails_fails_alone(void **state)
 	tear_down(&f);
 }
 
+/* In the place of the system's: what waits for the disk is counted. */
+static atomic_int n_syncs;
+
+int fdatasync(int fd)
+{
+	n_syncs++;
+	return (int)syscall(SYS_fdatasync, fd);
+}
+
+int fsync(int fd)
+{
+	n_syncs++;
+	return (int)syscall(SYS_fsync, fd);
+}
+
+/* Nobody waits for the disk with what outlasts the process anyhow, but with an unfinished turn: its id is given away. */
+static void an_unfinished_turn_waits_for_the_disk(void **state)
+{
+	struct stored_turn plain = turn("a", "", NULL), unfinished = turn("b", "", NULL);
+	struct fixture f;
+	int before;
+
+	(void)state;
+	unfinished.alive_until_s = clock_wall_s() + 60;
+	set_up(&f, true);
+	assert_int_equal(put(&f, plain), RC_OK);
+	before = n_syncs;
+	assert_int_equal(put(&f, plain), RC_OK);
+	assert_int_equal(n_syncs, before);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(put(&f, unfinished), RC_OK);
+		assert_true(n_syncs > before);
+		before = n_syncs;
+		assert_int_equal(put(&f, plain), RC_OK);
+		assert_int_equal(n_syncs, before);
+	}
+	/* in one row with others */
+	assert_int_equal(store_put(f.store, &plain, NULL, NULL), RC_OK);
+	assert_int_equal(store_put(f.store, &plain, NULL, NULL), RC_OK);
+	assert_int_equal(put(&f, unfinished), RC_OK);
+	assert_true(n_syncs > before);
+	tear_down(&f);
+}
+
 enum { THREADS = 3, PUTS = 40 };
 
 struct writer {
@@ -788,6 +834,7 @@ int main(void)
 		cmocka_unit_test(a_cancelled_call_does_not_come_back),
 		cmocka_unit_test(too_much_that_waits_is_refused),
 		cmocka_unit_test(one_that_fails_fails_alone),
+		cmocka_unit_test(an_unfinished_turn_waits_for_the_disk),
 		cmocka_unit_test(threads_share_a_store_and_its_close_finishes_the_queue),
 		cmocka_unit_test(the_file_is_its_users_alone),
 		cmocka_unit_test(a_file_that_is_no_store_is_left_alone),
