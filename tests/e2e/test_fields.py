@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from lib import fields, vendor_fields
+from lib import fields, streams, vendor_fields
 from lib.codec import codec, find_codec
 
 PAGES = fields.CHECKOUT / "docs" / "translation"
@@ -30,7 +30,7 @@ def test_trap_089_no_field_vanishes(name):
 
 @pytest.mark.parametrize("name", FILES)
 def test_the_page_says_what_happens(name):
-    page, text = PAGES / f"{name}.md", fields.page(fields.load(name))
+    page, text = PAGES / f"{name}.md", fields.page(fields.load(name)) + streams.section(name)
     if os.environ.get("GW_WRITE_DOCS"):
         PAGES.mkdir(exist_ok=True)
         page.write_text(text, encoding="utf-8")

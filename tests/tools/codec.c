@@ -4,6 +4,8 @@
  *	codec body    PROTOCOL                a whole answer -> its events
  *	codec tap     PROTOCOL [hide-usage]   a stream -> what a relay passes on, then a line "#{...}" with what it read
  *	codec stream  PROTOCOL CLIENT [SEED]  a stream or body of PROTOCOL -> a stream as a client of CLIENT gets it
+ *	codec steps   PROTOCOL CLIENT [REQUEST]  a stream -> for each event a line with it and what a client of CLIENT gets at once;
+ *	                                      REQUEST: a file with what that client asked
  *	codec whole   PROTOCOL CLIENT [SEED]  a stream or body of PROTOCOL -> one whole answer for a client of CLIENT
  *	codec request PROTOCOL UPSTREAM [MODEL KIND]  a request -> {"body", "dropped"} as an upstream of UPSTREAM gets it: MODEL
  *	                                      at a provider of KIND, else one without a name
@@ -27,6 +29,7 @@ struct job {
 	uint64_t step, seed;
 	bool hide_usage;
 	struct str model;            /* the target's; absent: any */
+	struct buf asked;            /* the client's request; empty: unknown */
 	const struct provider *kind; /* the target's; may be NULL */
 };
 
@@ -134,6 +137,50 @@ static void run_stream(const struct job *job, struct str in, struct buf *out)
 		buf_printf(&c.out, "#failed: %s", why(&f));
 	buf_put(out, buf_str(&c.out));
 	client_done(&c);
+}
+
+struct steps {
+	struct feed f;
+	struct client_tape client;
+	struct buf *out;
+};
+
+static void write_step(struct steps *s, struct str event)
+{
+	struct jw w = jw_on(s->out);
+
+	jw_obj(&w);
+	jw_kstr(&w, "event", event);
+	jw_kstr(&w, "told", buf_str(&s->client.out));
+	jw_end_obj(&w);
+	buf_putc(s->out, '\n');
+	buf_reset(&s->client.out);
+}
+
+static void step_fed(struct feed *f, const struct frame *ev)
+{
+	write_step((struct steps *)f, ev->raw);
+}
+
+static void run_steps(const struct job *job, struct str in, struct buf *out)
+{
+	const struct request_line line = { .op = IR_OP_GENERATE, .arg = STR("model-1") };
+	struct arena *a = arena_new(TAPE_ARENA);
+	struct ir_request *asked = NULL;
+	struct steps s = { .f = { .p = job->p, .fed = step_fed }, .out = out };
+	struct err err = { .msg = "" };
+
+	if (buf_len(&job->asked) &&
+	    job->other->decode_request(a, &line, buf_str(&job->asked), &asked, &err))
+		buf_printf(out, "#failed: %s\n", err.msg);
+	client_init_asking(&s.client, job->other, true, asked);
+	s.f.sink = &s.client.sink;
+	s.f.request = asked;
+	if (feed_stream(&s.f, in, 0))
+		buf_printf(out, "#failed: %s\n", why(&s.f));
+	write_step(&s, STR("")); /* at the stream's end */
+	client_done(&s.client);
+	arena_free(a);
 }
 
 static void run_whole(const struct job *job, struct str in, struct buf *out)
@@ -282,15 +329,11 @@ static const struct mode {
 	void (*run)(const struct job *job, struct str in, struct buf *out);
 	bool needs_other;
 } modes[] = {
-	{ "events", run_events, false },
-	{ "body", run_body, false },
-	{ "tap", run_tap, false },
-	{ "stream", run_stream, true },
-	{ "whole", run_whole, true },
-	{ "request", run_request, true },
-	{ "embed-request", run_embed_request, true },
-	{ "embed", run_embed, true },
-	{ "embed64", run_embed64, true },
+	{ "events", run_events, false },  { "body", run_body, false },
+	{ "tap", run_tap, false },        { "stream", run_stream, true },
+	{ "steps", run_steps, true },     { "whole", run_whole, true },
+	{ "request", run_request, true }, { "embed-request", run_embed_request, true },
+	{ "embed", run_embed, true },     { "embed64", run_embed64, true },
 };
 
 static const struct mode *find_mode(const char *name)
@@ -328,12 +371,24 @@ static bool run_many(const struct mode *mode, const struct job *job, struct str 
 static int usage(void)
 {
 	fputs("usage: codec [--many] "
-	      "events|body|tap|stream|whole|request|embed-request|embed|embed64 PROTOCOL [OTHER "
+	      "events|body|tap|stream|steps|whole|request|embed-request|embed|embed64 PROTOCOL "
+	      "[OTHER "
 	      "[SEED] | "
 	      "STEP | "
 	      "hide-usage] < input\n",
 	      stderr);
 	return 2;
+}
+
+static bool read_file(const char *path, struct buf *to)
+{
+	char chunk[65536];
+	FILE *f = fopen(path, "rb");
+	size_t n;
+
+	while (f && (n = fread(chunk, 1, sizeof(chunk), f)) > 0)
+		buf_put(to, (struct str){ chunk, n });
+	return f && fclose(f) == 0;
 }
 
 /* What stands behind the protocol; false when it is nothing we know. */
@@ -347,6 +402,8 @@ static bool read_rest(const struct mode *mode, char **args, struct job *job)
 		return false;
 	if (!args[1])
 		return true;
+	if (mode->run == run_steps)
+		return read_file(args[1], &job->asked);
 	if (mode->run != run_request)
 		return str_to_u64(str_from(args[1]), &job->seed);
 	job->model = str_from(args[1]);
@@ -363,6 +420,7 @@ int main(int argc, char **argv)
 	struct buf in, out;
 	size_t n;
 
+	buf_init(&job.asked, TAPE_MAX);
 	if (argc - many < 3)
 		return usage();
 	mode = find_mode(args[1]);
@@ -381,5 +439,6 @@ int main(int argc, char **argv)
 	show(&out);
 	buf_done(&in);
 	buf_done(&out);
+	buf_done(&job.asked);
 	return 0;
 }

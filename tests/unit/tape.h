@@ -188,6 +188,8 @@ struct feed {
 	struct err err;
 	const char *breach; /* of the grammar, after RC_INVALID */
 	uint64_t seed; /* not 0: of the random sizes that a stream is fed in; feeding changes it */
+	void (*fed)(struct feed *f,
+		    const struct frame *ev); /* after each frame of a stream; MAY be NULL */
 };
 
 /* How many of `left` bytes come next. */
@@ -232,6 +234,8 @@ static inline int feed_stream(struct feed *f, struct str bytes, size_t step)
 		       (got = framer_next(&framer, buf_str(&window), &ev, &used)) == FRAMER_FRAME) {
 			rc = f->p->decode_event(d, &ev, &f->err);
 			arena_reset(scratch);
+			if (f->fed)
+				f->fed(f, &ev);
 			buf_consume(&window, used);
 		}
 	}
@@ -278,17 +282,25 @@ static inline int client_event(struct ir_sink *self, const struct ir_event *ev)
 	return c->p->encode_event(c->e, ev, &c->out);
 }
 
-static inline void client_init(struct client_tape *c, const struct protocol *p, bool include_usage)
+/* `asked`: the client's request; MAY be NULL. */
+static inline void client_init_asking(struct client_tape *c, const struct protocol *p,
+				      bool include_usage, const struct ir_request *asked)
 {
 	struct encoder_options o = { .id = STR("id-1"),
 				     .model = STR("model-1"),
 				     .created_s = 1700000000,
-				     .include_usage = include_usage };
+				     .include_usage = include_usage,
+				     .request = asked };
 
 	*c = (struct client_tape){ .sink.event = client_event, .p = p };
 	o.arena = c->arena = arena_new(TAPE_ARENA);
 	c->e = p->encoder_new(&o);
 	buf_init(&c->out, TAPE_MAX);
+}
+
+static inline void client_init(struct client_tape *c, const struct protocol *p, bool include_usage)
+{
+	client_init_asking(c, p, include_usage, NULL);
 }
 
 static inline void client_done(struct client_tape *c)

@@ -1,6 +1,6 @@
 /* protocols/openai_responses/response_decode.c - a Responses answer as events.
  *
- * Of the 53 kinds of events few say anything that a later one does not repeat; the others, and those that came after us, are passed
+ * Of some sixty kinds of events few say anything that a later one does not repeat; the others, and those that came after us, are passed
  * over. The end is response.completed or response.incomplete, and nothing else: without it the answer was cut (trap 113). */
 #include "protocols/openai_responses/openai_responses.h"
 

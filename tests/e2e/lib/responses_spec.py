@@ -48,6 +48,11 @@ def _events(which):
     return out
 
 
+def event_types():
+    """The events that either document knows."""
+    return {*_events("openai"), *_events("openresponses")}
+
+
 def _worst(which, name, value):
     error = jsonschema.exceptions.best_match(_validator(which, name).iter_errors(value))
     return f"{which} {name}: {error.json_path}: {error.message[:300]}" if error else None

@@ -92,7 +92,7 @@ def _responses_item(block, number, done):
     return {"id": f"msg_{number:02}", "type": "message", "status": status, "role": "assistant", "content": content}
 
 
-def _responses_resource(blocks, stop, done):
+def responses_resource(blocks, stop, done):
     status = ("incomplete" if stop == "length" else "completed") if done else "in_progress"
     usage = {"input_tokens": TOKENS[0], "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0}, "output_tokens": TOKENS[1],
              "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": sum(TOKENS)}
@@ -145,10 +145,10 @@ def _responses_block(block, i):
 
 
 def _responses_answer(blocks, stop, stream):
-    whole = _responses_resource(blocks, stop, True)
+    whole = responses_resource(blocks, stop, True)
     if not stream:
         return canned.dumps(whole).encode()
-    begun = _responses_resource(blocks, stop, False)
+    begun = responses_resource(blocks, stop, False)
     events = [("response.created", {"response": begun}), ("response.in_progress", {"response": begun})]
     for i, block in enumerate(blocks):
         events += _responses_block(block, i)
