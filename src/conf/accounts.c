@@ -491,8 +491,9 @@ static void read_protocols(struct reading *r)
 	unsigned n = 0, used = 0;
 	struct str *given;
 
-	for (unsigned i = 0; acc->kind->speaks[i] && i < PROVIDER_MAX_PROTOCOLS; i++)
-		acc->speaks[i] = acc->kind->speaks[i];
+	for (; acc->kind->speaks[used] && used < PROVIDER_MAX_PROTOCOLS - 1; used++)
+		acc->speaks[used] = acc->kind->speaks[used];
+	acc->speaks[used] = acc->preset ? acc->preset->also : NULL;
 	if (!list)
 		return;
 	if (acc->kind != &provider_openai_compatible && acc->kind != &provider_ollama) {
@@ -505,6 +506,7 @@ static void read_protocols(struct reading *r)
 		names[i] = protocols[i]->name;
 	given = load_strings(r->l, list, "protocols", &n);
 	memset(acc->speaks, 0, sizeof(acc->speaks));
+	used = 0;
 	for (unsigned i = 0; i < n; i++) {
 		const struct protocol *p = protocol_find(given[i]);
 

@@ -1,7 +1,8 @@
-/* conf/docs.c - the tables of docs/configuration.md, written from the rows that the code reads. */
+/* conf/docs.c - the tables of docs/configuration.md and docs/providers.md, written from the rows that the code reads. */
 #include "conf/docs.h"
 
 #include "conf/load.h"
+#include "providers/facts.h"
 
 /* A cell may hold no bar. */
 static void cell(struct buf *out, const char *text)
@@ -65,11 +66,29 @@ static void kinds(struct buf *out)
 
 static void presets(struct buf *out)
 {
-	buf_puts(out,
-		 "| type | base URL | key from | base URL from | key |\n|---|---|---|---|---|\n");
+	buf_puts(out, "| type | base URL | key from | base URL from | key | speaks besides "
+		      "|\n|---|---|---|---|---|---|\n");
 	for (const struct provider_preset *p = provider_presets; p->name; p++)
-		buf_printf(out, "| `%s` | %s | `%s` | `%s` | %s |\n", p->name, p->base_url,
-			   p->key_env, p->base_url_env, p->key_required ? "needed" : "optional");
+		buf_printf(out, "| `%s` | %s | `%s` | `%s` | %s | %s |\n", p->name, p->base_url,
+			   p->key_env, p->base_url_env, p->key_required ? "needed" : "optional",
+			   p->also ? p->also->name : "");
+}
+
+/* What quirks rest on, kinds first as they are in the list. */
+static void facts(struct buf *out)
+{
+	const char *owner = "";
+
+	buf_puts(out, "| type | quirk | rests on | namely |\n|---|---|---|---|\n");
+	for (const struct provider_fact *f = provider_facts; f->owner; f++) {
+		bool again = strcmp(f->owner, owner) == 0;
+
+		buf_printf(out, "| %s%s%s | `%s` | %s | ", again ? "" : "`", again ? "" : f->owner,
+			   again ? "" : "`", quirk_name(f->quirk), fact_ground_name(f->ground));
+		cell(out, f->where);
+		buf_puts(out, " |\n");
+		owner = f->owner;
+	}
 }
 
 static void quirks(struct buf *out)
@@ -99,7 +118,7 @@ int conf_docs_table(struct str name, struct buf *out)
 		void (*write)(struct buf *out);
 	} tables[] = {
 		{ "options", options }, { "kinds", kinds },         { "presets", presets },
-		{ "quirks", quirks },   { "variables", variables },
+		{ "quirks", quirks },   { "variables", variables }, { "facts", facts },
 	};
 	static const struct {
 		const char *name;

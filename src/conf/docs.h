@@ -1,6 +1,6 @@
-/* conf/docs.h - the tables of docs/configuration.md, written from the rows that the code reads.
+/* conf/docs.h - the tables of docs/configuration.md and docs/providers.md, written from the rows that the code reads.
  *
- * The document holds each between `<!-- table: NAME -->` and `<!-- end -->`; tools/gen-config-docs rewrites what is
+ * A document holds each between `<!-- table: NAME -->` and `<!-- end -->`; tools/gen-config-docs rewrites what is
  * between, and a test fails when it is stale. */
 #ifndef GW_CONF_DOCS_H
 #define GW_CONF_DOCS_H
@@ -9,7 +9,7 @@
 #include "base/err.h"
 #include "base/str.h"
 
-/* One table: "options", "provider", "local", "model", "target", "key", "kinds", "presets", "quirks", "variables".
+/* One table: "options", "provider", "local", "model", "target", "key", "kinds", "presets", "quirks", "facts", "variables".
  * RC_NOTFOUND for another name. */
 int conf_docs_table(struct str name, struct buf *out) MUST_CHECK;
 

@@ -354,6 +354,8 @@ const struct protocol *protocol_find(struct str name);
 
 /* Quirk by its YAML name; 0 when unknown. */
 unsigned quirk_find(struct str name);
+/* As it is written in a configuration. */
+const char *quirk_name(enum quirk_bit bit);
 
 #define X(id) extern const struct protocol protocol_##id;
 #include "protocols/protocols.def"

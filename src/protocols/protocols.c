@@ -25,6 +25,11 @@ static const char *const quirk_names[QUIRK_COUNT] = {
 #undef X
 };
 
+const char *quirk_name(enum quirk_bit bit)
+{
+	return quirk_names[bit];
+}
+
 unsigned quirk_find(struct str name)
 {
 	for (unsigned i = 0; i < QUIRK_COUNT; i++) {

@@ -101,6 +101,15 @@ static int prepare(struct arena *a, const struct prepare_options *o, struct upst
 	return rc ? rc : compose_end(&c);
 }
 
+/* Azure's own clouds, the API management in front of resources included. */
+static bool is_at_home(const struct account *acc)
+{
+	return provider_host_is(acc, STR("azure.com")) || provider_host_is(acc, STR("azure.us")) ||
+	       provider_host_is(acc, STR("azure.cn")) ||
+	       provider_host_is(acc, STR("azure-api.net")) ||
+	       provider_host_is(acc, STR("microsoft.com"));
+}
+
 /* Foundry's common interface is that of many makers' models; usage in streams came with 2024-09. */
 static unsigned account_quirks(const struct account *acc)
 {
@@ -108,12 +117,12 @@ static unsigned account_quirks(const struct account *acc)
 	unsigned quirks = 0;
 
 	if (form_of(acc) == FORM_FOUNDRY)
-		quirks |= QUIRK_MAX_TOKENS | QUIRK_NO_DEVELOPER_ROLE;
-	else if (acc->api_version.len >= since.len &&
-		 memcmp(acc->api_version.ptr, since.ptr, since.len) < 0 &&
-		 acc->api_version.ptr[0] == '2')
+		return QUIRK_MAX_TOKENS | QUIRK_NO_DEVELOPER_ROLE;
+	if (acc->api_version.len >= since.len &&
+	    memcmp(acc->api_version.ptr, since.ptr, since.len) < 0 &&
+	    acc->api_version.ptr[0] == '2')
 		quirks |= QUIRK_NO_STREAM_OPTIONS;
-	return quirks;
+	return quirks | (is_at_home(acc) ? QUIRK_STRICT_MESSAGES : 0);
 }
 
 /* Responses came with the v1 addresses; below a deployment's there are none. Foundry's common interface knows Chat alone. */
@@ -139,7 +148,7 @@ const struct provider provider_azure = {
 	.base_url_env = { "AZURE_OPENAI_ENDPOINT", NULL },
 	.api_version_env = { "AZURE_OPENAI_API_VERSION", "OPENAI_API_VERSION" },
 	.key_required = true,
-	.quirks = QUIRK_ALLOWED_TOOLS | QUIRK_CUSTOM_TOOLS | QUIRK_STRICT_MESSAGES,
+	.quirks = QUIRK_ALLOWED_TOOLS | QUIRK_CUSTOM_TOOLS,
 	.account_quirks = account_quirks,
 	.account_speaks = account_speaks,
 	.takes_api_version = true,

@@ -72,9 +72,13 @@ static int prepare(struct arena *a, const struct prepare_options *o, struct upst
 	return compose_end(&c);
 }
 
+/* Levels of thinking instead of a budget: since the third generation. */
 static struct model_wants wants(struct str model)
 {
-	return (struct model_wants){ .adaptive_thinking = str_find(model, STR("gemini-3")) >= 0 };
+	return (struct model_wants){
+		.adaptive_thinking = str_find(model, STR("gemini-3")) >= 0 ||
+				     str_find(model, STR("gemini-4")) >= 0,
+	};
 }
 
 static enum count_form counts(const struct account *acc, const struct protocol *p)

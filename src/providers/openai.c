@@ -1,4 +1,7 @@
-/* providers/openai.c - OpenAI's own API: the base URL ends in /v1, the key is a bearer token. */
+/* providers/openai.c - OpenAI's own API: the base URL ends in /v1, the key is a bearer token.
+ *
+ * The type is also given to what stands at another address: a proxy before OpenAI, or a server that knows all of its protocols.
+ * Whether such a server refuses what OpenAI refuses is not known, so it is spared nothing: the address decides. */
 #include "providers/compose.h"
 
 static const struct protocol *const speaks[] = { &protocol_openai_chat, &protocol_openai_responses,
@@ -14,6 +17,11 @@ static enum count_form counts(const struct account *acc, const struct protocol *
 	return p == &protocol_openai_responses ? COUNT_OWN : COUNT_NEVER;
 }
 
+static unsigned account_quirks(const struct account *acc)
+{
+	return provider_host_is(acc, STR("openai.com")) ? QUIRK_STRICT_MESSAGES : 0;
+}
+
 const struct provider provider_openai = {
 	.name = "openai",
 	.default_base_url = "https://api.openai.com/v1",
@@ -24,7 +32,8 @@ const struct provider provider_openai = {
 	.counts = counts,
 	.key_required = true,
 	.speaks = speaks,
-	.quirks = QUIRK_ALLOWED_TOOLS | QUIRK_CUSTOM_TOOLS | QUIRK_STRICT_MESSAGES,
+	.quirks = QUIRK_ALLOWED_TOOLS | QUIRK_CUSTOM_TOOLS,
+	.account_quirks = account_quirks,
 	.prefixes = prefixes,
 	.prepare = compose_openai,
 	.model_speaks = compose_openai_model_speaks,

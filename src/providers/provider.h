@@ -40,7 +40,8 @@ struct provider_preset {
 	const char *base_url_env; /* variable that moves the base URL; NULL: none */
 	bool key_required;
 	unsigned quirks;
-	const char *prefix; /* glob of model names it is taken to serve; NULL: none */
+	const char *prefix;          /* glob of model names it is taken to serve; NULL: none */
+	const struct protocol *also; /* spoken beside those of the kind; NULL: none */
 };
 
 /* An account with a provider, as configured. Lives in its snapshot. */
@@ -139,6 +140,9 @@ struct str provider_base_url(struct arena *a, const struct provider *kind, struc
 
 /* How the account counts tokens in that protocol; COUNT_NEVER when there is none (NULL). */
 enum count_form account_counts(const struct account *acc, const struct protocol *p);
+
+/* True when the account's address is `domain` or a host in it. */
+bool provider_host_is(const struct account *acc, struct str domain);
 
 /* True when the account is taken to serve a model of that name, by the globs of its kind or preset. */
 bool account_has_prefix(const struct account *acc, struct str model);

@@ -9,8 +9,8 @@ const struct provider *const providers[] = {
 };
 
 const struct provider_preset provider_presets[] = {
-#define X(name, base_url, key_env, base_url_env, key_required, quirks, prefix) \
-	{ name, base_url, key_env, base_url_env, key_required, quirks, prefix },
+#define X(name, base_url, key_env, base_url_env, key_required, quirks, prefix, also) \
+	{ name, base_url, key_env, base_url_env, key_required, quirks, prefix, also },
 #include "providers/presets.def"
 #undef X
 	{ .name = NULL },
@@ -109,6 +109,15 @@ struct str provider_base_url(struct arena *a, const struct provider *kind, struc
 enum count_form account_counts(const struct account *acc, const struct protocol *p)
 {
 	return p && acc->kind->counts ? acc->kind->counts(acc, p) : COUNT_NEVER;
+}
+
+bool provider_host_is(const struct account *acc, struct str domain)
+{
+	struct str host = acc->origin.host;
+
+	if (!str_ends(host, domain))
+		return false;
+	return host.len == domain.len || host.ptr[host.len - domain.len - 1] == '.';
 }
 
 bool account_has_prefix(const struct account *acc, struct str model)

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from lib import canned
+from lib import canned, recordings
 from lib.gateway import CHECKOUT
 
 HI = [{"role": "user", "content": "Hi"}]
@@ -175,6 +175,8 @@ def thinking_type(b):
 def enable_thinking(b):
     assert b.members("enable_thinking", request={"thinking": THINKING}) == (MARK, True)
     assert b.members("thinking_budget", request={"thinking": THINKING}) == (MARK, 2048)
+    forced = {"thinking": {"type": "enabled", "budget_tokens": 2048}, "tools": [TOOL], "tool_choice": {"type": "any"}}
+    assert b.members("enable_thinking", request=forced) == (MARK, False)
 
 
 def short_tool_ids(b):
@@ -185,6 +187,10 @@ def short_tool_ids(b):
 def core_fields(b):
     plain, quirky = b.claude(metadata={"user_id": "u"})
     assert plain[0]["user"] == "u" and "user" not in quirky[0] and "user" in quirky[1]
+    known = {"metadata": {"a": "b"}, "prompt_cache_key": "k", "text": {"verbosity": "low"}, "input": "Hi", "store": False}
+    plain, quirky = b.ask("/v1/responses", known)
+    assert plain[0]["verbosity"] == "low" and "verbosity" not in quirky[0] and "verbosity" in quirky[1]
+    assert [(body["metadata"], body["prompt_cache_key"]) for body in (plain[0], quirky[0])] == [({"a": "b"}, "k")] * 2
 
 
 def random_seed(b):
@@ -248,13 +254,60 @@ def tokenize(b):
     assert plain[0] < 100 and plain[1:] == (True, 0) and quirky == (4711, False, 1)
 
 
+TOOLS = [TOOL, {**TOOL, "name": "time"}]
+
+
+def no_named_tool(b):
+    plain, quirky = b.claude(tools=TOOLS, tool_choice={"type": "tool", "name": "time"})
+    assert plain[0]["tool_choice"]["function"]["name"] == "time" and len(plain[0]["tools"]) == 2
+    assert quirky[0]["tool_choice"] == "required" and [t["function"]["name"] for t in quirky[0]["tools"]] == ["time"]
+
+
+def auto_tool_choice(b):
+    for choice in ({"type": "tool", "name": "time"}, {"type": "any"}):
+        plain, quirky = b.claude(tools=TOOLS, tool_choice=choice)
+        assert plain[0]["tool_choice"] != "auto" and (quirky[0]["tool_choice"], len(quirky[0]["tools"])) == ("auto", 2)
+        assert "tool_choice" not in plain[1] and "tool_choice" in quirky[1]
+    plain, quirky = b.claude(tools=TOOLS, tool_choice={"type": "none"})
+    assert plain[0]["tool_choice"] == "none" and "tools" not in quirky[0] and "tool_choice" not in quirky[0]
+
+
 @pytest.mark.parametrize("quirk", QUIRKS)
 def test_a_quirk_does_what_its_line_says(gateway, up, quirk):
     globals()[quirk](Both(gateway, up, quirk))
 
 
+PRESETS = (CHECKOUT / "src" / "providers" / "presets.def").read_text()
+
+
 def test_every_vendor_of_the_list_has_a_preset():
-    text = (CHECKOUT / "src" / "providers" / "presets.def").read_text()
     wanted = {"groq", "mistral", "xai", "openrouter", "together", "perplexity", "fireworks", "cerebras", "qwen", "moonshot", "zhipu", "vllm",
               "sglang", "lmstudio", "llamacpp"}
-    assert wanted <= set(re.findall(r'^X\("(\w+)"', text, re.M))
+    assert wanted <= set(re.findall(r'^X\("(\w+)"', PRESETS, re.M))
+
+
+# ---- what they rest on -------------------------------------------------------------------------------------------------------
+
+FACTS = re.findall(r'^X\("([\w-]+)", (\w+), (\w+), "(.*)"\)$', (CHECKOUT / "src" / "providers" / "facts.def").read_text(), re.M)
+# What a recording shows of a quirk: a member of the answers' messages, of the requests, or of the requests' messages.
+SHOWN = {"REASONING_FIELD": ("answer", "reasoning"), "SEND_REASONING": ("turn", ("reasoning", "reasoning_content", "reasoning_details")),
+         "THINKING_TYPE": ("request", "thinking"), "TOP_K": ("request", "top_k"), "PREFIX": ("turn", ("prefix",)),
+         "SHORT_TOOL_IDS": ("answer", "tool_calls")}
+
+
+def shows(r, place, name):
+    body = json.loads(r.body) if r.body and not r.stream else {}
+    if place == "request":
+        return name in (r.req or {})
+    if place == "turn":
+        return any(n in m for m in (r.req or {}).get("messages", []) for n in name)
+    return any(c.get("message", {}).get(name) for c in body.get("choices", []))
+
+
+@pytest.mark.parametrize("owner, quirk, where", [(o, q, w) for o, q, ground, w in FACTS if ground == "RECORDED"])
+def test_what_is_said_to_be_recorded_is(owner, quirk, where):
+    if recordings.shared_dir() is None:
+        pytest.skip(recordings.reason_missing())
+    name, host = re.match(r"(\w+), ([\w.]+)", where).groups()
+    found = [r for r in recordings.load(name) if host in r.uri and r.status == 200 and shows(r, *SHOWN[quirk])]
+    assert found, (owner, quirk, where)

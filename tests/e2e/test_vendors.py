@@ -270,7 +270,7 @@ def test_trap_046_117_deepseek_reasoning_goes_back_in_turns_of_tools(up, claude)
     assert back["reasoning_content"] == "Ask the weather." and back["content"] == "" and back["tool_calls"][0]["id"] == "call_1"
 
 
-@pytest.mark.parametrize("vendor", ("deepseek", "moonshot", "zhipu", "zai"))
+@pytest.mark.parametrize("vendor", ("deepseek", "moonshot"))
 def test_trap_078_thinking_is_switched_and_gives_way_to_a_forced_call(vendor, up, claude):
     up.reply("POST", f"/{vendor}/chat/completions", body=canned.openai_answer(tool_calls=[("c1", "weather", "{}")]))
     thinking = {"type": "enabled", "budget_tokens": 1024}
@@ -282,12 +282,96 @@ def test_trap_078_thinking_is_switched_and_gives_way_to_a_forced_call(vendor, up
     assert sent(up)["thinking"] == {"type": "disabled"} and "reasoning_effort" in raw.headers["x-llm-gateway-dropped"]
 
 
+@pytest.mark.parametrize("vendor", ("zhipu", "zai"))
+def test_trap_075_a_call_that_cannot_be_demanded_is_offered_and_said(vendor, up, claude):
+    """They know tool_choice auto alone; thinking has nothing to give way to then."""
+    up.reply("POST", f"/{vendor}/chat/completions", body=canned.openai_answer(tool_calls=[("c1", "weather", "{}")]))
+    ask = {"model": f"{vendor}/m", "max_tokens": 2000, **ASK, "tools": [TOOL], "thinking": {"type": "enabled", "budget_tokens": 1024}}
+    raw = claude.messages.with_raw_response.create(**ask, tool_choice={"type": "any"})
+    assert (sent(up)["tool_choice"], sent(up)["thinking"]) == ("auto", {"type": "enabled"})
+    assert raw.headers["x-llm-gateway-dropped"] == "tool_choice"
+    with pytest.raises(anthropic.BadRequestError, match="tool_choice"):
+        claude.messages.create(**ask, tool_choice={"type": "any"}, extra_headers={"x-llm-gateway-strict": "true"})
+    claude.messages.create(**ask, tool_choice={"type": "none"})
+    assert "tools" not in sent(up) and "tool_choice" not in sent(up)
+
+
+@pytest.mark.parametrize("vendor", ("lmstudio", "perplexity"))
+def test_trap_075_a_named_call_where_names_are_unknown(vendor, up, claude):
+    up.reply("POST", f"/{vendor}/chat/completions", body=canned.openai_answer(tool_calls=[("c1", "time", "{}")]))
+    got = message(claude, vendor, stream=False, tools=[TOOL, {**TOOL, "name": "time"}], tool_choice={"type": "tool", "name": "time"})
+    assert sent(up)["tool_choice"] == "required" and [t["function"]["name"] for t in sent(up)["tools"]] == ["time"]
+    assert got.content[-1].name == "time"
+
+
+REASONED = {"role": "assistant", "content": "4", "reasoning": "2+2", "reasoning_content": "2+2",
+            "reasoning_details": [{"type": "reasoning.text", "text": "2+2"}]}
+
+
+@pytest.mark.parametrize("vendor, kept", (("groq", {"reasoning"}), ("cerebras", {"reasoning"}), ("mistral", set()),
+                                          ("deepseek", {"reasoning", "reasoning_content", "reasoning_details"}),
+                                          ("vllm", {"reasoning", "reasoning_content", "reasoning_details"})))
+def test_trap_047_reasoning_of_others_is_not_passed_to_who_refuses_it(vendor, kept, up, chat):
+    """Groq, Cerebras and Mistral answer 400 and 422 to members of messages that they do not know."""
+    up.reply("POST", f"/{vendor}/chat/completions", body=canned.openai_answer())
+    raw = chat.chat.completions.with_raw_response.create(model=f"{vendor}/m", messages=[*ASK["messages"], REASONED, *ASK["messages"]])
+    turn = sent(up)["messages"][1]
+    assert {k for k in turn if k.startswith("reasoning")} == kept and turn["content"] == "4"
+    assert (raw.headers.get("x-llm-gateway-dropped") == "reasoning_content") == (len(kept) < 3)
+
+
+@pytest.fixture(scope="module")
+def at_another_address(start_module_gateway, up):
+    here = {"type": "openai", "api_key": "k", "base_url": f"{up.origin}/proxy/v1", "discover": False}
+    return start_module_gateway({"providers": {"proxy": here, "strict": {**here, "quirks": ["strict_messages"]}}})
+
+
+def test_trap_047_type_openai_at_another_address_is_passed_everything(at_another_address, up, openai_client):
+    up.reply("POST", "/proxy/v1/chat/completions", body=canned.openai_answer())
+    client = openai_client(at_another_address)
+    for name, kept in (("proxy", True), ("strict", False)):
+        client.chat.completions.create(model=f"{name}/m", messages=[*ASK["messages"], REASONED, *ASK["messages"]])
+        assert ("reasoning_content" in sent(up)["messages"][1]) == kept, name
+
+
+def test_xais_responses_pass_as_they_are(gateway, up):
+    """Recorded: it is asked in Responses, which clients of Responses get unchanged; others are translated over Chat."""
+    found = [r for r in recordings.load("responses") if "api.x.ai" in r.uri]
+    assert len(found) >= 20
+    for r in [*[r for r in found if r.stream][:2], *[r for r in found if not r.stream and r.status == 200][:4]]:
+        up.add(r.script(path="/xai/responses", times=1))
+        ask = {**r.req, "model": "xai/m", "store": False}
+        answer = gateway.request("POST", "/v1/responses", [("content-type", "application/json")], canned.dumps(ask).encode())
+        assert answer.status == 200 and answer.body.replace(b"data: [DONE]\n\n", b"") == r.body.replace(b"data: [DONE]\n\n", b"")
+        assert {k: v for k, v in sent(up).items() if k != "model"} == {k: v for k, v in ask.items() if k != "model"}
+
+
+def test_trap_107_xais_error_is_a_sentence_beside_a_code(up, chat, claude):
+    """{"code", "error": "..."}: recorded for a bad key, with status 400."""
+    r = next(r for r in recordings.load("responses") if "api.x.ai" in r.uri and r.status == 400)
+    words = json.loads(r.body)["error"]
+    other = canned.dumps({"code": "invalid-argument", "error": "Model m does not support parameter stop."}).encode()
+    for body, said in ((r.body, words), (other, "does not support parameter stop")):
+        for client, error in ((chat, openai.BadRequestError), (claude, anthropic.BadRequestError)):
+            up.reply("POST", "/xai/chat/completions", status=400, body=body, times=1)
+            with pytest.raises(error) as e:
+                if client is chat:
+                    chat.chat.completions.create(model="xai/m", **ASK)
+                else:
+                    message(claude, "xai", stream=False)
+            assert said[:40] in str(e.value)
+
+
 def test_qwen_has_a_switch_of_its_own(up, claude):
     up.reply("POST", "/qwen/chat/completions", body=canned.openai_answer())
     message(claude, "qwen", stream=False, max_tokens=9000, thinking={"type": "enabled", "budget_tokens": 3000})
     assert (sent(up)["enable_thinking"], sent(up)["thinking_budget"]) == (True, 3000) and "reasoning_effort" not in sent(up)
     message(claude, "qwen", stream=False, thinking={"type": "disabled"})
     assert sent(up)["enable_thinking"] is False and "thinking_budget" not in sent(up)
+    up.reply("POST", "/qwen/chat/completions", body=canned.openai_answer(tool_calls=[("c1", "weather", "{}")]))
+    message(claude, "qwen", stream=False, max_tokens=9000, thinking={"type": "enabled", "budget_tokens": 3000}, tools=[TOOL],
+            tool_choice={"type": "any"})
+    assert sent(up)["enable_thinking"] is False and sent(up)["tool_choice"] == "required"
 
 
 def test_every_vendor_of_the_list_answers_by_its_name(gateway, up, chat, claude):
@@ -295,7 +379,7 @@ def test_every_vendor_of_the_list_answers_by_its_name(gateway, up, chat, claude)
         up.reply("POST", f"/{vendor}/chat/completions", body=canned.openai_answer(f"I am {vendor}"))
         assert chat.chat.completions.create(model=f"{vendor}/m", **ASK).choices[0].message.content == f"I am {vendor}"
         assert message(claude, vendor, stream=False).content[0].text == f"I am {vendor}"
-        field = "max_completion_tokens" if vendor in ("groq", "openrouter", "xai", "cerebras", "moonshot") else "max_tokens"
+        field = "max_completion_tokens" if vendor in ("groq", "openrouter", "xai", "cerebras", "moonshot", "fireworks") else "max_tokens"
         assert sent(up)[field] == 500, vendor
 
 

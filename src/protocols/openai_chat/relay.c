@@ -1,7 +1,8 @@
 /* protocols/openai_chat/relay.c - bodies that pass as they are, but for what their reader would refuse.
  *
- * Turns that other vendors' models made hold their reasoning and its proofs, in members that OpenAI does not have: it refuses
- * a request that brings them back. Servers that have them want them, so only who is known to be strict is spared. */
+ * Turns that other vendors' models made hold their reasoning and its proofs, in members that OpenAI, Groq, Mistral and others do
+ * not have: they refuse a request that brings them back. Servers that have them want them, so only who is known to be strict
+ * is spared, and of the names for reasoning gets the one it has. */
 #include "protocols/glance.h"
 #include "protocols/openai_chat/openai_chat.h"
 
@@ -10,9 +11,12 @@ static bool is_refused(struct str key, unsigned quirks)
 {
 	if (str_eq(key, STR("extra_content")))
 		return !(quirks & QUIRK_GOOGLE_SIGNATURES);
-	return !(quirks & QUIRK_SEND_REASONING) &&
-	       (str_eq(key, STR("reasoning_details")) || str_eq(key, STR("reasoning_content")) ||
-		str_eq(key, STR("reasoning")));
+	if (str_eq(key, STR("reasoning")))
+		return !(quirks & (QUIRK_SEND_REASONING | QUIRK_REASONING_FIELD));
+	if (!str_eq(key, STR("reasoning_details")) && !str_eq(key, STR("reasoning_content")))
+		return false;
+	/* Who has the one name does not know the other. */
+	return !(quirks & QUIRK_SEND_REASONING) || (quirks & QUIRK_REASONING_FIELD);
 }
 
 static bool is_empty(const json *v)

@@ -14,10 +14,24 @@ static struct str raw_name(struct arena *a, const struct ir_tool *t)
 	return json_str(json_get(json_is_obj(inner) ? inner : v, STR("name")));
 }
 
+/* Where a choice cannot be said in words, the list says it: the named tool alone, or none. */
+static bool is_chosen(const struct oc_writer *w, const struct ir_tool *t)
+{
+	const struct ir_tool_choice *c = &w->r->choice;
+
+	if (c->mode == IR_CHOICE_NONE)
+		return !(w->t->quirks & QUIRK_AUTO_TOOL_CHOICE);
+	if (c->mode != IR_CHOICE_NAMED || !(w->t->quirks & QUIRK_NO_NAMED_TOOL))
+		return true;
+	return str_eq(str_present(t->name) ? t->name : raw_name(w->arena, t), c->name);
+}
+
 /* Goes this tool out? Where the target does not know allowed_tools, the list itself is the
  * constraint (trap 76); vendors' own tools go to nobody else (trap 94). */
 static bool goes_out(const struct oc_writer *w, const struct ir_tool *t)
 {
+	if (!is_chosen(w, t))
+		return false;
 	if (!str_present(t->name))
 		return oc_minted(t->origin);
 	return (w->t->quirks & QUIRK_ALLOWED_TOOLS) || oc_is_allowed(w->r, t->name);
@@ -169,6 +183,35 @@ static bool names_sent_tool(const struct oc_writer *w, struct str name)
 	return false;
 }
 
+static void write_mode(struct oc_writer *w, const struct ir_tool_choice *c)
+{
+	bool only_auto = w->t->quirks & QUIRK_AUTO_TOOL_CHOICE;
+
+	switch (c->mode) {
+	case IR_CHOICE_UNSET:
+		return;
+	case IR_CHOICE_AUTO:
+		break;
+	case IR_CHOICE_NONE:
+		jw_kcstr(&w->w, "tool_choice", "none");
+		return;
+	case IR_CHOICE_REQUIRED:
+	case IR_CHOICE_NAMED:
+		if (only_auto) {
+			ir_loss(w->losses, STR("tool_choice"));
+			break;
+		}
+		if (c->mode == IR_CHOICE_REQUIRED || (w->t->quirks & QUIRK_NO_NAMED_TOOL)) {
+			jw_kcstr(&w->w, "tool_choice", "required");
+			return;
+		}
+		jw_key(&w->w, "tool_choice");
+		write_named(w, c->name);
+		return;
+	}
+	jw_kcstr(&w->w, "tool_choice", "auto");
+}
+
 static int write_choice(struct oc_writer *w, unsigned n_tools)
 {
 	const struct ir_tool_choice *c = &w->r->choice;
@@ -189,23 +232,7 @@ static int write_choice(struct oc_writer *w, unsigned n_tools)
 		write_allowed(w);
 		return RC_OK;
 	}
-	switch (c->mode) {
-	case IR_CHOICE_UNSET:
-		break;
-	case IR_CHOICE_AUTO:
-		jw_kcstr(&w->w, "tool_choice", "auto");
-		break;
-	case IR_CHOICE_NONE:
-		jw_kcstr(&w->w, "tool_choice", "none");
-		break;
-	case IR_CHOICE_REQUIRED:
-		jw_kcstr(&w->w, "tool_choice", "required");
-		break;
-	case IR_CHOICE_NAMED:
-		jw_key(&w->w, "tool_choice");
-		write_named(w, c->name);
-		break;
-	}
+	write_mode(w, c);
 	return RC_OK;
 }
 
@@ -283,10 +310,11 @@ static bool write_thinking(struct oc_writer *w)
 	const struct ir_reasoning *g = &w->r->reasoning;
 	enum ir_choice_mode mode = w->r->choice.mode;
 	enum ir_tri wants = wants_reasoning(g);
-	bool forced = w->r->n_tools && (mode == IR_CHOICE_REQUIRED || mode == IR_CHOICE_NAMED);
+	bool switched = w->t->quirks & (QUIRK_THINKING_TYPE | QUIRK_ENABLE_THINKING);
+	bool forced = w->r->n_tools && !(w->t->quirks & QUIRK_AUTO_TOOL_CHOICE) &&
+		      (mode == IR_CHOICE_REQUIRED || mode == IR_CHOICE_NAMED);
 
-	if ((w->t->quirks & QUIRK_THINKING_TYPE) &&
-	    forced) { /* trap 78: one of them, and the call was demanded */
+	if (switched && forced) { /* trap 78: one of them, and the call was demanded */
 		if (wants == IR_TRUE)
 			ir_loss(w->losses, STR("reasoning_effort"));
 		wants = IR_FALSE;
@@ -401,14 +429,14 @@ static void write_sampling(struct oc_writer *w)
 	write_integer(w, "n", r->n);
 	if (w->t->quirks & QUIRK_NO_LOGPROBS) {
 		lose_logprobs(w);
-	} else if (!(w->t->quirks & QUIRK_CORE_FIELDS)) { /* else named in lose_uncommon() */
+	} else {
 		write_bool(w, "logprobs", r->logprobs);
 		write_integer(w, "top_logprobs", r->top_logprobs);
 	}
 	write_stop(w);
 }
 
-/* What not every vendor has, and most ignore; one that does not is Mistral. */
+/* What not every vendor has, and most ignore; one that refuses it is Mistral. */
 static void write_uncommon(struct oc_writer *w)
 {
 	const struct ir_request *r = w->r;
@@ -420,12 +448,9 @@ static void write_uncommon(struct oc_writer *w)
 		     str_eq(r->service_tier, STR("standard_only")) ? STR("default")
 								   : r->service_tier);
 	write_string(w, "verbosity", r->verbosity);
-	write_string(w, "prompt_cache_key", r->prompt_cache_key);
 	write_string(w, "safety_identifier", r->safety_identifier);
-	write_number(w, "metadata", r->metadata);
 	if (!(w->t->quirks & QUIRK_NO_LOGPROBS)) /* else named in lose_logprobs() */
 		write_number(w, "logit_bias", r->logit_bias);
-	write_number(w, "prediction", r->prediction);
 	write_number(w, "modalities", r->modalities);
 	write_number(w, "audio", r->audio);
 }
@@ -437,17 +462,12 @@ static void lose_uncommon(struct oc_writer *w)
 		const char *name;
 		bool there;
 	} uncommon[] = {
-		{ "logprobs", r->logprobs == IR_TRUE },
-		{ "top_logprobs", r->top_logprobs != IR_UNSET },
 		{ "store", r->store == IR_TRUE },
 		{ "user", str_present(r->user) },
 		{ "service_tier", str_present(r->service_tier) },
 		{ "verbosity", str_present(r->verbosity) },
-		{ "prompt_cache_key", str_present(r->prompt_cache_key) },
 		{ "safety_identifier", str_present(r->safety_identifier) },
-		{ "metadata", str_present(r->metadata) },
 		{ "logit_bias", str_present(r->logit_bias) },
-		{ "prediction", str_present(r->prediction) },
 		{ "modalities", str_present(r->modalities) },
 		{ "audio", str_present(r->audio) },
 	};
@@ -465,6 +485,9 @@ static void write_the_rest(struct oc_writer *w)
 		lose_uncommon(w);
 	else
 		write_uncommon(w);
+	write_string(w, "prompt_cache_key", r->prompt_cache_key);
+	write_number(w, "metadata", r->metadata);
+	write_number(w, "prediction", r->prediction);
 	if (r->cache != IR_CACHE_NONE)
 		ir_loss(w->losses, STR("cache_control"));
 	if (str_present(r->suffix))

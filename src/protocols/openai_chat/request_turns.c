@@ -232,7 +232,7 @@ static void begin_message(struct oc_writer *w, const char *role, const struct ir
 {
 	jw_obj(&w->w);
 	jw_kcstr(&w->w, "role", role);
-	if (m && str_present(m->name) && (w->t->quirks & QUIRK_NO_LOGPROBS))
+	if (m && str_present(m->name) && (w->t->quirks & (QUIRK_NO_LOGPROBS | QUIRK_CORE_FIELDS)))
 		ir_loss(w->losses, STR("name"));
 	else if (m && str_present(m->name))
 		jw_kstr(&w->w, "name", m->name);

@@ -1,4 +1,4 @@
-/* tests/unit/conf/test_docs.c - docs/configuration.md holds the tables that the code holds.
+/* tests/unit/conf/test_docs.c - docs/configuration.md and docs/providers.md hold the tables that the code holds.
  *
  * With GW_WRITE_DOCS in the environment it writes them anew instead of comparing (tools/gen-config-docs does that). */
 #include <stdlib.h>
@@ -7,10 +7,11 @@
 #include "conf/docs.h"
 #include "conf/load.h"
 
-static const char document[] = TESTS_DIR "/../docs/configuration.md";
+static const char *const documents[] = { TESTS_DIR "/../docs/configuration.md",
+					 TESTS_DIR "/../docs/providers.md" };
 static char text[1 << 20];
 
-static struct str read_document(void)
+static struct str read_document(const char *document)
 {
 	FILE *f = fopen(document, "rb");
 	size_t n;
@@ -22,7 +23,7 @@ static struct str read_document(void)
 	return (struct str){ text, n };
 }
 
-static void write_document(struct str s)
+static void write_document(const char *document, struct str s)
 {
 	FILE *f = fopen(document, "wb");
 
@@ -33,29 +34,32 @@ static void write_document(struct str s)
 
 static void the_tables_are_not_stale(void **state)
 {
-	struct str have = read_document();
-	struct buf fresh;
-	struct err e = { 0 };
+	for (size_t i = 0; i < sizeof(documents) / sizeof(documents[0]); i++) {
+		struct str have = read_document(documents[i]);
+		struct buf fresh;
+		struct err e = { 0 };
 
-	buf_init(&fresh, 1 << 21);
-	if (conf_docs_fill(have, &fresh, &e))
-		fail_msg("%s", e.msg);
-	if (getenv("GW_WRITE_DOCS"))
-		write_document(buf_str(&fresh));
-	else if (!str_eq(have, buf_str(&fresh)))
-		fail_msg("docs/configuration.md is stale: run tools/gen-config-docs");
-	buf_done(&fresh);
+		buf_init(&fresh, 1 << 21);
+		if (conf_docs_fill(have, &fresh, &e))
+			fail_msg("%s", e.msg);
+		if (getenv("GW_WRITE_DOCS"))
+			write_document(documents[i], buf_str(&fresh));
+		else if (!str_eq(have, buf_str(&fresh)))
+			fail_msg("%s is stale: run tools/gen-config-docs", documents[i]);
+		buf_done(&fresh);
+	}
 }
 
-static void every_table_is_in_the_document(void **state)
+static void every_table_is_in_a_document(void **state)
 {
 	static const char *const names[] = {
-		"options", "provider", "local",   "model",  "target",
-		"key",     "kinds",    "presets", "quirks", "variables"
+		"options", "provider", "local",  "model", "target",    "key",
+		"kinds",   "presets",  "quirks", "facts", "variables",
 	};
-	struct str have = read_document();
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		bool facts = strcmp(names[i], "facts") == 0;
+		struct str have = read_document(documents[facts]);
 		char mark[64];
 		struct buf b;
 
@@ -104,7 +108,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_tables_are_not_stale),
-		cmocka_unit_test(every_table_is_in_the_document),
+		cmocka_unit_test(every_table_is_in_a_document),
 		cmocka_unit_test(marks_are_checked),
 		cmocka_unit_test(every_row_is_whole),
 	};

@@ -341,8 +341,10 @@ static void azure_quirks_follow_from_address_and_version(void **state)
 {
 	struct loaded l = load_good(yaml, NULL);
 
-	assert_int_equal(snapshot_account(l.s, STR("az"))->quirks, provider_azure.quirks);
-	assert_int_equal(snapshot_account(l.s, STR("az-v1"))->quirks, provider_azure.quirks);
+	assert_int_equal(snapshot_account(l.s, STR("az"))->quirks,
+			 provider_azure.quirks | QUIRK_STRICT_MESSAGES);
+	assert_int_equal(snapshot_account(l.s, STR("az-v1"))->quirks,
+			 provider_azure.quirks | QUIRK_STRICT_MESSAGES);
 	assert_true(snapshot_account(l.s, STR("az-old"))->quirks & QUIRK_NO_STREAM_OPTIONS);
 	assert_true(snapshot_account(l.s, STR("foundry"))->quirks & QUIRK_MAX_TOKENS);
 	loaded_done(&l);

@@ -244,6 +244,13 @@ static void trap_047_who_is_strict_gets_no_reasoning_of_others(void **state)
 	check_cut(carried, 0, carried, "");
 	check_cut(called, 0, called, "");
 	check_cut(carried, STRICT | QUIRK_SEND_REASONING, carried, "");
+	/* Who has the one name does not know the other. */
+	check_cut(ASKED("{'role':'assistant','reasoning':'hm','reasoning_content':'hm'}"),
+		  STRICT | QUIRK_REASONING_FIELD, ASKED("{'role':'assistant','reasoning':'hm'}"),
+		  "reasoning_content");
+	check_cut(ASKED("{'role':'assistant','reasoning':'hm','reasoning_details':[1]}"),
+		  STRICT | QUIRK_REASONING_FIELD | QUIRK_SEND_REASONING,
+		  ASKED("{'role':'assistant','reasoning':'hm'}"), "reasoning_content");
 	check_cut(called, STRICT | QUIRK_GOOGLE_SIGNATURES, called, "");
 }
 

@@ -149,11 +149,10 @@ static void what_chat_says_comes_back_the_same(void **state)
 		"1,'logprobs':true,"
 		"'top_logprobs':2,'stop':['a','\\n'],'stream':true,'stream_options':{'include_"
 		"usage':true},'store':true,"
-		"'user':'u','service_tier':'flex','verbosity':'low','prompt_cache_key':'k','safety_"
-		"identifier':'s',"
-		"'metadata':{'a':'b'},'logit_bias':{'5':1},'prediction':{'type':'content','content'"
-		":'x'},"
-		"'modalities':['text'],'audio':{'voice':'v'},'web_search_options':{'x':1}}");
+		"'user':'u','service_tier':'flex','verbosity':'low','safety_identifier':'s',"
+		"'logit_bias':{'5':1},'modalities':['text'],'audio':{'voice':'v'},"
+		"'prompt_cache_key':'k','metadata':{'a':'b'},"
+		"'prediction':{'type':'content','content':'x'},'web_search_options':{'x':1}}");
 	lost(NULL);
 	check_round("{'model':'up','messages':[{'role':'user','content':'u'}],'tools':[{'type':'"
 		    "function','function':"
@@ -613,18 +612,67 @@ static void custom_tools_are_functions_where_nobody_knows_them(void **state)
 	lost(NULL);
 }
 
+#define CHOSEN(choice)                                                                         \
+	"{'model':'m','messages':[{'role':'user','content':'x'}],'tools':[{'type':'function'," \
+	"'function':{'name':'f'}},{'type':'function','function':{'name':'g'}}],'tool_choice'"  \
+	":" choice "}"
+
+/* Trap 75: what cannot be said in words the list of tools says, or the caller is told. */
+static void trap_075_a_choice_goes_as_far_as_the_vendor_knows_it(void **state)
+{
+	struct ir_request *named =
+		decode(quotes(arena, CHOSEN("{'type':'function','function':{'name':'g'}}")));
+	struct ir_request *any = decode(quotes(arena, CHOSEN("'required'")));
+	struct ir_request *none = decode(quotes(arena, CHOSEN("'none'")));
+
+	target.quirks = QUIRK_NO_NAMED_TOOL;
+	has(encode(named), "'tool_choice':'required'");
+	has(encode(named), "'name':'g'");
+	lacks(encode(named), "'name':'f'");
+	lost(NULL);
+	has(encode(any), "'name':'f'");
+	has(encode(any), "'tool_choice':'required'");
+	has(encode(none), "'tool_choice':'none'");
+	target.quirks = QUIRK_AUTO_TOOL_CHOICE;
+	has(encode(named), "'tool_choice':'auto'");
+	has(encode(named), "'name':'f'");
+	lost("tool_choice");
+	has(encode(any), "'tool_choice':'auto'");
+	lost("tool_choice");
+	lacks(encode(none), "tool");
+	lost(NULL);
+}
+
+static void trap_078_thinking_gives_way_to_a_forced_call(void **state)
+{
+	struct ir_request *r = decode(quotes(arena, CHOSEN("'required','reasoning_effort':'low'")));
+
+	target.quirks = QUIRK_THINKING_TYPE;
+	has(encode(r), "'thinking':{'type':'disabled'}");
+	lost("reasoning_effort");
+	target.quirks = QUIRK_ENABLE_THINKING;
+	has(encode(r), "'enable_thinking':false");
+	lost("reasoning_effort");
+	/* Where the call is only offered, nothing stands in the way of thinking. */
+	target.quirks = QUIRK_THINKING_TYPE | QUIRK_AUTO_TOOL_CHOICE;
+	has(encode(r), "'thinking':{'type':'enabled'}");
+	lost("tool_choice");
+}
+
 static void vendors_have_names_of_their_own(void **state)
 {
 	struct ir_request *r = decode(quotes(
 		arena,
-		"{'model':'m','messages':[{'role':'user','content':'x'}],'seed':7,'logprobs':true,"
-		"'user':'u','store':false,'reasoning_effort':'low'}"));
+		"{'model':'m','messages':[{'role':'user','name':'n','content':'x'}],'seed':7,"
+		"'logprobs':true,'user':'u','store':false,'metadata':{'a':'b'},"
+		"'prompt_cache_key':'k','reasoning_effort':'low'}"));
 
 	target.quirks = QUIRK_RANDOM_SEED | QUIRK_CORE_FIELDS;
 	has(encode(r), "'random_seed':7");
-	lacks(encode(r), "logprobs");
+	has(encode(r), "'logprobs':true");
+	has(encode(r), "'prompt_cache_key':'k','metadata':{'a':'b'}");
 	lacks(encode(r), "'user':");
-	lost("logprobs, user");
+	lost("name, user");
 	target.quirks = QUIRK_THINKING_TYPE;
 	has(encode(r), "'thinking':{'type':'enabled'},'reasoning_effort':'low'");
 	target.quirks = QUIRK_ENABLE_THINKING;
@@ -689,6 +737,8 @@ int main(void)
 		TEST(trap_010_a_stream_always_asks_for_usage),
 		TEST(trap_072_an_empty_stop_is_left_out),
 		TEST(custom_tools_are_functions_where_nobody_knows_them),
+		TEST(trap_075_a_choice_goes_as_far_as_the_vendor_knows_it),
+		TEST(trap_078_thinking_gives_way_to_a_forced_call),
 		TEST(vendors_have_names_of_their_own),
 		TEST(trap_088_the_other_vendors_tier_is_translated),
 		TEST(memory_that_runs_out_is_told),
