@@ -311,12 +311,22 @@ static void trap_067_how_much_a_model_may_say(void **state)
 		const char *model;
 		int64_t n;
 	} models[] = {
-		{ "claude-3-haiku-20240307", 4096 },     { "claude-3-5-sonnet-latest", 8192 },
-		{ "claude-3-7-sonnet-20250219", 64000 }, { "claude-opus-4-20250514", 32000 },
-		{ "claude-opus-4-1-20250805", 32000 },   { "claude-opus-4-5", 64000 },
-		{ "claude-sonnet-4-20250514", 64000 },   { "claude-sonnet-4-5", 64000 },
-		{ "claude-sonnet-4-6", 128000 },         { "claude-opus-4-6", 128000 },
-		{ "claude-haiku-4-5", 64000 },           { "something-else", 0 },
+		{ "claude-3-haiku-20240307", 4096 },
+		{ "claude-3-5-sonnet-latest", 8192 },
+		{ "claude-3-7-sonnet-20250219", 8192 },
+		{ "claude-opus-4-20250514", 32000 },
+		{ "claude-opus-4-1-20250805", 32000 },
+		{ "claude-opus-4-5", 64000 },
+		{ "claude-sonnet-4-20250514", 64000 },
+		{ "claude-sonnet-4-5", 64000 },
+		{ "claude-sonnet-4-6", 64000 },
+		{ "claude-opus-4-6", 128000 },
+		{ "claude-haiku-4-5", 64000 },
+		{ "claude-haiku-5-5", 128000 },
+		{ "claude-opus-4", 32000 },
+		{ "claude-of-tomorrow", 32000 },
+		{ "claude-2.1", 0 },
+		{ "something-else", 0 },
 	};
 
 	for (size_t i = 0; i < sizeof(models) / sizeof(models[0]); i++)
