@@ -3,12 +3,11 @@ and every kind that a client may know, whether it ever gets it from another vend
 test_fields.py holds; the samples in fields/streams/*.yaml, held against the vendors' own descriptions.
 """
 
-import typing
-
 import pytest
 
 from lib import fields, recordings, responses_spec, streams, vendor_fields
 from lib.codec import find_codec
+from lib.vendor_fields import types_of
 
 NAMES = streams.all_names()
 pytestmark = pytest.mark.skipif(find_codec() is None, reason="tests/tools/codec is not built")
@@ -54,13 +53,6 @@ OF_OURS = {"ollama-chat": {"message.signature"}, "ollama-generate": {"signature"
 
 
 # ---- against the vendors' own lists ------------------------------------------------------------------------------------------------
-
-def types_of(union):
-    """The values of `type` of the members of a union of models."""
-    while len(typing.get_args(union)) and typing.get_origin(union) is typing.Annotated:
-        union = typing.get_args(union)[0]
-    return {value for cls in typing.get_args(union) for value in typing.get_args(cls.model_fields["type"].annotation)}
-
 
 def responses_kinds():
     kinds = types_of(pytest.importorskip("openai.types.responses").ResponseStreamEvent) | {"[DONE]"}

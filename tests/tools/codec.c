@@ -3,10 +3,9 @@
  *	codec events  PROTOCOL [STEP]         a stream on stdin -> its events, one JSON line each
  *	codec body    PROTOCOL                a whole answer -> its events
  *	codec tap     PROTOCOL [hide-usage]   a stream -> what a relay passes on, then a line "#{...}" with what it read
- *	codec stream  PROTOCOL CLIENT [SEED]  a stream or body of PROTOCOL -> a stream as a client of CLIENT gets it
- *	codec steps   PROTOCOL CLIENT [REQUEST]  a stream -> for each event a line with it and what a client of CLIENT gets at once;
- *	                                      REQUEST: a file with what that client asked
- *	codec whole   PROTOCOL CLIENT [SEED]  a stream or body of PROTOCOL -> one whole answer for a client of CLIENT
+ *	codec stream  PROTOCOL CLIENT [SEED [REQUEST]]  a stream or body of PROTOCOL -> a stream as a client of CLIENT gets it
+ *	codec steps   PROTOCOL CLIENT [SEED [REQUEST]]  a stream -> for each event a line with it and what a client of CLIENT gets at once
+ *	codec whole   PROTOCOL CLIENT [SEED [REQUEST]]  a stream or body of PROTOCOL -> one whole answer for a client of CLIENT
  *	codec request PROTOCOL UPSTREAM [MODEL KIND]  a request -> {"body", "dropped"} as an upstream of UPSTREAM gets it: MODEL
  *	                                      at a provider of KIND, else one without a name
  *	codec embed-request PROTOCOL UPSTREAM [VARIANT]  the same of a request for embeddings
@@ -14,7 +13,7 @@
  *	codec embed64 PROTOCOL CLIENT         the same in base64
  *
  * Events end in {"end": "ok" | what went wrong}; a stream or answer that went wrong in "#failed: why". STEP: feed so many
- * bytes at a time; SEED: feed a stream in random pieces. With --many in front stdin holds many inputs, each as its length in decimal, a newline
+ * bytes at a time; SEED: feed a stream in random pieces (0: not); REQUEST: a file with what the client asked. With --many in front stdin holds many inputs, each as its length in decimal, a newline
  * and its bytes, and so do the results on stdout. Exit 0 unless it was used wrongly.
  */
 #include <stdio.h>
@@ -127,16 +126,33 @@ static void run_tap(const struct job *job, struct str in, struct buf *out)
 	arena_free(a);
 }
 
+/* What the client asked, NULL where that is not said; a request that is none is told of in the result. */
+static const struct ir_request *asked(struct arena *a, const struct job *job, struct buf *out)
+{
+	const struct request_line line = { .op = IR_OP_GENERATE, .arg = STR("model-1") };
+	struct err err = { .msg = "" };
+	struct ir_request *r = NULL;
+
+	if (buf_len(&job->asked) &&
+	    job->other->decode_request(a, &line, buf_str(&job->asked), &r, &err))
+		buf_printf(out, "#failed: %s\n", err.msg);
+	return r;
+}
+
 static void run_stream(const struct job *job, struct str in, struct buf *out)
 {
+	struct arena *a = arena_new(TAPE_ARENA);
 	struct client_tape c;
-	struct feed f = { .p = job->p, .sink = &c.sink, .seed = job->seed };
+	struct feed f = {
+		.p = job->p, .sink = &c.sink, .seed = job->seed, .request = asked(a, job, out)
+	};
 
-	client_init(&c, job->other, true);
+	client_init_asking(&c, job->other, true, f.request);
 	if (is_body(job->p, in) ? feed_body(&f, in) : feed_stream(&f, in, 0))
 		buf_printf(&c.out, "#failed: %s", why(&f));
 	buf_put(out, buf_str(&c.out));
 	client_done(&c);
+	arena_free(a);
 }
 
 struct steps {
@@ -164,18 +180,17 @@ static void step_fed(struct feed *f, const struct frame *ev)
 
 static void run_steps(const struct job *job, struct str in, struct buf *out)
 {
-	const struct request_line line = { .op = IR_OP_GENERATE, .arg = STR("model-1") };
 	struct arena *a = arena_new(TAPE_ARENA);
-	struct ir_request *asked = NULL;
-	struct steps s = { .f = { .p = job->p, .fed = step_fed }, .out = out };
-	struct err err = { .msg = "" };
+	struct steps s = {
+		.f = { .p = job->p,
+		       .sink = &s.client.sink,
+		       .seed = job->seed,
+		       .request = asked(a, job, out),
+		       .fed = step_fed },
+		.out = out,
+	};
 
-	if (buf_len(&job->asked) &&
-	    job->other->decode_request(a, &line, buf_str(&job->asked), &asked, &err))
-		buf_printf(out, "#failed: %s\n", err.msg);
-	client_init_asking(&s.client, job->other, true, asked);
-	s.f.sink = &s.client.sink;
-	s.f.request = asked;
+	client_init_asking(&s.client, job->other, true, s.f.request);
 	if (feed_stream(&s.f, in, 0))
 		buf_printf(out, "#failed: %s\n", why(&s.f));
 	write_step(&s, STR("")); /* at the stream's end */
@@ -186,11 +201,15 @@ static void run_steps(const struct job *job, struct str in, struct buf *out)
 static void run_whole(const struct job *job, struct str in, struct buf *out)
 {
 	struct arena *a = arena_new(TAPE_ARENA);
-	struct encoder_options o = {
-		.arena = a, .id = STR("id-1"), .model = STR("model-1"), .created_s = 1700000000
-	};
+	struct encoder_options o = { .arena = a,
+				     .id = STR("id-1"),
+				     .model = STR("model-1"),
+				     .created_s = 1700000000,
+				     .request = asked(a, job, out) };
 	struct ir_fold fold;
-	struct feed f = { .p = job->p, .sink = &fold.sink, .seed = job->seed };
+	struct feed f = {
+		.p = job->p, .sink = &fold.sink, .seed = job->seed, .request = o.request
+	};
 	int rc, status;
 
 	ir_fold_init(&fold, a);
@@ -402,10 +421,9 @@ static bool read_rest(const struct mode *mode, char **args, struct job *job)
 		return false;
 	if (!args[1])
 		return true;
-	if (mode->run == run_steps)
-		return read_file(args[1], &job->asked);
 	if (mode->run != run_request)
-		return str_to_u64(str_from(args[1]), &job->seed);
+		return str_to_u64(str_from(args[1]), &job->seed) &&
+		       (!args[2] || read_file(args[2], &job->asked));
 	job->model = str_from(args[1]);
 	job->kind = args[2] ? provider_find(str_from(args[2])) : NULL;
 	return job->kind || !args[2];

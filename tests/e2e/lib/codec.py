@@ -1,8 +1,10 @@
 """The codecs themselves, by way of tests/tools/codec.c: what they make of many inputs, one process for all of them."""
 
+import json
 import os
 import pathlib
 import subprocess
+import tempfile
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
 
@@ -18,10 +20,15 @@ def find_codec():
     return None
 
 
-def codec(*args, inputs):
-    """What the codec makes of each of the inputs."""
+def codec(*args, inputs, asked=None):
+    """What the codec makes of each of the inputs, for a client that asked this (a request's body as a value)."""
     stdin = b"".join(b"%d\n%s" % (len(i), i) for i in inputs)
-    done = subprocess.run([find_codec(), "--many", *args], input=stdin, capture_output=True, timeout=110)
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as f:
+        if asked is not None:
+            f.write(json.dumps(asked))
+            f.flush()
+            args = [*args, "0", f.name]
+        done = subprocess.run([find_codec(), "--many", *args], input=stdin, capture_output=True, timeout=110)
     assert done.returncode == 0, done.stderr.decode()
     out, at = [], 0
     while at < len(done.stdout):

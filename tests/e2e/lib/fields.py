@@ -15,6 +15,7 @@ from .codec import codec
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
 FOLDER = CHECKOUT / "tests" / "e2e" / "fields"
+STREAMS = FOLDER / "streams"
 HERE = "<>"
 
 # The targets: who is asked in which protocol, with a model as its provider has them.
@@ -74,7 +75,7 @@ class Fields:
         page = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         self.stem = path.stem
         self.protocol, self.title, self.places = page["protocol"], page["title"], page["places"]
-        self.roots, self.whole = page.get("roots", []), page.get("whole", {})
+        self.roots, self.whole, self.flat = page.get("roots", []), page.get("whole", {}), page.get("flat", {})
         self.op, self.variant = page.get("op", "request"), page.get("variant", 0)
         base = page.get("base", {})
         for place in self.places:
@@ -105,6 +106,12 @@ def load_answers(name):
     """Those of the protocol's answers; None where there are none."""
     path = FOLDER / "answers" / f"{name}.yaml"
     return Fields(path) if path.is_file() else None
+
+
+@functools.lru_cache(maxsize=None)
+def asked(front):
+    """What a client of that protocol asked that gets all that it may: some parts of answers are only told to who asks."""
+    return yaml.safe_load((STREAMS / f"{front}.yaml").read_text(encoding="utf-8"))["asked"]
 
 
 # ---- what became of them -----------------------------------------------------------------------------------------------------
@@ -234,7 +241,8 @@ def answer_fates(file, front):
     for field in file.fields:
         for body in (field.without, field.body):
             bodies.setdefault(json.dumps(body, ensure_ascii=False), None)
-    for text, answer in zip(list(bodies), codec("whole", file.protocol, front, inputs=[t.encode() for t in bodies])):
+    how = {"args": ("embed", file.protocol, front)} if file.op == "embed" else {"args": ("whole", file.protocol, front), "asked": asked(front)}
+    for text, answer in zip(list(bodies), codec(*how.pop("args"), inputs=[t.encode() for t in bodies], **how)):
         bodies[text] = answer
     out = {}
     for field in file.fields:
@@ -280,8 +288,9 @@ def request_page(file):
 
 def answer_page(file):
     """The fields of its answers likewise."""
-    fronts = [t for t in TARGETS if t != file.protocol]
-    return _tables(file, fronts, [f"for {TARGETS[t][0]}" for t in fronts], {front: answer_fates(file, front) for front in fronts})
+    titles = EMBED_TARGETS if file.op == "embed" else {t: words[0] for t, words in TARGETS.items()}
+    fronts = [t for t in titles if t != file.protocol]
+    return _tables(file, fronts, [f"for {titles[t]}" for t in fronts], {front: answer_fates(file, front) for front in fronts})
 
 
 def _tables(file, targets, heads, found):
@@ -307,7 +316,7 @@ Made by running the codecs on a request with the field and on one without it; `G
 
 ## Requests
 
-{request_page(file)}"""
+{request_page(file)}{_answers(file)}"""
     models = ", ".join(f"{word}: `{model}`" for word, model, _ in TARGETS.values())
     return f"""# {file.title}: every field, and where it goes
 
@@ -328,10 +337,11 @@ def _answers(file):
     answers = load_answers(file.stem)
     if answers is None:
         return ""
+    streams = "" if answers.op == "embed" else " A stream says the same as the whole answer."
     return f"""
 ## Answers
 
 What clients of the other protocols see of a provider's answer. `–`: it has no place there. An answer's id, its time and the model's name
-are the gateway's own. A stream says the same as the whole answer.
+are the gateway's own.{streams}
 
 {answer_page(answers)}"""

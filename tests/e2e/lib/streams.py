@@ -4,14 +4,13 @@ through the codecs event by event. They stand in tests/e2e/fields/streams/PROTOC
 
 import functools
 import json
-import tempfile
 
 import yaml
 
 from . import fields, vendors
 from .codec import codec
 
-FOLDER = fields.FOLDER / "streams"
+FOLDER = fields.STREAMS
 FRONTS = {**{name: words[0] for name, words in fields.TARGETS.items()}, "ollama-generate": "generate"}
 LAST_LINE = {"done_reason", "total_duration", "load_duration", "prompt_eval_count", "prompt_eval_duration", "eval_count", "eval_duration",
              "context"}
@@ -101,7 +100,7 @@ class Streams:
 
     def __init__(self, path):
         page = yaml.safe_load(path.read_text(encoding="utf-8"))
-        self.dialect, self.asked = page["protocol"], page["asked"]
+        self.dialect = page["protocol"]
         self.nothing, self.never = page.get("nothing", {}), page.get("never", {})
         base = page.get("base", {})
         self.samples = [[self._whole(value, number, base) for number, value in enumerate(events)] for events in page["streams"].values()]
@@ -131,13 +130,7 @@ def all_names():
 # ---- what becomes of them ----------------------------------------------------------------------------------------------------------
 
 def _codec(mode, name, front, samples):
-    inputs = ["".join(_write(name, e) for e in events).encode() for events in samples]
-    if mode == "whole":
-        return codec(mode, name, front, inputs=inputs)
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as asked:
-        asked.write(json.dumps(load(front).asked))
-        asked.flush()
-        return codec(mode, name, front, asked.name, inputs=inputs)
+    return codec(mode, name, front, asked=fields.asked(front), inputs=["".join(_write(name, e) for e in events).encode() for events in samples])
 
 
 NEEDED = "needed"

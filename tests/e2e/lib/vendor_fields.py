@@ -132,3 +132,10 @@ def _collect(roots, is_node, members):
             nodes[cls.__name__][name] = {c.__name__ for c in children}
             todo += children
     return nodes
+
+
+def types_of(union):
+    """The values of `type` of the members of a union of models."""
+    while typing.get_origin(union) is typing.Annotated:
+        union = typing.get_args(union)[0]
+    return {value for cls in typing.get_args(union) for value in typing.get_args(cls.model_fields["type"].annotation)}
