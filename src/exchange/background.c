@@ -61,7 +61,8 @@ static int copy_request(struct exchange *y, const struct exchange *x, struct err
 	y->strict = x->strict;
 	y->turn.ask = x->turn.ask;
 	y->turn.ask.previous = arena_dup(a, x->turn.ask.previous);
-	y->turn.ask.input = STR_NONE; /* the job has it */
+	y->turn.ask.conversation = STR_NONE; /* as with the input: the job has it */
+	y->turn.ask.input = STR_NONE;        /* the job has it */
 	y->turn.recalled = x->turn.recalled;
 	y->turn.known = true;
 	y->turn.body = arena_dup(a, x->turn.body);

@@ -255,14 +255,34 @@ static void removed(void *user, const struct store_answer *a)
 	buf_done(&out);
 }
 
+/* It is there, but not all that it continues. */
+static void listed_in_part(void *user, const struct store_answer *a)
+{
+	struct exchange *x = user;
+
+	if (found(x, a))
+		turns_refuse(
+			x, IR_ERR_NOT_FOUND,
+			STR("What this response continues is not kept here, so its input cannot "
+			    "be listed."));
+}
+
 static void listed(void *user, const struct store_answer *a)
 {
 	struct exchange *x = user;
+	struct store_wish w = { .loop = x->env->loop, .done = listed_in_part, .user = x };
 	struct err e = { 0 };
 	struct ir_error error;
 	struct buf out;
 	int rc;
 
+	if (a->rc == RC_NOTFOUND) {
+		x->turn.call = NULL;
+		if (store_get(x->env->store, turns_owner(x), x->match.line.arg, &w,
+			      &x->turn.call) != RC_OK)
+			turns_store_failed(x, RC_NOMEM, NULL);
+		return;
+	}
 	if (!found(x, a))
 		return;
 	buf_init(&out, 2 * x->snapshot->responses.max_context + 65536);

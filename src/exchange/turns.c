@@ -256,6 +256,27 @@ enum step_result turns_recall_previous(struct exchange *x)
 	return DONE;
 }
 
+/* A conversation is the provider's, and not known here: what continues such an answer is the provider's to answer. */
+static enum step_result check_conversation(struct exchange *x)
+{
+	struct ir_error e = error_of(IR_ERR_NOT_FOUND, STR_NONE);
+	struct str id = x->turn.ask.conversation;
+
+	if (!str_present(id))
+		return NEXT;
+	x->turn.remember = false;
+	if (x->snapshot->n_keys <= 1 || !turns_some_relay(x))
+		return NEXT;
+	e.message =
+		arena_printf(x->arena,
+			     "Conversation with id '%.*s' not found: it would be the provider's, "
+			     "whose account several gateway keys share.",
+			     (int)(id.len < 128 ? id.len : 128), id.ptr);
+	e.param = STR("conversation");
+	answer_error(x, &e, "refused");
+	return DONE;
+}
+
 enum step_result turns_recall(struct exchange *x)
 {
 	struct turn_refs refs;
@@ -276,6 +297,8 @@ enum step_result turns_recall(struct exchange *x)
 	x->turn.keep = x->match.line.op == IR_OP_GENERATE && x->turn.ask.store &&
 		       x->snapshot->responses.store && x->env->store;
 	x->turn.remember = x->match.line.op == IR_OP_GENERATE && x->out.ws;
+	if (check_conversation(x) == DONE)
+		return DONE;
 	rc = turn_references(x->arena, x->turn.ask.input, &refs, &e);
 	if (rc != RC_OK) {
 		error = forward_error_of(x, rc, &e);
@@ -354,6 +377,12 @@ struct str turns_rewrite_body(struct exchange *x, struct arena *a, struct str bo
 
 /* --- keeping an answer --- */
 
+/* An answer in the provider's conversation continues what nobody has here, so that nobody continues it here without that. */
+static struct str previous_of(const struct exchange *x)
+{
+	return x->turn.recalled ? x->turn.ask.previous : x->turn.ask.conversation;
+}
+
 struct stored_turn turns_turn(struct exchange *x, struct str id, struct str resource)
 {
 	int64_t now = clock_wall_s();
@@ -361,7 +390,7 @@ struct stored_turn turns_turn(struct exchange *x, struct str id, struct str reso
 	return (struct stored_turn){
 		.id = id,
 		.owner = turns_owner(x),
-		.previous = x->turn.recalled ? x->turn.ask.previous : STR_NONE,
+		.previous = previous_of(x),
 		.created_s = now,
 		.expires_s = now + (int64_t)(x->snapshot->responses.retention_ms / 1000),
 		.maker = x->relay && x->target && !x->out.job ? x->target->account->name : STR_NONE,

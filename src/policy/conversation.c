@@ -67,6 +67,26 @@ static int want_bool(const struct json_want *w, bool *io, struct err *reterr)
 	return RC_OK;
 }
 
+/* A string, or an object with an id. */
+static int want_conversation(struct arena *a, const struct json_want *w, struct turn_ask *io,
+			     struct err *reterr)
+{
+	struct str id;
+
+	if (!w->first || w->first == 'n')
+		return RC_OK;
+	id = w->first == '{' ? turn_get(w->value, "id") : w->value;
+	io->conversation = str_present(id) ? json_unquote(a, id) : STR_NONE;
+	if (!str_present(io->conversation))
+		return err_param(reterr, RC_INVALID, "conversation",
+				 "'conversation' must be an id or an object with one.");
+	if (str_present(io->previous))
+		return err_param(reterr, RC_INVALID, "conversation",
+				 "Mutually exclusive parameters: 'previous_response_id' and "
+				 "'conversation'. Only one of them may say what is continued.");
+	return RC_OK;
+}
+
 int turn_ask_read(struct arena *a, const struct json_want at[PEEK_TURN_COUNT], struct turn_ask *ret,
 		  struct err *reterr)
 {
@@ -82,7 +102,9 @@ int turn_ask_read(struct arena *a, const struct json_want at[PEEK_TURN_COUNT], s
 	}
 	if (input->first && input->first != 'n')
 		ret->input = input->value;
-	rc = want_bool(&at[PEEK_STORE], &ret->store, reterr);
+	rc = want_conversation(a, &at[PEEK_CONVERSATION], ret, reterr);
+	if (rc == RC_OK)
+		rc = want_bool(&at[PEEK_STORE], &ret->store, reterr);
 	if (rc == RC_OK)
 		rc = want_bool(&at[PEEK_BACKGROUND], &ret->background, reterr);
 	if (rc == RC_OK && ret->background && !ret->store)

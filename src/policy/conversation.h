@@ -19,9 +19,10 @@
 
 /* What a body says of state. Slices of the body or the arena. */
 struct turn_ask {
-	struct str previous; /* previous_response_id; absent */
-	struct str input;    /* the value's text; absent */
-	bool store;          /* false only when the body says so */
+	struct str previous;     /* previous_response_id; absent */
+	struct str conversation; /* the id of one that the provider keeps; absent */
+	struct str input;        /* the value's text; absent */
+	bool store;              /* false only when the body says so */
 	bool background;
 };
 

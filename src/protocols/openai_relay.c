@@ -17,6 +17,7 @@ enum {
 	W_PREVIOUS,
 	W_STORE,
 	W_BACKGROUND,
+	W_CONVERSATION,
 	W_COUNT
 };
 
@@ -89,6 +90,7 @@ int oc_peek(struct arena *a, const struct request_line *line, struct str body,
 		[W_PREVIOUS] = { .key = "previous_response_id" },
 		[W_STORE] = { .key = "store" },
 		[W_BACKGROUND] = { .key = "background" },
+		[W_CONVERSATION] = { .key = "conversation" },
 	};
 	struct json_want usage = { .key = "include_usage" };
 	int rc = json_scan(body, w, W_COUNT, reterr);
@@ -111,6 +113,7 @@ int oc_peek(struct arena *a, const struct request_line *line, struct str body,
 	ret->turn_at[PEEK_INPUT] = w[W_INPUT];
 	ret->turn_at[PEEK_STORE] = w[W_STORE];
 	ret->turn_at[PEEK_BACKGROUND] = w[W_BACKGROUND];
+	ret->turn_at[PEEK_CONVERSATION] = w[W_CONVERSATION];
 	ret->model_at = w[W_MODEL];
 	ret->stream_options_at = w[W_STREAM_OPTIONS];
 	/* Only the newer name ever needs a change (patch); beside max_tokens it stays as it is. */

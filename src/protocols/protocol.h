@@ -92,7 +92,14 @@ enum route_result route_find(struct arena *a, const struct http_head *head,
 /* --- requests: relay --- */
 
 /* Members of a body whose protocol keeps turns. */
-enum peek_turn { PEEK_PREVIOUS, PEEK_INPUT, PEEK_STORE, PEEK_BACKGROUND, PEEK_TURN_COUNT };
+enum peek_turn {
+	PEEK_PREVIOUS,
+	PEEK_INPUT,
+	PEEK_STORE,
+	PEEK_BACKGROUND,
+	PEEK_CONVERSATION,
+	PEEK_TURN_COUNT
+};
 
 /* What the gateway must know of a body it may pass on as it is. Slices of the body or the arena. */
 struct request_peek {

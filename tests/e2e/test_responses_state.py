@@ -401,6 +401,35 @@ def test_with_several_keys_an_unknown_id_is_nobodys(start_gateway, up, openai_cl
     assert up.requests == []
 
 
+def test_a_conversation_is_the_providers(client, up):
+    """It is passed on, and what it holds nobody here pretends to know."""
+    made = client.responses.create(model=NATIVE, input="One?", conversation="conv_1")
+    assert up.requests[-1].json()["conversation"] == "conv_1" and client.responses.retrieve(made.id) == made
+    client.responses.create(model=NATIVE, input="Two?", previous_response_id=made.id)
+    assert up.requests[-1].json() == {"model": NATIVE, "input": "Two?", "previous_response_id": made.id}
+    n = len(up.requests)
+    for call, status, param in (
+            (lambda: client.responses.create(model=CLAUDE, input="Two?", previous_response_id=made.id), 404, "previous_response_id"),
+            (lambda: client.responses.create(model=CLAUDE, input="One?", conversation={"id": "conv_1"}), 400, "conversation"),
+            (lambda: client.responses.create(model=NATIVE, input="One?", conversation=7), 400, "conversation"),
+            (lambda: client.responses.create(model=NATIVE, input="One?", conversation={}), 400, "conversation"),
+            (lambda: client.responses.create(model=NATIVE, input="One?", conversation="conv_1", background=True), 400, "conversation"),
+            (lambda: client.responses.create(model=NATIVE, input="One?", conversation="conv_1", previous_response_id=made.id), 400,
+             "conversation"),
+            (lambda: client.responses.input_items.list(made.id), 404, None)):
+        with pytest.raises(openai.APIStatusError) as e:
+            call()
+        assert (e.value.status_code, e.value.param) == (status, param), e.value
+    assert "What this response continues" in e.value.message and len(up.requests) == n
+
+
+def test_a_conversation_is_nobodys_where_several_keys_share_the_account(start_gateway, up, openai_client):
+    gateway = start_gateway(config(up, auth={"keys": [key("ann", "gw-ann"), key("bob", "gw-bob")]}))
+    with pytest.raises(openai.NotFoundError) as e:
+        openai_client(gateway, api_key="gw-ann").responses.create(model=NATIVE, input="Hi", conversation="conv_1")
+    assert e.value.param == "conversation" and up.requests == []
+
+
 def test_trap_050_reasoning_of_another_vendor_is_named_where_it_cannot_go(client, up):
     foreign = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "lgw1.anthropic-messages.c2lnbmVk"}
     ask = {"model": NATIVE, "input": [foreign, {"role": "user", "content": "Hi"}]}

@@ -49,6 +49,20 @@ static void list(struct arena *a, const struct stored_turn *turn)
 	buf_done(&out);
 }
 
+/* What is only named is found in the turn or said to be missing. */
+static void refer(struct arena *a, const struct turn_ask *ask, const struct stored_turn *turn)
+{
+	struct turn_resolved r;
+	struct turn_refs refs;
+	struct err e = { 0 };
+
+	if (turn_references(a, ask->input, &refs, &e) != RC_OK || refs.n == 0 ||
+	    turn_resolve(a, ask->input, turn, 1, STR(""), &r) != RC_OK)
+		return;
+	check(str_present(r.missing) ||
+	      (json_parse(a, r.ours, NULL) && json_parse(a, r.foreign, NULL)));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct str rest = { (const char *)data, size };
@@ -59,6 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		[PEEK_INPUT] = { .key = "input" },
 		[PEEK_STORE] = { .key = "store" },
 		[PEEK_BACKGROUND] = { .key = "background" },
+		[PEEK_CONVERSATION] = { .key = "conversation" },
 	};
 	struct arena *a = arena_new(ARENA_MAX);
 	struct turn_ask ask;
@@ -72,6 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    turn_ask_read(a, at, &ask, &e) == RC_OK) {
 		expand(a, body, &ask, &turn, TURN_OURS);
 		expand(a, body, &ask, &turn, TURN_FOREIGN);
+		refer(a, &ask, &turn);
 		asked = turn_ask_summary(a, body, &e);
 		check(!str_present(asked) || json_scan(asked, NULL, 0, NULL) == RC_OK);
 	} else {

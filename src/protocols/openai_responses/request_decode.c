@@ -442,8 +442,8 @@ int rs_check_generate(const struct ir_request *r, struct err *reterr)
 		if (str_eq(name, STR("conversation")) || str_eq(name, STR("prompt")))
 			return err_param(
 				reterr, RC_INVALID, name.ptr[0] == 'c' ? "conversation" : "prompt",
-				"'%.*s' is kept by the provider that made it, and this model "
-				"is served by another. Send the items themselves.",
+				"'%.*s' is kept by the provider that made it, and what it holds "
+				"cannot be read here. Send the items themselves.",
 				STR_ARG(name));
 	}
 	return refuse_reference(r, reterr);

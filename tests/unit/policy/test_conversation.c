@@ -50,6 +50,7 @@ static int ask_of(struct str body, struct turn_ask *ret, struct err *reterr)
 		[PEEK_INPUT] = { .key = "input" },
 		[PEEK_STORE] = { .key = "store" },
 		[PEEK_BACKGROUND] = { .key = "background" },
+		[PEEK_CONVERSATION] = { .key = "conversation" },
 	};
 	int rc = json_scan(body, at, PEEK_TURN_COUNT, reterr);
 
@@ -92,6 +93,12 @@ static void trap_097_what_a_body_says_of_state_is_read(void **state)
 	refuses_ask("{\"background\":true,\"store\":false}", "background");
 	refuses_ask("{\"store\":\"no\"}", "store");
 	refuses_ask("{\"previous_response_id\":7}", "previous_response_id");
+	CHECK_STR(read_ask("{\"conversation\":\"conv_1\"}").conversation, "conv_1");
+	CHECK_STR(read_ask("{\"conversation\":{\"id\":\"conv_1\"}}").conversation, "conv_1");
+	assert_false(str_present(read_ask("{\"conversation\":null}").conversation));
+	refuses_ask("{\"conversation\":{\"id\":1}}", "conversation");
+	refuses_ask("{\"conversation\":\"conv_1\",\"previous_response_id\":\"resp_1\"}",
+		    "conversation");
 }
 
 static void trap_064_short_items_take_their_full_form(void **state)
