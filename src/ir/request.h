@@ -261,29 +261,6 @@ bool ir_message_is_items(const struct ir_message *m);
 /* All TEXT parts of a message that are not empty joined by `sep` into the arena; .ptr NULL when memory is out. */
 struct str ir_parts_text(struct arena *a, const struct ir_part *parts, unsigned n, struct str sep);
 
-/* --- what got lost on the way --- */
-
-/* Names of what a target could not take, for `x-llm-gateway-dropped`; each once.
- * Names are the canonical ones of ir/request_fields.def, or an extra's own. */
-struct ir_losses {
-	struct arena *arena;
-	struct str *names;
-	unsigned n, cap;
-	bool failed; /* memory ran out while noting one: answer 503, do not pretend */
-};
-
-void ir_losses_init(struct ir_losses *l, struct arena *a);
-void ir_loss(struct ir_losses *l, struct str name);
-/* Notes what only OpenAI's Responses can do: for encoders of everything else. What asks for nothing special is no loss. */
-void ir_lose_stateful(struct ir_losses *l, const struct ir_request *r);
-/* Notes what OpenAI says of a function or of the answer's schema that is said nowhere else. Its name is a label: no loss. */
-void ir_lose_tool_words(struct ir_losses *l, const struct ir_tool *t);
-void ir_lose_format_words(struct ir_losses *l, const struct ir_format *f);
-/* Notes what the decoder found no place for inside messages and tools. */
-void ir_lose_unknown(struct ir_losses *l, const struct ir_request *r);
-/* "a, b, c" for the header: bytes that may not stand in a field value are left out. Absent when nothing was lost. */
-struct str ir_losses_text(const struct ir_losses *l);
-
 /* Ollama's names have a tag, ":latest" when none is said: "llama3" and "llama3:latest" are one model. */
 bool ir_same_model(struct str a, struct str b);
 

@@ -20,6 +20,7 @@
 #include "base/str.h"
 #include "ir/embed.h"
 #include "ir/event.h"
+#include "ir/losses.h"
 #include "ir/request.h"
 #include "json/scan.h"
 #include "wire/http1.h"

@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "ir/losses.h"
 #include "ir/request.h"
 
 struct transcript {

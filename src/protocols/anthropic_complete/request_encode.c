@@ -12,6 +12,12 @@ struct writer {
 	struct jw w;
 };
 
+/* The rest is named, or refused. */
+#define TAKEN                                                                         \
+	(IR_FIELD(choice) | IR_FIELD(format) | IR_FIELD(n) | IR_FIELD(max_tokens) |   \
+	 IR_FIELD(temperature) | IR_FIELD(top_p) | IR_FIELD(top_k) | IR_FIELD(stop) | \
+	 IR_FIELD(user))
+
 static bool is_operator(const struct ir_message *m)
 {
 	return m->role == IR_ROLE_SYSTEM || m->role == IR_ROLE_DEVELOPER;
@@ -127,51 +133,6 @@ static void put_parameters(struct writer *w, const struct request_target *t)
 	}
 }
 
-static bool is_zero(struct str number)
-{
-	return !str_present(number) || str_eq(number, STR("0")) || str_eq(number, STR("0.0"));
-}
-
-static void lose_the_rest(struct writer *w)
-{
-	const struct ir_request *r = w->r;
-	const struct {
-		const char *name;
-		bool said;
-	} rows[] = {
-		{ "tools", r->n_tools > 0 },
-		{ "parallel_tool_calls", r->choice.parallel == IR_FALSE },
-		{ "reasoning_effort", (r->reasoning.effort != IR_EFFORT_UNSET &&
-				       r->reasoning.effort != IR_EFFORT_NONE) ||
-					      r->reasoning.thinking > IR_THINKING_DISABLED ||
-					      r->reasoning.budget != IR_UNSET },
-		{ "frequency_penalty", !is_zero(r->frequency_penalty) },
-		{ "presence_penalty", !is_zero(r->presence_penalty) },
-		{ "seed", r->seed != IR_UNSET },
-		{ "logprobs", r->logprobs == IR_TRUE },
-		{ "top_logprobs", r->top_logprobs != IR_UNSET && r->top_logprobs > 0 },
-		{ "store", r->store == IR_TRUE },
-		{ "service_tier",
-		  str_present(r->service_tier) && !str_eq(r->service_tier, STR("auto")) },
-		{ "verbosity", str_present(r->verbosity) },
-		{ "prompt_cache_key", str_present(r->prompt_cache_key) },
-		{ "safety_identifier", str_present(r->safety_identifier) },
-		{ "metadata", str_present(r->metadata) },
-		{ "logit_bias", str_present(r->logit_bias) },
-		{ "prediction", str_present(r->prediction) },
-		{ "modalities",
-		  str_present(r->modalities) && !str_eq(r->modalities, STR("[\"text\"]")) },
-		{ "audio", str_present(r->audio) },
-		{ "cache_control", r->cache != IR_CACHE_NONE },
-		{ "suffix", str_present(r->suffix) },
-	};
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
-		if (rows[i].said)
-			ir_loss(w->losses, str_from(rows[i].name));
-	ir_lose_stateful(w->losses, r);
-}
-
 int ac_encode_request(struct arena *a, const struct ir_request *r, const struct request_target *t,
 		      struct buf *out, struct ir_losses *losses, struct err *reterr)
 {
@@ -187,7 +148,7 @@ int ac_encode_request(struct arena *a, const struct ir_request *r, const struct 
 	if (rc)
 		return rc;
 	put_parameters(&w, t);
-	lose_the_rest(&w);
+	ir_lose_fields_but(losses, r, TAKEN);
 	jw_end_obj(&w.w);
 	return buf_ok(out) && !losses->failed
 		       ? RC_OK

@@ -533,35 +533,13 @@ static int note_foreign(struct am_writer *w)
 	if (r->n != IR_UNSET && r->n > 1) /* trap 32 */
 		return err_param(w->reterr, RC_UNSUPPORTED, "n",
 				 "n: the provider gives one answer a request; ask for n = 1");
-	if (str_present(r->frequency_penalty) && number(r->frequency_penalty, 1) != 0)
-		loss(w, "frequency_penalty");
-	if (str_present(r->presence_penalty) && number(r->presence_penalty, 1) != 0)
-		loss(w, "presence_penalty");
-	if (r->seed != IR_UNSET)
-		loss(w, "seed");
-	if (r->logprobs == IR_TRUE)
-		loss(w, "logprobs");
-	if (r->top_logprobs != IR_UNSET && r->top_logprobs > 0)
-		loss(w, "top_logprobs");
-	if (r->store == IR_TRUE)
-		loss(w, "store");
-	if (str_present(r->verbosity))
-		loss(w, "verbosity");
-	if (str_present(r->prompt_cache_key))
-		loss(w, "prompt_cache_key");
-	if (str_present(r->metadata))
-		loss(w, "metadata");
-	if (str_present(r->logit_bias))
-		loss(w, "logit_bias");
-	if (str_present(r->prediction))
-		loss(w, "prediction");
-	if (str_present(r->modalities) && !str_eq(str_trim(r->modalities), STR("[\"text\"]")))
-		loss(w, "modalities");
-	if (str_present(r->audio))
-		loss(w, "audio");
-	if (str_present(r->suffix))
-		loss(w, "suffix");
-	ir_lose_stateful(w->losses, r);
+	ir_lose_fields_but(w->losses, r,
+			   IR_FIELD(tools) | IR_FIELD(choice) | IR_FIELD(parallel) |
+				   IR_FIELD(format) | IR_FIELD(reasoning) | IR_FIELD(max_tokens) |
+				   IR_FIELD(temperature) | IR_FIELD(top_p) | IR_FIELD(top_k) |
+				   IR_FIELD(n) | IR_FIELD(stop) | IR_FIELD(user) |
+				   IR_FIELD(service_tier) | IR_FIELD(safety_identifier) |
+				   IR_FIELD(cache));
 	for (unsigned i = 0; i < r->n_extras; i++) {
 		if (!am_minted(r->origin) || !str_present(r->extras[i].raw))
 			ir_loss(w->losses, r->extras[i].name);

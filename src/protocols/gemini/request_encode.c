@@ -472,42 +472,22 @@ static int put_config(struct gm_writer *w, bool tools)
 
 /* --- what has no counterpart (trap 89) --- */
 
-static int note_foreign(struct gm_writer *w)
+static void note_foreign(struct gm_writer *w)
 {
 	const struct ir_request *r = w->r;
-	const struct {
-		const char *name;
-		struct str value;
-	} texts[] = {
-		{ "user", r->user },
-		{ "service_tier",
-		  str_eq(r->service_tier, STR("auto")) ? STR_NONE : r->service_tier },
-		{ "verbosity", r->verbosity },
-		{ "prompt_cache_key", r->prompt_cache_key },
-		{ "safety_identifier", r->safety_identifier },
-		{ "metadata", r->metadata },
-		{ "logit_bias", r->logit_bias },
-		{ "prediction", r->prediction },
-		{ "audio", r->audio },
-		{ "suffix", r->suffix },
-	};
 
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		if (str_present(texts[i].value))
-			loss(w, texts[i].name);
-	if (r->store == IR_TRUE)
-		loss(w, "store");
-	if (r->cache != IR_CACHE_NONE)
-		loss(w, "cache_control");
-	if (str_present(r->modalities) && !str_eq(str_trim(r->modalities), STR("[\"text\"]")))
-		loss(w, "modalities");
+	ir_lose_fields_but(w->losses, r,
+			   IR_FIELD(tools) | IR_FIELD(choice) | IR_FIELD(parallel) |
+				   IR_FIELD(format) | IR_FIELD(reasoning) | IR_FIELD(max_tokens) |
+				   IR_FIELD(temperature) | IR_FIELD(top_p) |
+				   IR_FIELD(frequency_penalty) | IR_FIELD(presence_penalty) |
+				   IR_FIELD(top_k) | IR_FIELD(seed) | IR_FIELD(n) |
+				   IR_FIELD(logprobs) | IR_FIELD(top_logprobs) | IR_FIELD(stop));
 	if (number(r->temperature, 0) > 2)
 		loss(w, "temperature");
-	ir_lose_stateful(w->losses, r);
 	for (unsigned i = 0; i < r->n_extras; i++)
 		if (!gm_minted(r->origin) || !str_present(r->extras[i].raw))
 			ir_loss(w->losses, r->extras[i].name);
-	return RC_OK;
 }
 
 static bool is_system(const struct ir_message *m)
@@ -545,10 +525,9 @@ int gm_encode_request(struct arena *a, const struct ir_request *r, const struct 
 		rc = put_tools(&w, &functions);
 	if (!rc)
 		rc = put_config(&w, functions > 0);
-	if (!rc)
-		rc = note_foreign(&w);
 	if (rc)
 		return rc;
+	note_foreign(&w);
 	put_extras(&w, "");
 	jw_end_obj(&w.w);
 	if (!buf_ok(out) || losses->failed)

@@ -268,45 +268,25 @@ static void write_logprobs(struct ol_writer *w)
 /* Only /api/generate knows it, and there it is what makes a model fill a gap. */
 static void write_suffix(struct ol_writer *w)
 {
-	if (!str_present(w->r->suffix))
-		return;
-	if (w->form == OL_GENERATE)
+	if (str_present(w->r->suffix) && w->form == OL_GENERATE)
 		jw_kstr(&w->w, "suffix", w->r->suffix);
-	else
-		ol_lose(w, "suffix");
-}
-
-static void lose_if_present(struct ol_writer *w, const char *name, struct str s)
-{
-	if (str_present(s))
-		ol_lose(w, name);
 }
 
 /* What Ollama has nothing for: disclosed unless it asks for what happens anyway (trap 89). */
 static int note_foreign(struct ol_writer *w)
 {
-	const struct ir_request *r = w->r;
+	const uint64_t taken = IR_FIELD(tools) | IR_FIELD(choice) | IR_FIELD(parallel) |
+			       IR_FIELD(format) | IR_FIELD(reasoning) | IR_FIELD(max_tokens) |
+			       IR_FIELD(temperature) | IR_FIELD(top_p) |
+			       IR_FIELD(frequency_penalty) | IR_FIELD(presence_penalty) |
+			       IR_FIELD(top_k) | IR_FIELD(seed) | IR_FIELD(n) | IR_FIELD(logprobs) |
+			       IR_FIELD(top_logprobs) | IR_FIELD(stop) |
+			       (w->form == OL_GENERATE ? IR_FIELD(suffix) : 0);
 
-	if (r->n != IR_UNSET && r->n > 1) /* trap 32 */
+	if (w->r->n != IR_UNSET && w->r->n > 1) /* trap 32 */
 		return err_param(w->reterr, RC_UNSUPPORTED, "n",
 				 "n: the provider gives one answer a request; ask for n = 1");
-	if (r->store == IR_TRUE)
-		ol_lose(w, "store");
-	lose_if_present(w, "user", r->user);
-	if (!str_eq(r->service_tier, STR("auto")))
-		lose_if_present(w, "service_tier", r->service_tier);
-	lose_if_present(w, "verbosity", r->verbosity);
-	lose_if_present(w, "prompt_cache_key", r->prompt_cache_key);
-	lose_if_present(w, "safety_identifier", r->safety_identifier);
-	lose_if_present(w, "metadata", r->metadata);
-	lose_if_present(w, "logit_bias", r->logit_bias);
-	lose_if_present(w, "prediction", r->prediction);
-	if (!str_eq(str_trim(r->modalities), STR("[\"text\"]")))
-		lose_if_present(w, "modalities", r->modalities);
-	lose_if_present(w, "audio", r->audio);
-	if (r->cache != IR_CACHE_NONE)
-		ol_lose(w, "cache_control");
-	ir_lose_stateful(w->losses, r);
+	ir_lose_fields_but(w->losses, w->r, taken);
 	return RC_OK;
 }
 

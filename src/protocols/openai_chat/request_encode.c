@@ -399,18 +399,6 @@ static void write_stop(struct oc_writer *w)
 		jw_end_arr(&w->w);
 }
 
-static void lose_logprobs(struct oc_writer *w)
-{
-	const struct ir_request *r = w->r;
-
-	if (r->logprobs == IR_TRUE)
-		ir_loss(w->losses, STR("logprobs"));
-	if (r->top_logprobs != IR_UNSET && r->top_logprobs > 0)
-		ir_loss(w->losses, STR("top_logprobs"));
-	if (str_present(r->logit_bias))
-		ir_loss(w->losses, STR("logit_bias"));
-}
-
 static void write_sampling(struct oc_writer *w)
 {
 	const struct ir_request *r = w->r;
@@ -421,15 +409,11 @@ static void write_sampling(struct oc_writer *w)
 	write_number(w, "top_p", r->top_p);
 	write_number(w, "frequency_penalty", r->frequency_penalty);
 	write_number(w, "presence_penalty", r->presence_penalty);
-	if (r->top_k != IR_UNSET && !(w->t->quirks & QUIRK_TOP_K)) /* trap 90 */
-		ir_loss(w->losses, STR("top_k"));
-	else
+	if (w->t->quirks & QUIRK_TOP_K) /* trap 90 */
 		write_integer(w, "top_k", r->top_k);
 	write_integer(w, w->t->quirks & QUIRK_RANDOM_SEED ? "random_seed" : "seed", r->seed);
 	write_integer(w, "n", r->n);
-	if (w->t->quirks & QUIRK_NO_LOGPROBS) {
-		lose_logprobs(w);
-	} else {
+	if (!(w->t->quirks & QUIRK_NO_LOGPROBS)) {
 		write_bool(w, "logprobs", r->logprobs);
 		write_integer(w, "top_logprobs", r->top_logprobs);
 	}
@@ -449,52 +433,48 @@ static void write_uncommon(struct oc_writer *w)
 								   : r->service_tier);
 	write_string(w, "verbosity", r->verbosity);
 	write_string(w, "safety_identifier", r->safety_identifier);
-	if (!(w->t->quirks & QUIRK_NO_LOGPROBS)) /* else named in lose_logprobs() */
+	if (!(w->t->quirks & QUIRK_NO_LOGPROBS))
 		write_number(w, "logit_bias", r->logit_bias);
 	write_number(w, "modalities", r->modalities);
 	write_number(w, "audio", r->audio);
 }
 
-static void lose_uncommon(struct oc_writer *w)
+/* Written, refused, or named where they are looked at. */
+static uint64_t taken(unsigned quirks)
 {
-	const struct ir_request *r = w->r;
-	const struct {
-		const char *name;
-		bool there;
-	} uncommon[] = {
-		{ "store", r->store == IR_TRUE },
-		{ "user", str_present(r->user) },
-		{ "service_tier", str_present(r->service_tier) },
-		{ "verbosity", str_present(r->verbosity) },
-		{ "safety_identifier", str_present(r->safety_identifier) },
-		{ "logit_bias", str_present(r->logit_bias) },
-		{ "modalities", str_present(r->modalities) },
-		{ "audio", str_present(r->audio) },
-	};
+	const uint64_t uncommon = IR_FIELD(store) | IR_FIELD(user) | IR_FIELD(service_tier) |
+				  IR_FIELD(verbosity) | IR_FIELD(safety_identifier) |
+				  IR_FIELD(logit_bias) | IR_FIELD(modalities) | IR_FIELD(audio),
+		       logprobs =
+			       IR_FIELD(logprobs) | IR_FIELD(top_logprobs) | IR_FIELD(logit_bias);
+	uint64_t set = IR_FIELD(tools) | IR_FIELD(choice) | IR_FIELD(parallel) | IR_FIELD(format) |
+		       IR_FIELD(reasoning) | IR_FIELD(max_tokens) | IR_FIELD(temperature) |
+		       IR_FIELD(top_p) | IR_FIELD(frequency_penalty) | IR_FIELD(presence_penalty) |
+		       IR_FIELD(seed) | IR_FIELD(n) | IR_FIELD(stop) | IR_FIELD(prompt_cache_key) |
+		       IR_FIELD(metadata) | IR_FIELD(prediction) | IR_FIELD(top_k) | uncommon |
+		       logprobs;
 
-	for (size_t i = 0; i < sizeof(uncommon) / sizeof(*uncommon); i++)
-		if (uncommon[i].there)
-			ir_loss(w->losses, str_from(uncommon[i].name));
+	if (!(quirks & QUIRK_TOP_K))
+		set &= ~IR_FIELD(top_k);
+	if (quirks & QUIRK_CORE_FIELDS)
+		set &= ~uncommon;
+	if (quirks & QUIRK_NO_LOGPROBS)
+		set &= ~logprobs;
+	return set;
 }
 
 static void write_the_rest(struct oc_writer *w)
 {
 	const struct ir_request *r = w->r;
 
-	if (w->t->quirks & QUIRK_CORE_FIELDS)
-		lose_uncommon(w);
-	else
+	if (!(w->t->quirks & QUIRK_CORE_FIELDS))
 		write_uncommon(w);
 	write_string(w, "prompt_cache_key", r->prompt_cache_key);
 	write_number(w, "metadata", r->metadata);
 	write_number(w, "prediction", r->prediction);
-	if (r->cache != IR_CACHE_NONE)
-		ir_loss(w->losses, STR("cache_control"));
-	if (str_present(r->suffix))
-		ir_loss(w->losses, STR("suffix"));
+	ir_lose_fields_but(w->losses, r, taken(w->t->quirks));
 	if (str_eq(r->reasoning.display, STR("omitted"))) /* who reasons aloud does so */
 		ir_loss(w->losses, STR("thinking.display"));
-	ir_lose_stateful(w->losses, r);
 	for (unsigned i = 0; i < r->n_extras; i++) { /* trap 91 */
 		if (!oc_minted(r->origin) && !oc_shares_extra(r, r->extras[i].name, w->t)) {
 			ir_loss(w->losses, r->extras[i].name);

@@ -163,12 +163,6 @@ static void put_parameters(struct writer *w)
 
 /* --- what has no place here --- */
 
-static void lose_if(struct writer *w, bool said, const char *name)
-{
-	if (said)
-		ir_loss(w->losses, str_from(name));
-}
-
 static void put_extras(struct writer *w)
 {
 	for (unsigned i = 0; i < w->r->n_extras; i++) {
@@ -181,31 +175,14 @@ static void put_extras(struct writer *w)
 	}
 }
 
-static void lose_the_rest(struct writer *w)
+/* Written, or refused. */
+static uint64_t taken(const struct request_target *t)
 {
-	const struct ir_request *r = w->r;
-
-	lose_if(w, r->n_tools > 0, "tools");
-	lose_if(w, r->choice.parallel == IR_FALSE, "parallel_tool_calls");
-	lose_if(w,
-		(r->reasoning.effort != IR_EFFORT_UNSET && r->reasoning.effort != IR_EFFORT_NONE) ||
-			r->reasoning.thinking > IR_THINKING_DISABLED ||
-			r->reasoning.budget != IR_UNSET,
-		"reasoning_effort");
-	lose_if(w, r->top_k != IR_UNSET && !(w->t->quirks & QUIRK_TOP_K), "top_k");
-	lose_if(w, r->store == IR_TRUE, "store");
-	lose_if(w, str_present(r->service_tier) && !str_eq(r->service_tier, STR("auto")),
-		"service_tier");
-	lose_if(w, str_present(r->verbosity), "verbosity");
-	lose_if(w, str_present(r->prompt_cache_key), "prompt_cache_key");
-	lose_if(w, str_present(r->safety_identifier), "safety_identifier");
-	lose_if(w, str_present(r->metadata), "metadata");
-	lose_if(w, str_present(r->prediction), "prediction");
-	lose_if(w, str_present(r->modalities) && !str_eq(r->modalities, STR("[\"text\"]")),
-		"modalities");
-	lose_if(w, str_present(r->audio), "audio");
-	lose_if(w, r->cache != IR_CACHE_NONE, "cache_control");
-	ir_lose_stateful(w->losses, r);
+	return IR_FIELD(choice) | IR_FIELD(format) | IR_FIELD(max_tokens) | IR_FIELD(temperature) |
+	       IR_FIELD(top_p) | IR_FIELD(frequency_penalty) | IR_FIELD(presence_penalty) |
+	       IR_FIELD(seed) | IR_FIELD(n) | IR_FIELD(logprobs) | IR_FIELD(top_logprobs) |
+	       IR_FIELD(stop) | IR_FIELD(logit_bias) | IR_FIELD(suffix) | IR_FIELD(user) |
+	       (t->quirks & QUIRK_TOP_K ? IR_FIELD(top_k) : 0);
 }
 
 int ot_encode_request(struct arena *a, const struct ir_request *r, const struct request_target *t,
@@ -224,7 +201,7 @@ int ot_encode_request(struct arena *a, const struct ir_request *r, const struct 
 		return rc;
 	put_parameters(&w);
 	put_extras(&w);
-	lose_the_rest(&w);
+	ir_lose_fields_but(losses, r, taken(t));
 	jw_end_obj(&w.w);
 	return buf_ok(out) && !losses->failed
 		       ? RC_OK

@@ -346,32 +346,11 @@ static void write_include(struct rs_writer *w, bool reasons)
 		jw_end_arr(&w->w);
 }
 
-static void note_losses(struct rs_writer *w)
-{
-	const struct ir_request *r = w->r;
-
-	if (r->top_k != IR_UNSET) /* trap 90 */
-		lose(w, "top_k");
-	if (r->seed != IR_UNSET)
-		lose(w, "seed");
-	if (str_present(r->logit_bias))
-		lose(w, "logit_bias");
-	if (str_present(r->prediction))
-		lose(w, "prediction");
-	if (str_find(r->modalities, STR("audio")) >= 0)
-		lose(w, "modalities");
-	if (str_present(r->audio))
-		lose(w, "audio");
-	if (str_present(r->suffix))
-		lose(w, "suffix");
-	if (r->cache != IR_CACHE_NONE)
-		lose(w, "cache_control");
-	/* Ours to keep, and ours to wait for: the provider knows neither of our ids nor of our clients. */
-	if (str_present(r->previous_response_id))
-		lose(w, "previous_response_id");
-	if (r->background == IR_TRUE)
-		lose(w, "background");
-}
+/* previous_response_id and background are ours to keep and to wait for: the provider knows neither of our ids nor of our clients. */
+static const uint64_t not_taken = IR_FIELD(top_k) | IR_FIELD(seed) | IR_FIELD(logit_bias) |
+				  IR_FIELD(prediction) | IR_FIELD(modalities) | IR_FIELD(audio) |
+				  IR_FIELD(suffix) | IR_FIELD(cache) |
+				  IR_FIELD(previous_response_id) | IR_FIELD(background);
 
 static void write_the_rest(struct rs_writer *w)
 {
@@ -387,7 +366,7 @@ static void write_the_rest(struct rs_writer *w)
 	write_string(w, "prompt_cache_key", r->prompt_cache_key);
 	write_string(w, "safety_identifier", r->safety_identifier);
 	write_raw(w, "metadata", r->metadata);
-	note_losses(w);
+	ir_lose_fields_but(w->losses, r, ~not_taken);
 	for (unsigned i = 0; i < r->n_extras; i++) { /* trap 91 */
 		if (!rs_minted(r->origin) && !oc_shares_extra(r, r->extras[i].name, w->t)) {
 			ir_loss(w->losses, r->extras[i].name);

@@ -67,47 +67,6 @@ static void texts_join_with_the_separator_between(void **state)
 	arena_free(a);
 }
 
-static void losses_are_named_once_and_fit_a_header(void **state)
-{
-	struct arena *a = arena_new(65536);
-	struct ir_losses l;
-	char name[256];
-
-	ir_losses_init(&l, a);
-	assert_null(ir_losses_text(&l).ptr);
-	ir_loss(&l, STR("top_k"));
-	ir_loss(&l, STR("seed"));
-	ir_loss(&l, STR("top_k"));
-	ir_loss(&l, STR("e\r\nvil: 1"));
-	CHECK_STR(ir_losses_text(&l), "top_k, seed, evil:1");
-
-	/* A client may name as many extras as it likes, as long as it likes. */
-	memset(name, 'x', sizeof(name));
-	for (unsigned i = 0; i < 1000; i++) {
-		(void)snprintf(name, 16, "extra-%u", i);
-		ir_loss(&l, (struct str){ name, sizeof(name) });
-	}
-	assert_in_range(ir_losses_text(&l).len, 100, 8192);
-	assert_false(l.failed);
-	arena_free(a);
-}
-
-static void memory_that_ran_out_is_told(void **state)
-{
-	struct arena *a = arena_new(64);
-	struct ir_losses l;
-
-	ir_losses_init(&l, a);
-	for (unsigned i = 0; i < 20; i++) {
-		char name[16];
-
-		(void)snprintf(name, sizeof(name), "name-%u", i);
-		ir_loss(&l, str_from(name));
-	}
-	assert_true(l.failed);
-	arena_free(a);
-}
-
 static void efforts_have_names_both_ways(void **state)
 {
 	for (int e = IR_EFFORT_NONE; e <= IR_EFFORT_MAX; e++)
@@ -122,8 +81,6 @@ int main(void)
 		cmocka_unit_test(what_a_request_needs_is_read_off_its_parts),
 		cmocka_unit_test(the_nearest_call_gives_a_result_its_name),
 		cmocka_unit_test(texts_join_with_the_separator_between),
-		cmocka_unit_test(losses_are_named_once_and_fit_a_header),
-		cmocka_unit_test(memory_that_ran_out_is_told),
 		cmocka_unit_test(efforts_have_names_both_ways),
 	};
 

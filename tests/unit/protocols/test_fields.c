@@ -57,7 +57,7 @@ static const struct {
 	const char *name;
 	void (*set)(struct ir_request *r);
 } fields[] = {
-#define X(field, name) { name, set_##field },
+#define X(field, name, said) { name, set_##field },
 #include "ir/request_fields.def"
 #undef X
 };
