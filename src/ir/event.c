@@ -21,6 +21,8 @@ void ir_usage_merge(struct ir_usage *u, const struct ir_usage *with)
 	take(&u->accepted_prediction, with->accepted_prediction);
 	take(&u->rejected_prediction, with->rejected_prediction);
 	u->estimated = u->estimated || with->estimated;
+	if (with->tier)
+		u->tier = with->tier;
 }
 
 const char *ir_stop_name(enum ir_stop s)

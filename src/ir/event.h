@@ -22,6 +22,16 @@
 #include "base/err.h"
 #include "base/str.h"
 
+/* How an answer was processed and is paid for, as far as several vendors mean the same by it. */
+enum ir_tier {
+	IR_TIER_UNSAID, /* or a word that no other vendor has */
+	IR_TIER_STANDARD,
+	IR_TIER_PRIORITY,
+	IR_TIER_FLEX,     /* cheaper, and may wait */
+	IR_TIER_RESERVED, /* throughput bought beforehand */
+	IR_TIER_BATCH,
+};
+
 /* Tokens. -1: not said. Canonical meaning whatever the vendor's (traps 115, 116):
  * input includes what was read from and written to a cache; output includes reasoning. */
 struct ir_usage {
@@ -32,9 +42,11 @@ struct ir_usage {
 	int64_t audio_input, audio_output;
 	int64_t accepted_prediction, rejected_prediction;
 	bool estimated;
+	enum ir_tier tier;
 };
 
-#define IR_USAGE_NONE ((struct ir_usage){ -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, false })
+#define IR_USAGE_NONE \
+	((struct ir_usage){ -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, false, IR_TIER_UNSAID })
 
 /* Members of `with` that are said replace those of `u` (cumulative: last wins). */
 void ir_usage_merge(struct ir_usage *u, const struct ir_usage *with);

@@ -5,7 +5,7 @@
  *	openai_relay.c   requests that pass as they are
  *	openai_tap.c     answers of Chat and Completions that do
  *	openai_names.c   ids and names within OpenAI's limits; a reasoning item's proof
- *	openai_usage.c   token counts and finish reasons
+ *	openai_usage.c   token counts, tiers and finish reasons
  *	openai_logprobs.c  lists of log probabilities
  */
 #ifndef GW_PROTOCOLS_OPENAI_H
@@ -167,6 +167,11 @@ void oc_usage_glance(struct str text, struct ir_usage *io);
 void oc_usage_write(struct jw *w, const struct ir_usage *u);
 
 /* IR_STOP_END for one nobody knows (trap 105). *ret_failed: the vendor says "error" this way. */
+/* `service_tier` of an answer. A word that says nothing of how it was processed ("auto") is none; the name is NULL where OpenAI has
+ * none. */
+enum ir_tier oc_tier_parse(struct str tier);
+const char *oc_tier_name(enum ir_tier t);
+
 enum ir_stop oc_stop_parse(struct str reason, bool *ret_failed);
 const char *oc_stop_name(enum ir_stop s);
 

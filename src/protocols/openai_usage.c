@@ -1,4 +1,4 @@
-/* protocols/openai_usage.c - token counts and finish reasons, with the vendors' dialects of both.
+/* protocols/openai_usage.c - token counts, tiers and finish reasons, with the vendors' dialects of them.
  *
  * OpenAI's prompt_tokens include the cache and completion_tokens the reasoning, as ours do
  * (traps 115, 116); xAI alone counts reasoning beside the completion, which its total gives away. */
@@ -161,4 +161,35 @@ const char *oc_stop_name(enum ir_stop s)
 		return "content_filter";
 	}
 	return "stop";
+}
+
+/* OpenAI's own first: the name of a tier is its first word. */
+static const struct {
+	struct str word;
+	enum ir_tier tier;
+} tiers[] = {
+	{ STR_INIT("default"), IR_TIER_STANDARD },
+	{ STR_INIT("priority"), IR_TIER_PRIORITY },
+	{ STR_INIT("flex"), IR_TIER_FLEX },
+	{ STR_INIT("scale"), IR_TIER_RESERVED },
+	{ STR_INIT("fast"), IR_TIER_PRIORITY },
+	{ STR_INIT("standard"), IR_TIER_STANDARD },  /* Mistral */
+	{ STR_INIT("on_demand"), IR_TIER_STANDARD }, /* Groq */
+	{ STR_INIT("provisioned"), IR_TIER_RESERVED },
+};
+
+enum ir_tier oc_tier_parse(struct str tier)
+{
+	for (size_t i = 0; tier.len && i < sizeof(tiers) / sizeof(*tiers); i++)
+		if (str_eq(tier, tiers[i].word))
+			return tiers[i].tier;
+	return IR_TIER_UNSAID;
+}
+
+const char *oc_tier_name(enum ir_tier t)
+{
+	for (size_t i = 0; i < sizeof(tiers) / sizeof(*tiers); i++)
+		if (tiers[i].tier == t)
+			return tiers[i].word.ptr;
+	return NULL;
 }

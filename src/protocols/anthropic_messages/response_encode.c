@@ -321,6 +321,7 @@ static void on_finish(struct protocol_encoder *e, const struct ir_event *ev, str
 
 	block_stop(e, out);
 	e->ended = true;
+	e->usage.tier = IR_TIER_UNSAID; /* only the first report says it */
 	sse_put_head(out, "message_delta");
 	jw_obj(&w);
 	jw_kcstr(&w, "type", "message_delta");

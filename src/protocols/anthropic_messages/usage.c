@@ -1,4 +1,4 @@
-/* protocols/anthropic_messages/usage.c - token counts and stop reasons, both ways.
+/* protocols/anthropic_messages/usage.c - token counts, tiers and stop reasons, both ways.
  *
  * The one hard thing: the vendor's input_tokens leave out what came from and went to the cache, the
  * canonical input holds all of it (trap 115), and a later report may say only some of the numbers
@@ -48,12 +48,37 @@ static void merge_counts(const struct counts *c, struct ir_usage *io)
 		io->input = fresh + known(io->cache_read) + known(io->cache_write);
 }
 
+static const struct {
+	struct str word;
+	enum ir_tier tier;
+} tiers[] = {
+	{ STR_INIT("standard"), IR_TIER_STANDARD },
+	{ STR_INIT("priority"), IR_TIER_PRIORITY },
+	{ STR_INIT("batch"), IR_TIER_BATCH },
+};
+
+static enum ir_tier tier_parse(struct str word)
+{
+	for (size_t i = 0; word.len && i < sizeof(tiers) / sizeof(tiers[0]); i++)
+		if (str_eq(word, tiers[i].word))
+			return tiers[i].tier;
+	return IR_TIER_UNSAID;
+}
+
+static void tier_write(struct jw *w, enum ir_tier tier)
+{
+	for (size_t i = 0; i < sizeof(tiers) / sizeof(tiers[0]); i++)
+		if (tiers[i].tier == tier)
+			jw_kstr(w, "service_tier", tiers[i].word);
+}
+
 /* Absent, null and negative counts leave what was said before alone. */
 void am_usage_read(const json *usage, struct ir_usage *io)
 {
 	struct counts c = { .fresh = -1, .u = IR_USAGE_NONE };
 
 	glance_counts_read(usage, places, N_PLACES, &c);
+	c.u.tier = tier_parse(json_str(JSON_GET(usage, "service_tier")));
 	merge_counts(&c, io);
 }
 
@@ -87,6 +112,7 @@ void am_usage_write(struct jw *w, const struct ir_usage *u)
 		jw_ki64(w, "thinking_tokens", u->reasoning);
 		jw_end_obj(w);
 	}
+	tier_write(w, u->tier);
 	jw_end_obj(w);
 }
 

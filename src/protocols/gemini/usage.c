@@ -1,4 +1,4 @@
-/* protocols/gemini/usage.c - token counts and stop reasons, both ways.
+/* protocols/gemini/usage.c - token counts, tiers and stop reasons, both ways.
  *
  * The one hard thing: the vendor counts thoughts beside the answer and its own tools' input beside the prompt, and leaves
  * out of a report what it does not know yet (traps 116, 118). */
@@ -60,12 +60,42 @@ static int64_t modality(const json *details, struct str name)
 	return -1;
 }
 
+/* The Gemini API's words, which clients get too, then Vertex AI's. */
+static const struct {
+	struct str word;
+	enum ir_tier tier;
+} tiers[] = {
+	{ STR_INIT("standard"), IR_TIER_STANDARD },
+	{ STR_INIT("priority"), IR_TIER_PRIORITY },
+	{ STR_INIT("flex"), IR_TIER_FLEX },
+	{ STR_INIT("ON_DEMAND"), IR_TIER_STANDARD },
+	{ STR_INIT("ON_DEMAND_PRIORITY"), IR_TIER_PRIORITY },
+	{ STR_INIT("ON_DEMAND_FLEX"), IR_TIER_FLEX },
+	{ STR_INIT("PROVISIONED_THROUGHPUT"), IR_TIER_RESERVED },
+};
+
+enum { N_OWN_TIERS = 3 };
+
+static void tier_read(const json *word, struct ir_usage *io)
+{
+	struct str said = json_str(word);
+
+	for (size_t i = 0; said.len && i < sizeof(tiers) / sizeof(tiers[0]); i++)
+		if (str_ieq(said, tiers[i].word))
+			io->tier = tiers[i].tier;
+}
+
 void gm_usage_read(const json *usage, struct ir_usage *io)
 {
-	static const struct str details[] = { STR_INIT("promptTokensDetails"),
-					      STR_INIT("candidatesTokensDetails") };
+	enum { PROMPT, ANSWER, TRAFFIC, TIER, N };
+	static const struct str details[N] = {
+		[PROMPT] = STR_INIT("promptTokensDetails"),
+		[ANSWER] = STR_INIT("candidatesTokensDetails"),
+		[TRAFFIC] = STR_INIT("trafficType"),
+		[TIER] = STR_INIT("serviceTier"),
+	};
 	struct counts c = NO_COUNTS;
-	const json *said[N_PLACES], *detailed[2];
+	const json *said[N_PLACES], *detailed[N];
 	int64_t n;
 
 	gm_find(usage, &places[0].name, sizeof(places[0]), N_PLACES, said);
@@ -74,12 +104,14 @@ void gm_usage_read(const json *usage, struct ir_usage *io)
 			*(int64_t *)((char *)&c + places[i].at) = n;
 	merge_counts(&c, io);
 	GM_FIND(usage, details, detailed);
-	n = modality(detailed[0], STR("AUDIO"));
+	n = modality(detailed[PROMPT], STR("AUDIO"));
 	if (n >= 0)
 		io->audio_input = n;
-	n = modality(detailed[1], STR("AUDIO"));
+	n = modality(detailed[ANSWER], STR("AUDIO"));
 	if (n >= 0)
 		io->audio_output = n;
+	tier_read(detailed[TRAFFIC], io);
+	tier_read(detailed[TIER], io);
 }
 
 void gm_usage_glance(struct str text, struct ir_usage *io)
@@ -121,6 +153,9 @@ void gm_usage_write(struct jw *w, const struct ir_usage *u)
 		jw_ki64(w, "thoughtsTokenCount", u->reasoning);
 	put_audio(w, "promptTokensDetails", u->input, u->audio_input);
 	put_audio(w, "candidatesTokensDetails", answer, u->audio_output);
+	for (size_t i = 0; i < N_OWN_TIERS; i++)
+		if (tiers[i].tier == u->tier)
+			jw_kstr(w, "serviceTier", tiers[i].word);
 	jw_end_obj(w);
 }
 

@@ -50,18 +50,39 @@ static int start(struct protocol_decoder *d)
 }
 
 /* What is read of a chunk or a whole answer. */
-enum { ID, OBJECT, MODEL, CHOICES, USAGE, X_GROQ, SEARCH_RESULTS, CITATIONS, ERROR, N_CHUNK };
+enum {
+	ID,
+	OBJECT,
+	MODEL,
+	CHOICES,
+	USAGE,
+	SERVICE_TIER,
+	X_GROQ,
+	SEARCH_RESULTS,
+	CITATIONS,
+	ERROR,
+	N_CHUNK
+};
 static const struct str chunk_names[N_CHUNK] = {
 	[ID] = STR_INIT("id"),
 	[OBJECT] = STR_INIT("object"),
 	[MODEL] = STR_INIT("model"),
 	[CHOICES] = STR_INIT("choices"),
 	[USAGE] = STR_INIT("usage"),
+	[SERVICE_TIER] = STR_INIT("service_tier"),
 	[X_GROQ] = STR_INIT("x_groq"),
 	[SEARCH_RESULTS] = STR_INIT("search_results"),
 	[CITATIONS] = STR_INIT("citations"),
 	[ERROR] = STR_INIT("error"),
 };
+
+static void read_tier(struct protocol_decoder *d, const json *const chunk[N_CHUNK])
+{
+	enum ir_tier tier = oc_tier_parse(json_str(chunk[SERVICE_TIER]));
+
+	if (tier)
+		d->usage.tier = tier;
+}
 
 /* Azure's first chunk has neither id nor model: the first real ones count, and stay (trap 28). */
 static int learn_head(struct protocol_decoder *d, const json *const chunk[N_CHUNK])
@@ -76,6 +97,7 @@ static int learn_head(struct protocol_decoder *d, const json *const chunk[N_CHUN
 	}
 	if (model.len)
 		d->model = arena_dup(d->o.arena, model);
+	read_tier(d, chunk);
 	return d->id.ptr && d->model.ptr ? RC_OK : RC_NOMEM;
 }
 
@@ -559,6 +581,7 @@ static void read_usage(struct protocol_decoder *d, const json *const chunk[N_CHU
 	if (!json_is_obj(usage))
 		return;
 	oc_usage_read(usage, &d->usage);
+	read_tier(d, chunk);
 	d->usage_seen = true;
 	d->usage_after_finish = d->finish_seen;
 }

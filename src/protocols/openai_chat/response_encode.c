@@ -9,6 +9,7 @@
 enum { HEAD_MAX = 1 << 20 };
 
 #define NO_LOGPROBS ",\"logprobs\":null"
+#define CHUNK_END "}\n\n"
 
 struct protocol_encoder {
 	struct arena *arena;
@@ -106,11 +107,25 @@ static void put_probable_chunk(struct protocol_encoder *e, struct buf *out,
 	buf_put(out, str_from_offset(e->tail, sizeof(NO_LOGPROBS) - 1));
 }
 
+/* The end of a chunk that says how the answer was processed: the first, for it is the one that SDKs build on, and the last. */
+static void put_end(struct protocol_encoder *e, struct buf *out)
+{
+	const char *tier = oc_tier_name(e->usage.tier);
+
+	if (tier) {
+		buf_puts(out, ",\"service_tier\":\"");
+		buf_puts(out, tier);
+		buf_putc(out, '"');
+	}
+	buf_put(out, STR(CHUNK_END));
+}
+
 static void put_role(struct protocol_encoder *e, struct buf *out)
 {
 	buf_put(out, e->head);
 	buf_put(out, STR("{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null}"));
-	buf_put(out, e->tail);
+	buf_put(out, (struct str){ e->tail.ptr, e->tail.len - strlen(CHUNK_END) });
+	put_end(e, out);
 }
 
 /* --- reasoning details --- */
@@ -403,13 +418,14 @@ static void put_finish(struct protocol_encoder *e, const struct ir_event *ev, st
 	buf_put(out, e->head);
 	buf_puts(out, "{},\"logprobs\":null,\"finish_reason\":\"");
 	buf_puts(out, oc_stop_name(ev->stop));
-	buf_puts(out, e->include_usage ? "\"}],\"usage\":null}\n\n" : "\"}]}\n\n");
+	buf_puts(out, e->include_usage ? "\"}],\"usage\":null" : "\"}]");
+	put_end(e, out);
 	if (ev->more)
 		return;
 	if (e->include_usage) {
 		buf_put(out, e->usage_head);
 		oc_usage_write(&w, &e->usage);
-		buf_puts(out, "}\n\n");
+		put_end(e, out);
 	}
 	buf_puts(out, "data: [DONE]\n\n");
 }
@@ -678,6 +694,8 @@ int oc_encode_response(const struct encoder_options *o, const struct ir_response
 	jw_end_arr(&w);
 	jw_key(&w, "usage");
 	oc_usage_write(&w, &r->usage);
+	if (oc_tier_name(r->usage.tier))
+		jw_kcstr(&w, "service_tier", oc_tier_name(r->usage.tier));
 	jw_end_obj(&w);
 	if (rc)
 		return rc;

@@ -201,6 +201,7 @@ int rs_encode_response(const struct encoder_options *o, const struct ir_response
 /* The two ends of a resource that stay the same over an answer; in between stand the members of struct rs_state. */
 struct rs_resource {
 	struct str head; /* `{"id":...` to the model */
+	struct str tier; /* that was asked for */
 	struct str tail; /* `,"instructions":...`: what repeats the request, to the closing brace */
 };
 
@@ -211,6 +212,8 @@ struct rs_state {
 	const struct ir_error *error;  /* NULL: null */
 	struct str output;             /* the items, comma between, no brackets */
 	const struct ir_usage *usage;  /* NULL: null */
+	enum ir_tier tier;
+	bool over; /* it will not change any more */
 };
 
 /* RC_NOMEM. */

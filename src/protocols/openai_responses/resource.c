@@ -5,7 +5,7 @@
  * words are taken where there are any, made compact (a line of a stream holds no newline), and the API's defaults elsewhere. */
 #include "protocols/openai_responses/openai_responses.h"
 
-enum kind { K_RAW, K_TOOLS, K_TEXT, K_REASONING, K_TIER };
+enum kind { K_RAW, K_TOOLS, K_TEXT, K_REASONING };
 
 /* Each member: its name, what a value may begin with ("t": a boolean; "" any), and what stands there when it is absent or null. */
 #define ECHOED(X)                                                                           \
@@ -26,7 +26,6 @@ enum kind { K_RAW, K_TOOLS, K_TEXT, K_REASONING, K_TIER };
 	X("max_output_tokens", K_RAW, "", "null")                                           \
 	X("store", K_RAW, "t", "true")                                                      \
 	X("background", K_RAW, "t", "false")                                                \
-	X("service_tier", K_TIER, "\"", "\"default\"")                                      \
 	X("metadata", K_RAW, "{", "{}")                                                     \
 	X("safety_identifier", K_RAW, "\"", "null")                                         \
 	X("prompt_cache_key", K_RAW, "\"", "null")
@@ -139,9 +138,7 @@ static char first_of(const json *v)
 
 static bool may_be_said(unsigned i, const json *v)
 {
-	if (!v || (echoed[i].first[0] && !strchr(echoed[i].first, first_of(v))))
-		return false;
-	return echoed[i].kind != K_TIER || !str_eq(json_str(v), STR("auto"));
+	return v && (!echoed[i].first[0] || strchr(echoed[i].first, first_of(v)));
 }
 
 static void put_echo(struct jw *w, unsigned i, const json *said)
@@ -158,7 +155,6 @@ static void put_echo(struct jw *w, unsigned i, const json *said)
 		put_reasoning(w, said);
 		break;
 	case K_RAW:
-	case K_TIER:
 		put_value(w, said);
 		break;
 	}
@@ -213,6 +209,17 @@ static struct str keep(struct arena *a, struct buf *b)
 	return copy;
 }
 
+/* What was asked for stands there while the answer is made; then how it was processed, as far as the provider says. */
+static struct str asked_tier(const struct encoder_options *o)
+{
+	const struct ir_request *r = o->request;
+
+	return r && rs_minted(r->origin) && str_present(r->service_tier) &&
+			       !str_eq(r->service_tier, STR("auto"))
+		       ? r->service_tier
+		       : STR("default");
+}
+
 int rs_resource_init(struct rs_resource *ret, const struct encoder_options *o)
 {
 	struct buf b;
@@ -222,11 +229,13 @@ int rs_resource_init(struct rs_resource *ret, const struct encoder_options *o)
 	ret->head = keep(o->arena, &b);
 	put_tail(&b, o);
 	ret->tail = keep(o->arena, &b);
+	ret->tier = asked_tier(o);
 	return ret->head.ptr && ret->tail.ptr ? RC_OK : RC_NOMEM;
 }
 
-static void put_state(struct buf *out, const struct rs_state *s)
+static void put_state(struct buf *out, struct str asked, const struct rs_state *s)
 {
+	const char *tier = oc_tier_name(s->tier);
 	struct jw w = jw_inside(out);
 
 	jw_kcstr(&w, "status", s->status);
@@ -257,12 +266,13 @@ static void put_state(struct buf *out, const struct rs_state *s)
 		rs_usage_write(&w, s->usage);
 	else
 		jw_null(&w);
+	jw_kstr(&w, "service_tier", tier ? str_from(tier) : s->over ? STR("default") : asked);
 }
 
 void rs_resource_write(struct buf *out, const struct rs_resource *r, const struct rs_state *s)
 {
 	buf_put(out, r->head);
-	put_state(out, s);
+	put_state(out, r->tier, s);
 	buf_put(out, r->tail);
 }
 
@@ -270,6 +280,6 @@ void rs_resource_write_once(struct buf *out, const struct encoder_options *o,
 			    const struct rs_state *s)
 {
 	put_head(out, o);
-	put_state(out, s);
+	put_state(out, asked_tier(o), s);
 	put_tail(out, o);
 }

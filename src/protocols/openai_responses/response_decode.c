@@ -34,6 +34,7 @@ static int start(struct protocol_decoder *d, const json *response)
 
 	if (d->started)
 		return RC_OK;
+	ev.usage.tier = oc_tier_parse(json_str(json_get(response, STR("service_tier"))));
 	d->started = true;
 	if (!ev.id.ptr)
 		ev.id = STR("");
@@ -76,8 +77,9 @@ static int finish(struct protocol_decoder *d, const json *response)
 	if (!rc)
 		rc = rs_items_end(&d->items, json_get(response, STR("output")));
 	rs_usage_read(json_get(response, STR("usage")), &d->usage);
+	d->usage.tier = oc_tier_parse(json_str(json_get(response, STR("service_tier"))));
 	usage.usage = d->usage;
-	if (!rc && json_is_obj(json_get(response, STR("usage"))))
+	if (!rc && (d->usage.tier || json_is_obj(json_get(response, STR("usage")))))
 		rc = ir_emit(d->o.sink, &usage);
 	if (rc)
 		return rc;

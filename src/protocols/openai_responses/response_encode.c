@@ -719,7 +719,9 @@ static void put_delta(struct protocol_encoder *e, const struct ir_event *ev, str
 
 static void put_start(struct protocol_encoder *e, struct buf *out)
 {
-	struct rs_state state = { .status = "in_progress", .output = STR("") };
+	struct rs_state state = { .status = "in_progress",
+				  .output = STR(""),
+				  .tier = e->usage.tier };
 
 	put_resource_event(e, out, "response.created", &state);
 	put_resource_event(e, out, "response.in_progress", &state);
@@ -738,7 +740,9 @@ static void put_silent_refusal(struct protocol_encoder *e, struct buf *out)
 
 static struct rs_state finish(struct protocol_encoder *e, enum ir_stop stop, struct buf *out)
 {
-	struct rs_state state = { .status = "completed", .usage = &e->usage };
+	struct rs_state state = {
+		.status = "completed", .usage = &e->usage, .tier = e->usage.tier, .over = true
+	};
 
 	if (stop == IR_STOP_REFUSAL && !e->spoke)
 		put_silent_refusal(e, out);
@@ -769,6 +773,8 @@ static void put_error(struct protocol_encoder *e, const struct ir_error *error, 
 {
 	struct rs_state state = { .status = "failed",
 				  .error = error,
+				  .tier = e->usage.tier,
+				  .over = true,
 				  .output = grown_str(&e->output) };
 
 	rs_put_error_event(out, error, (int64_t)e->sequence++);
