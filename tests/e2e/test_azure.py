@@ -94,6 +94,108 @@ def test_a_filtered_prompt_is_a_400_in_every_dialect(start_gateway, up, openai_c
     assert e.value.body["error"]["type"] == "invalid_request_error" and "filtered" in e.value.body["error"]["message"]
 
 
+SAY = {"messages": [{"role": "user", "content": "Hi"}]}
+GEMINI = {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}
+# dialect: path, request, how a stream is asked for, what a refused prompt is called, and the word for a refused answer
+DIALECTS = {
+    "responses": ("/v1/responses", {"model": "gpt", "input": "Hi", "store": False}, {"stream": True}, '"code":"content_filter"',
+                  '"incomplete_details":{"reason":"content_filter"}'),
+    "completions": ("/v1/completions", {"model": "gpt", "prompt": "Hi"}, {"stream": True}, '"code":"content_filter"',
+                    '"finish_reason":"content_filter"'),
+    "messages": ("/v1/messages", {"model": "gpt", "max_tokens": 9, **SAY}, {"stream": True}, '"type":"invalid_request_error"',
+                 '"stop_reason":"refusal"'),
+    "complete": ("/v1/complete", {"model": "gpt", "max_tokens_to_sample": 9, "prompt": "\n\nHuman: Hi\n\nAssistant:"}, {"stream": True},
+                 '"type":"invalid_request_error"', '"stop_reason":"refusal"'),
+    "gemini": ("/v1beta/models/gpt:generateContent", GEMINI, None, '"status":"INVALID_ARGUMENT"', '"finishReason":"SAFETY"'),
+    "gemini stream": ("/v1beta/models/gpt:streamGenerateContent?alt=sse", GEMINI, None, '"status":"INVALID_ARGUMENT"', '"finishReason":"SAFETY"'),
+    "ollama": ("/api/chat", {"model": "gpt", "stream": False, **SAY}, {"stream": True}, '"error":"The response was filtered', '"done_reason":"stop"'),
+}
+
+
+def filtered_answer(request):
+    """An answer that the filter cut, in the form that was asked for."""
+    results = {"content_filter_results": {"violence": {"filtered": True, "severity": "medium"}}}
+    if request.json().get("stream"):
+        return canned.openai_chunk({"role": "assistant", "content": "So "}) + canned.openai_chunk(
+            choices=[{"index": 0, "delta": {}, "finish_reason": "content_filter", **results}]) + b"data: [DONE]\n\n"
+    answer = json.loads(canned.openai_answer("So "))
+    answer["choices"][0].update(finish_reason="content_filter", **results)
+    return canned.dumps(answer).encode()
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_trap_101_the_filter_speaks_each_dialect(start_gateway, up, dialect):
+    """A prompt it stops is a 400 in the client's words, an answer it cuts ends in the client's word for that, with what was said."""
+    path, request, streamed, refused, ended = DIALECTS[dialect]
+    gateway = start_gateway(config(up, models=["gpt"], api_version="2024-10-21"))
+    asks = [request] if streamed is None else [request, {**request, **streamed}]
+    target = "/openai/deployments/gpt/chat/completions"
+    for ask in asks:
+        up.clear()
+        up.reply("POST", target, status=400, body=FILTERED)
+        answer = gateway.request("POST", path, [("content-type", "application/json")], canned.dumps(ask).encode())
+        assert answer.status == 400 and refused in answer.body.decode().replace(": ", ":") and "filtered due to the prompt" in answer.body.decode()
+        up.clear()
+        up.reply("POST", target, body=filtered_answer)
+        answer = gateway.request("POST", path, [("content-type", "application/json")], canned.dumps(ask).encode())
+        assert answer.status == 200 and ended in answer.body.decode().replace(": ", ":") and "So " in answer.body.decode(), answer.body.decode()
+
+
+def test_the_findings_pass_to_clients_of_its_own_dialect(start_gateway, up, need_recordings):
+    """Recorded whole answers, byte for byte: prompt_filter_results beside the choices, content_filter_results in them."""
+    recorded = [r for r in recordings.load("openai_compat_chat")
+                if "openai.azure.com" in r.uri and not r.stream and r.status == 200 and b"content_filter_results" in r.body]
+    assert len(recorded) >= 5
+    gateway = start_gateway(config(up, models=["gpt"], api_version="2024-10-21"))
+    for r in recorded:
+        up.clear()
+        up.add(r.script(path="/openai/deployments/gpt/chat/completions"))
+        ask = canned.dumps({**r.req, "model": "gpt"}).encode()
+        answer = gateway.request("POST", "/v1/chat/completions", [("content-type", "application/json")], ask)
+        assert answer.body == r.body and b"prompt_filter_results" in answer.body
+
+
+def test_a_filter_that_comes_after_its_text(start_gateway, up, openai_client, anthropic_client):
+    """Its asynchronous filter sends findings as choices without a delta, some behind the one that ends the answer."""
+    late = {"index": 0, "finish_reason": None, "content_filter_results": {"hate": {"filtered": False, "severity": "safe"}},
+            "content_filter_offsets": {"check_offset": 44, "start_offset": 44, "end_offset": 198}}
+    odd = canned.sse({"id": "", "object": "", "created": 0, "model": "", "choices": [late]})
+    body = (canned.openai_chunk({"role": "assistant", "content": "Hel"}) + odd + canned.openai_chunk({"content": "lo"})
+            + canned.openai_chunk(choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}]) + odd
+            + canned.sse({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [],
+                          "usage": canned.openai_usage()}) + b"data: [DONE]\n\n")
+    up.reply("POST", "/openai/v1/chat/completions", body=body)
+    gateway = start_gateway(config(up))
+    with anthropic_client(gateway).messages.stream(model="my gpt", max_tokens=9, **ASK) as s:
+        message = s.get_final_message()
+    assert (message.content[0].text, message.stop_reason) == ("Hello", "end_turn") and message.usage.output_tokens
+    raw = gateway.request("POST", "/v1/chat/completions", [("content-type", "application/json")],
+                          canned.dumps({"model": "my gpt", "stream": True, "stream_options": {"include_usage": True}, **ASK}).encode())
+    assert raw.body == body
+
+
+TOKEN = "eyJ0eXAi.eyJhdWQi.c2lnbmF0dXJl"
+
+
+@pytest.mark.parametrize("more, path", (({}, "/openai/v1/chat/completions"), ({"api_version": "2024-10-21"}, DEPLOYED)))
+def test_tokens_of_entra_are_bearers_in_every_form(start_gateway, up, openai_client, tmp_path, more, path):
+    """The token may stand in a file; a reload reads the next one."""
+    secret = tmp_path / "token"
+    secret.write_text(TOKEN + "\n")
+    up.reply("POST", path, body=canned.openai_answer())
+    made = config(up, api_key_file=str(secret), **more)
+    del made["providers"]["azure"]["api_key"]
+    gateway = start_gateway(made)
+    client = openai_client(gateway)
+    client.chat.completions.create(model="my gpt", **ASK)
+    assert up.requests[-1].headers.get("authorization") == f"Bearer {TOKEN}" and "api-key" not in up.requests[-1].headers
+    secret.write_text(TOKEN.replace("c2ln", "bmV4") + "\n")
+    gateway.reload()
+    gateway.wait_log(r'"event":"reload"')
+    client.chat.completions.create(model="my gpt", **ASK)
+    assert up.requests[-1].headers.get("authorization") == "Bearer " + TOKEN.replace("c2ln", "bmV4")
+
+
 @pytest.mark.parametrize("stream", (False, True), ids=("whole", "stream"))
 def test_a_filtered_answer_is_a_refusal(start_gateway, up, anthropic_client, stream):
     results = {"content_filter_results": {"violence": {"filtered": True, "severity": "medium"}}}
