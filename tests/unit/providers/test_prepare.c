@@ -55,6 +55,11 @@ static const char yaml[] =
 	"'https://r.openai.azure.com/openai/deployments/d1' }\n"
 	"  foundry: { type: azure, api_key: eyJhbGciOi.eyJhdWQi.c2ln, base_url: "
 	"'https://r.services.ai.azure.com/models' }\n"
+	"  google: { api_key: gk }\n"
+	"  vertex: { type: google, api_key: ya29.tok, base_url: "
+	"'https://europe-west4-aiplatform.googleapis.com/v1/projects/P/locations/europe-west4' }\n"
+	"  vertex-pub: { type: google, api_key: ya29.tok, base_url: "
+	"'https://aiplatform.googleapis.com/v1/publishers/google' }\n"
 	"  ol: { type: ollama, base_url: 'http://10.0.0.5:11434/deep' }\n"
 	"  ol-key: { type: ollama, api_key: ok, base_url: 'https://ollama.example',"
 	" protocols: [ollama-chat, openai-chat, anthropic-messages] }\n"
@@ -122,6 +127,24 @@ static const struct asked table[] = {
 	  "x-api-key: ak\nanthropic-version: 2023-06-01\n" },
 	{ "anthropic", &protocol_anthropic_messages, IR_OP_GET_MODEL, "../x", false, false, false,
 	  "GET /v1/models/..%2Fx\n" COMMON_GET "x-api-key: ak\nanthropic-version: 2023-06-01\n" },
+	{ "google", &protocol_gemini, IR_OP_GENERATE, "gemini-3-pro", false, false, true,
+	  "POST /v1beta/models/gemini-3-pro:generateContent\n" COMMON(
+		  "application/json") "x-request-id: req-1_a.B\nx-goog-api-key: gk\n" },
+	{ "google", &protocol_gemini, IR_OP_GENERATE, "a/b", true, false, false,
+	  "POST /v1beta/models/a%2Fb:streamGenerateContent?alt=sse\n" COMMON(
+		  "text/event-stream") "x-goog-api-key: gk\n" },
+	{ "google", &protocol_gemini, IR_OP_EMBED, "gemini-embedding-001", false, false, false,
+	  "POST /v1beta/models/gemini-embedding-001:batchEmbedContents\n" COMMON(
+		  "application/json") "x-goog-api-key: gk\n" },
+	{ "google", &protocol_gemini, IR_OP_LIST_MODELS, "", false, false, false,
+	  "GET /v1beta/models?pageSize=1000\n" COMMON_GET "x-goog-api-key: gk\n" },
+	{ "vertex", &protocol_gemini, IR_OP_GENERATE, "gemini-3-pro", false, true, true,
+	  "POST /v1/projects/P/locations/europe-west4/publishers/google/models/"
+	  "gemini-3-pro:generateContent\n" COMMON(
+		  "application/json") "x-request-id: req-1_a.B\nauthorization: Bearer ya29.tok\n" },
+	{ "vertex-pub", &protocol_gemini, IR_OP_GENERATE, "gemini-3-pro", true, false, false,
+	  "POST /v1/publishers/google/models/gemini-3-pro:streamGenerateContent?alt=sse\n" COMMON(
+		  "text/event-stream") "authorization: Bearer ya29.tok\n" },
 	{ "ol", &protocol_ollama_chat, IR_OP_GENERATE, "llama", true, true, true,
 	  "POST /deep/api/chat\n" COMMON("application/json") "x-request-id: req-1_a.B\n" },
 	{ "ol", &protocol_ollama_generate, IR_OP_GENERATE, "llama", false, true, false,
@@ -186,6 +209,43 @@ static void R20_trap_092_the_head_is_exactly_this(void **state)
 		CHECK_STR_IS(shown(l.arena, &r), str_from(table[i].want));
 	}
 	loaded_done(&l);
+}
+
+/* Trap 45: what is to be continued is known below /beta alone, however the address was written; what only talks of it is not. */
+static void trap_045_deepseek_continues_below_beta(void **state)
+{
+	static const char begun[] =
+		"{\"messages\":[{\"role\":\"user\"},{\"role\":\"assistant\",\"prefix\":true}]}";
+	static const char earlier[] =
+		"{\"messages\":[{\"role\":\"assistant\",\"prefix\":true},{\"role\":\"user\"}]}";
+	static const struct {
+		const char *base, *body;
+		const struct protocol *protocol;
+		const char *path;
+	} rows[] = {
+		{ "", begun, &protocol_openai_chat, "/beta/chat/completions" },
+		{ "/v1", begun, &protocol_openai_chat, "/beta/chat/completions" },
+		{ "/beta", begun, &protocol_openai_chat, "/beta/chat/completions" },
+		{ "/deep/v1", begun, &protocol_openai_chat, "/deep/beta/chat/completions" },
+		{ "", earlier, &protocol_openai_chat, "/chat/completions" },
+		{ "/v1", "{\"messages\":[]}", &protocol_openai_chat, "/v1/chat/completions" },
+		{ "", "{\"prompt\":\"a\"}", &protocol_openai_completions, "/beta/completions" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct account acc = { .kind = &provider_deepseek, .api_key = STR("k") };
+		struct prepare_options o = { .account = &acc,
+					     .protocol = rows[i].protocol,
+					     .op = IR_OP_GENERATE,
+					     .body = str_from(rows[i].body) };
+		struct arena *a = arena_new(1 << 20);
+		struct upstream_request r;
+
+		acc.origin.base_path = str_from(rows[i].base);
+		assert_int_equal(provider_deepseek.prepare(a, &o, &r, NULL), RC_OK);
+		CHECK_STR_IS(r.path, str_from(rows[i].path));
+		arena_free(a);
+	}
 }
 
 static void local_models_need_no_key(void **state)
@@ -433,6 +493,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(R20_trap_092_the_head_is_exactly_this),
+		cmocka_unit_test(trap_045_deepseek_continues_below_beta),
 		cmocka_unit_test(local_models_need_no_key),
 		cmocka_unit_test(what_a_kind_cannot_do_is_said),
 		cmocka_unit_test(R20_control_bytes_are_refused),
