@@ -41,14 +41,17 @@ struct admin_listener *admin_listener_start(const struct admin_listener_options 
 	const struct http_handler handler = { .on_request = on_request,
 					      .refuse = exchange_refuse,
 					      .user = l };
+	struct http_listener_options listen = o->snapshot->admin;
 
+	listen.reuse_port =
+		!str_present(listen.unix_path); /* a successor comes beside us (--takeover) */
 	if (!l) {
 		(void)err_set(reterr, RC_NOMEM, "out of memory");
 		return NULL;
 	}
 	l->facts = (struct admin_facts){ .health = o->health, .engine = o->engine };
 	l->server = http_server_new(o->loop, &o->snapshot->server, &handler);
-	if (!l->server || http_server_listen(l->server, &o->snapshot->admin, reterr) != RC_OK) {
+	if (!l->server || http_server_listen(l->server, &listen, reterr) != RC_OK) {
 		free(l); /* the process ends: it was told to listen where it cannot */
 		return NULL;
 	}

@@ -288,8 +288,7 @@ static int address_is_free(const struct http_listener_options *l, struct err *re
 		if (fd >= 0 && bind(fd, found->ai_addr, found->ai_addrlen) != 0)
 			rc = err_set(reterr, RC_IO,
 				     "cannot listen on %s:%s: %s. Is a gateway already running? "
-				     "Give --listen another address, "
-				     "or --takeover to replace it.",
+				     "Give it another address, or --takeover to replace that one.",
 				     host.ptr, port, uv_strerror(uv_translate_sys_error(errno)));
 		if (fd >= 0)
 			close(fd);
@@ -426,10 +425,12 @@ static void say_started(struct daemon *d)
 
 static int start(struct daemon *d, const struct cli_serve *o, struct err *reterr)
 {
+	const struct http_listener_options *own[] = { &d->snapshot->listen, &d->snapshot->admin };
 	int rc = RC_OK;
 
-	if (!o->takeover && !str_present(d->snapshot->listen.unix_path))
-		rc = address_is_free(&d->snapshot->listen, reterr);
+	for (unsigned i = 0; i < 2 && rc == RC_OK && !o->takeover; i++)
+		if (str_present(own[i]->host) && !str_present(own[i]->unix_path))
+			rc = address_is_free(own[i], reterr);
 	if (rc == RC_OK)
 		rc = start_control(d, reterr);
 	if (rc == RC_OK)
