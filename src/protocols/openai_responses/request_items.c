@@ -443,11 +443,16 @@ static int read_more_tools(struct reading *s, const json *v, const struct oc_pat
 	return rs_add_tools(s->r, json_get(v, STR("tools")), &here, s->q);
 }
 
-static bool has_tool(const struct ir_request *q, unsigned n, const struct ir_tool *t)
+/* By its name, or by the one it went out under when that did not fit (trap 57). */
+static bool has_tool(struct arena *a, const struct ir_request *q, unsigned n,
+		     const struct ir_tool *t)
 {
+	struct str fit = str_present(t->name) ? oc_tool_name(a, t->name) : STR_NONE;
+
 	for (unsigned i = 0; i < n; i++) {
-		if (str_present(t->name) ? str_eq(q->tools[i].name, t->name)
-					 : str_eq(q->tools[i].server_raw, t->server_raw))
+		if (str_present(t->name)
+			    ? str_eq(q->tools[i].name, t->name) || str_eq(q->tools[i].name, fit)
+			    : str_eq(q->tools[i].server_raw, t->server_raw))
 			return true;
 	}
 	return false;
@@ -464,7 +469,7 @@ static int read_found_tools(struct reading *s, const json *v, const struct oc_pa
 	if (json_is_arr(found) && (uint64_t)before * json_len(found) <= MAX_TOOL_PAIRS)
 		rc = read_more_tools(s, v, at);
 	for (unsigned i = before; i < s->q->n_tools; i++) {
-		if (!has_tool(s->q, before, &s->q->tools[i]))
+		if (!has_tool(s->r->arena, s->q, before, &s->q->tools[i]))
 			s->q->tools[n++] = s->q->tools[i];
 	}
 	s->q->n_tools = n;
