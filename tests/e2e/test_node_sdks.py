@@ -13,7 +13,8 @@ import pytest
 
 from conftest import Stage
 from lib import node
-from lib.vendors import VENDORS
+from lib.vendors import FORCED, VENDORS
+from test_embeddings import ANSWERS_BY_KIND
 
 # What the gateway has; a protocol or a kind of provider joins by its name here.
 SDKS = {"openai_chat": "openai-chat", "anthropic": "anthropic-messages", "google": "gemini", "ollama": "ollama-chat",
@@ -182,9 +183,21 @@ def event_lines(body):
     return body.replace(b"data: ", b"event: message\r\ndata: ")
 
 
+def forced(vendor):
+    """Who has no word for it is held to a form, which is the arguments of the one tool there is."""
+    if vendor.dialect == "ollama-chat":
+        return answers(("text", '{"city":"Bonn"}'))(vendor)
+    return answers(("call", "call_1", "weather", {"city": "Bonn"}))(vendor)
+
+
+def vectors(vendor):
+    _, _, path, body = next(row for kind, row in ANSWERS_BY_KIND.items() if VENDORS[kind] is vendor)
+    return {"path": path, "body": body}
+
+
 class Subject:
-    def __init__(self, script, ways=WAYS, kinds=None, relayed=True):
-        self.script, self.ways, self.kinds, self.relayed = script, ways, kinds, relayed
+    def __init__(self, script, ways=WAYS, kinds=None, relayed=True, sdks=None):
+        self.script, self.ways, self.kinds, self.relayed, self.sdks = script, ways, kinds, relayed, sdks
 
 
 def odd(kind, script):
@@ -199,6 +212,11 @@ SUBJECTS = {
     "empty_call": Subject(answers(EMPTY_CALL)),
     "two_calls": Subject(answers(CALL, EMPTY_CALL)),
     "tool_round_trip": Subject(round_trip),
+    "forced_tool": Subject(forced, sdks=[sdk for sdk in SDKS if sdk != "ollama"]),      # which has no word for it
+    "image": Subject(if_asked(b"iVBORw0KGgo=", "A dot.")),
+    "structured": Subject(if_asked(b'"required"', '{"city":"Ulm"}')),
+    "reasoning": Subject(answers(("think", "Hm, let me see.", "c2lnbmF0dXJl"), SAY)),
+    "vectors": Subject(vectors, ("whole",), tuple(ANSWERS_BY_KIND), sdks=("openai_chat", "google", "ollama")),
     "system": Subject(if_asked(b"Be brief.", "Brief.")),
     "max_tokens": Subject(if_asked(b":33", "It is a long")),
     "error_400": Subject(error(400)),
@@ -242,6 +260,8 @@ def cases_of(sdk):
     out = []
     for name, subject in SUBJECTS.items():
         for kind in subject.kinds or KINDS:
+            if subject.sdks and sdk not in subject.sdks:
+                continue
             relayed = VENDORS[kind].dialect == SDKS[sdk]
             # A provider that speaks Responses speaks Chat too, and is asked in that by whoever speaks neither.
             if kind not in KINDS or (relayed and not subject.relayed) or (kind == "responses" and not relayed):
@@ -260,8 +280,7 @@ def scripted(upstream):
         for name, subject in SUBJECTS.items():
             if subject.script and (subject.kinds is None or kind in subject.kinds):
                 marker = f"-{name}-{kind}-".encode()
-                upstream.reply("POST", VENDORS[kind].path, when=lambda r, m=marker: m in r.body,
-                               **subject.script(VENDORS[kind]))
+                upstream.reply("POST", **{"path": VENDORS[kind].path, **subject.script(VENDORS[kind])}, when=lambda r, m=marker: m in r.body)
     return upstream
 
 
@@ -307,6 +326,8 @@ def test_node(runs, sdk, subject, kind, way):
     asked = [r for r in run.requests if f"case={name};".encode() in r.body]
     assert len(asked) == {"tool_round_trip": 2, "unknown_model": 0}.get(subject, 1), "each request goes up once"
     vendor = VENDORS[kind]
-    if vendor.dialect != SDKS[sdk]:
+    if subject == "forced_tool":
+        assert FORCED[vendor.dialect](asked[0].json()), asked[0].body
+    if vendor.dialect != SDKS[sdk] and subject != "vectors":
         for request in asked:
             assert vendor.problem(request.json()) is None

@@ -15,7 +15,7 @@ import openai
 import pytest
 from google.genai import errors as genai_errors
 
-from lib import expected, recordings
+from lib import expected, node, recordings
 from lib.codec import codec, find_codec
 from lib.readers import Held, Readers
 from lib.recordings_tally import Tally, in_band_error, play
@@ -124,6 +124,39 @@ def test_every_sdk_reads_what_every_provider_said(reader, capsys, kind, front):
             want = told(SAYS[dialect, stream](recording), front)
             tally.judge(recording, problem_of(want, lambda: readers.read(front, "m", stream)))
     tally.finish(capsys, AT_LEAST[kind])
+
+
+# ---- and by the SDKs for Node ----------------------------------------------------------------------------------------------------
+
+NODE_FRONTS = [f for f in FRONTS if f not in ("openai-completions", "ollama-generate")]
+
+
+def answer_of(read):
+    """The Answer that tests/node/read.mjs tells of."""
+    answer = expected.Answer(read["text"], read["reasoning"], [tuple(c) for c in read["calls"]], read["stop"], cites=set(read["cites"]))
+    answer.input, answer.output, answer.cached, answer.thought = read["usage"]
+    return answer
+
+
+@pytest.mark.skipif(find_codec() is None, reason="tests/tools/codec is not built")
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_sdk_for_node_reads_what_every_provider_said(tmp_path, capsys, kind):
+    tally, dialect, tests, held = Tally(f"{kind} read by every SDK for Node"), KINDS[kind], [], []
+    for front in (f for f in NODE_FRONTS if f != dialect):
+        for stream in (False, True):
+            chosen = answers(kind, stream)
+            sent = codec("stream" if stream else "whole", dialect, front, "4711", inputs=[r.body for r in chosen])
+            what = CONTENT.get(front, "text/event-stream") if stream else "application/json"
+            tests += [(recording, front, stream) for recording in chosen]
+            held += [{"front": front, "stream": stream, "kind": what, "body": body} for body in sent]
+    try:
+        read = node.read_answers(tmp_path, 300, held)
+    except node.Missing as e:
+        pytest.skip(str(e))
+    for (recording, front, stream), got in zip(tests, read):
+        want = told(SAYS[dialect, stream](recording), front)
+        tally.judge(recording, f"{front}: {got['error']}" if "error" in got else problem_of(want, lambda: answer_of(got)))
+    tally.finish(capsys, AT_LEAST[kind] * len({front for _, front, _ in tests}))
 
 
 # ---- some of them, through a running gateway ---------------------------------------------------------------------------------

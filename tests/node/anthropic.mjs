@@ -7,8 +7,9 @@ const STOPS = { end_turn: "end", max_tokens: "length", tool_use: "tools" };
 
 export const hasIds = true;
 
-function messages({ words, history }) {
-	const out = [{ role: "user", content: words }];
+function messages({ words, history, image }) {
+	const picture = { type: "image", source: { type: "base64", media_type: "image/png", data: image } };
+	const out = [{ role: "user", content: image ? [{ type: "text", text: words }, picture] : words }];
 	if (history) {
 		out.push({ role: "assistant", content: history.first.message.content });
 		out.push({ role: "user", content: history.results.map((r) => (
@@ -25,6 +26,8 @@ export async function ask(asked) {
 		request.tools = asked.tools.map(({ parameters, ...f }) => ({ ...f, input_schema: parameters }));
 	if (asked.force)
 		request.tool_choice = { type: "any" };
+	if (asked.schema)
+		request.output_config = { format: { type: "json_schema", schema: asked.schema } };
 	return see(asked.stream ? await streamed(request) : await client.messages.create(request));
 }
 
@@ -45,6 +48,7 @@ function see(message) {
 		calls: message.content.filter((b) => b.type === "tool_use").map(({ id, name, input }) => ({ id, name, input })),
 		stop: STOPS[message.stop_reason],
 		usage: [message.usage.input_tokens, message.usage.output_tokens],
+		thinking: message.content.filter((b) => b.type === "thinking").map((b) => b.thinking).join(""),
 		message,
 	};
 }

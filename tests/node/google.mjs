@@ -7,8 +7,9 @@ const STOPS = { STOP: "end", MAX_TOKENS: "length" };
 
 export const hasIds = false;
 
-function contents({ words, history }) {
-	const out = [{ role: "user", parts: [{ text: words }] }];
+function contents({ words, history, image }) {
+	const picture = image ? [{ inlineData: { mimeType: "image/png", data: image } }] : [];
+	const out = [{ role: "user", parts: [{ text: words }, ...picture] }];
 	if (history) {
 		out.push({ role: "model", parts: history.first.parts });
 		out.push({ role: "user", parts: history.results.map((r) => (
@@ -25,6 +26,8 @@ export async function ask(asked) {
 		config.tools = [{ functionDeclarations: asked.tools.map(({ parameters, ...f }) => ({ ...f, parametersJsonSchema: parameters })) }];
 	if (asked.force)
 		config.toolConfig = { functionCallingConfig: { mode: "ANY" } };
+	if (asked.schema)
+		Object.assign(config, { responseMimeType: "application/json", responseJsonSchema: asked.schema });
 	const request = { model: asked.model, contents: contents(asked), config };
 	const chunks = [];
 	try {
@@ -55,6 +58,7 @@ function see(chunks) {
 		calls,
 		stop: stop === "end" && calls.length ? "tools" : stop,
 		usage: [usage?.promptTokenCount, usage?.candidatesTokenCount],
+		thinking: parts(chunks).map((p) => (p.thought ? p.text ?? "" : "")).join(""),
 		parts: parts(chunks),
 	};
 }

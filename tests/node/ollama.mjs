@@ -7,9 +7,9 @@ const STOPS = { stop: "end", length: "length" };
 
 export const hasIds = false;
 
-function messages({ words, system, history }) {
+function messages({ words, system, history, image }) {
 	const out = system ? [{ role: "system", content: system }] : [];
-	out.push({ role: "user", content: words });
+	out.push({ role: "user", content: words, ...(image ? { images: [image] } : {}) });
 	if (history) {
 		out.push(history.first.message);
 		out.push(...history.results.map((r) => ({ role: "tool", tool_name: r.name, content: r.output })));
@@ -21,6 +21,8 @@ export async function ask(asked) {
 	const request = { model: asked.model, messages: messages(asked), options: { num_predict: asked.limit } };
 	if (asked.tools)
 		request.tools = asked.tools.map((f) => ({ type: "function", function: f }));
+	if (asked.schema)
+		request.format = asked.schema;
 	const chunks = [];
 	try {
 		if (asked.stream)
@@ -45,6 +47,7 @@ function see(chunks) {
 		calls: calls.map(({ function: f }) => ({ name: f.name, input: f.arguments })),
 		stop: stop === "end" && calls.length ? "tools" : stop,
 		usage: [last.prompt_eval_count, last.eval_count],
+		thinking: chunks.map((c) => c.message.thinking ?? "").join(""),
 		message: { role: "assistant", content: text(chunks), ...(calls.length ? { tool_calls: calls } : {}) },
 	};
 }

@@ -7,9 +7,10 @@ const STOPS = { stop: "end", length: "length", tool_calls: "tools" };
 
 export const hasIds = true;
 
-function messages({ words, system, history }) {
+function messages({ words, system, history, image }) {
 	const out = system ? [{ role: "system", content: system }] : [];
-	out.push({ role: "user", content: words });
+	const picture = { type: "image_url", image_url: { url: `data:image/png;base64,${image}` } };
+	out.push({ role: "user", content: image ? [{ type: "text", text: words }, picture] : words });
 	if (history) {
 		out.push(history.first.message);
 		out.push(...history.results.map((r) => ({ role: "tool", tool_call_id: r.id, content: r.output })));
@@ -23,15 +24,22 @@ export async function ask(asked) {
 		request.tools = asked.tools.map((f) => ({ type: "function", function: f }));
 	if (asked.force)
 		request.tool_choice = "required";
+	if (asked.schema)
+		request.response_format = { type: "json_schema", json_schema: { name: "answer", strict: true, schema: asked.schema } };
 	return see(asked.stream ? await streamed(request) : await client.chat.completions.create(request));
 }
 
 async function streamed(request) {
-	let before = "";
+	let before = "", thinking = "";
 	const stream = client.chat.completions.stream({ ...request, stream_options: { include_usage: true } });
 	stream.on("content", (delta) => (before += delta));
+	stream.on("chunk", (chunk) => (thinking += chunk.choices[0]?.delta.reasoning_content ?? ""));
 	try {
-		return await stream.finalChatCompletion();
+		const completion = await stream.finalChatCompletion();
+		// What it does not know it does not put together.
+		if (thinking)
+			completion.choices[0].message.reasoning_content = thinking;
+		return completion;
 	} catch (e) {
 		// The accumulator refuses an answer cut short by the limit; what it holds is whole all the same.
 		if (e.name === "LengthFinishReasonError" || /length limit/.test(e.message))
@@ -47,6 +55,7 @@ function see(completion) {
 		calls: (message.tool_calls ?? []).map((c) => ({ id: c.id, name: c.function.name, input: JSON.parse(c.function.arguments) })),
 		stop: STOPS[finish_reason],
 		usage: [completion.usage?.prompt_tokens, completion.usage?.completion_tokens],
+		thinking: message.reasoning_content ?? "",
 		message,
 	};
 }

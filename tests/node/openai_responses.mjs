@@ -7,8 +7,9 @@ const client = new OpenAI({ baseURL: `${process.env.GATEWAY}/v1`, apiKey: "sk-te
 export const hasIds = true;
 export const unknownModel = 400;
 
-function input({ words, history }) {
-	const out = [{ role: "user", content: words }];
+function input({ words, history, image }) {
+	const picture = { type: "input_image", image_url: `data:image/png;base64,${image}`, detail: "auto" };
+	const out = [{ role: "user", content: image ? [{ type: "input_text", text: words }, picture] : words }];
 	if (history) {
 		out.push(...history.first.message.output);
 		out.push(...history.results.map((r) => ({ type: "function_call_output", call_id: r.id, output: r.output })));
@@ -24,6 +25,8 @@ export function requestOf(asked) {
 		request.tools = asked.tools.map((f) => ({ type: "function", strict: false, ...f }));
 	if (asked.force)
 		request.tool_choice = "required";
+	if (asked.schema)
+		request.text = { format: { type: "json_schema", name: "answer", strict: true, schema: asked.schema } };
 	return request;
 }
 
@@ -55,6 +58,7 @@ export function see(response) {
 		calls: calls.map((c) => ({ id: c.call_id, name: c.name, input: JSON.parse(c.arguments) })),
 		stop: length ? "length" : calls.length ? "tools" : "end",
 		usage: [response.usage?.input_tokens, response.usage?.output_tokens],
+		thinking: response.output.filter((i) => i.type === "reasoning").flatMap((i) => i.content?.length ? i.content : i.summary).map((p) => p.text).join(""),
 		message: response,
 	};
 }

@@ -77,6 +77,29 @@ const subjects = {
 		said(await ask(c, { tools: [weather, time], history: { first, results } }), "Rain and sun.");
 	},
 
+	async forced_tool(c) {
+		said(await ask(c, { tools: [city], force: true }), "", [["weather", { city: "Bonn" }]]);
+	},
+
+	async image(c) {
+		said(await ask(c, { image: "iVBORw0KGgo=" }), "A dot.");
+	},
+
+	async structured(c) {
+		said(await ask(c, { schema: weather.parameters }), '{"city":"Ulm"}');
+	},
+
+	async reasoning(c) {
+		const seen = await ask(c);
+		said(seen, TEXT);
+		assert.equal(seen.thinking, "Hm, let me see.");
+	},
+
+	async vectors(c) {
+		const texts = [`rain case=${c.name};`, "sun in Ulm"];
+		assert.deepEqual(await sdk.embed(`at-${c.kind}`, texts), [[0.5, -1, 0.25], [2, 3, -0.125]]);
+	},
+
 	async system(c) {
 		said(await ask(c, { system: "Be brief." }), "Brief.");
 	},
@@ -165,6 +188,11 @@ const subjects = {
 		assert.equal(seen.text, "");
 		assert.deepEqual(seen.calls.map((call) => call.name), ["weather"]);
 		assert.ok(["Bonn", "Ulm"].includes(seen.calls[0].input.city));
+	},
+
+	async in_a_form(c) {
+		const seen = await ask(c, { schema: city.parameters, limit: 40 });
+		assert.ok(["Bonn", "Ulm"].includes(JSON.parse(seen.text).city), seen.text);
 	},
 
 	async embeds(c) {

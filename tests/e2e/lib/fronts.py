@@ -51,6 +51,13 @@ class Wish:
     words: str = "Hi"
     tools: tuple = ()            # (name, description, schema)
     force: bool = False          # one of the tools has to be called; Ollama has no word for it
+    choice: str = None           # "none", or the name of the tool to be called; Ollama has no word for it
+    single: bool = False         # one call at a time; Gemini and Ollama have no word for it
+    history: tuple = ()          # calls of the turn before and what came of them: (id, name, arguments, text)
+    system: str = None
+    stop: tuple = ()             # Responses has no word for it
+    temperature: float = None
+    pdf: bytes = None            # Ollama has no place for it
     image: bytes = None          # a PNG
     schema: dict = None          # the answer's
     max_tokens: int = 500
@@ -86,6 +93,16 @@ class Front:
         return "data:image/png;base64," + base64.b64encode(wish.image).decode()
 
 
+def pdf_url(wish):
+    return "data:application/pdf;base64," + base64.b64encode(wish.pdf).decode()
+
+
+def openai_words(wish):
+    """What Chat and Responses say alike."""
+    return {**({"temperature": wish.temperature} if wish.temperature is not None else {}),
+            **({"parallel_tool_calls": False} if wish.single else {})}
+
+
 class Chat(Front):
     dialect = "openai-chat"
 
@@ -93,7 +110,19 @@ class Chat(Front):
         sdk = openai.OpenAI(base_url=f"{self.url}/v1", api_key="test-client", max_retries=0, timeout=SECONDS)
         content = wish.words if wish.image is None else [
             {"type": "text", "text": wish.words}, {"type": "image_url", "image_url": {"url": self.data_url(wish)}}]
-        request = {"model": model, "messages": [{"role": "user", "content": content}], "max_completion_tokens": wish.max_tokens}
+        if wish.pdf is not None:
+            content = [{"type": "text", "text": wish.words}, {"type": "file", "file": {"filename": "a.pdf", "file_data": pdf_url(wish)}}]
+        messages = [{"role": "system", "content": wish.system}] if wish.system else []
+        messages.append({"role": "user", "content": content})
+        if wish.history:
+            messages.append({"role": "assistant", "content": None, "tool_calls": [
+                {"id": i, "type": "function", "function": {"name": n, "arguments": json.dumps(a)}} for i, n, a, _ in wish.history]})
+            messages += [{"role": "tool", "tool_call_id": i, "content": text} for i, _, _, text in wish.history]
+        request = {"model": model, "messages": messages, "max_completion_tokens": wish.max_tokens, **openai_words(wish)}
+        if wish.stop:
+            request["stop"] = list(wish.stop)
+        if wish.choice:
+            request["tool_choice"] = wish.choice if wish.choice == "none" else {"type": "function", "function": {"name": wish.choice}}
         if wish.tools:
             request["tools"] = [{"type": "function", "function": {"name": n, "description": d, "parameters": s}}
                                 for n, d, s in wish.tools]
@@ -130,8 +159,16 @@ class Responses(Front):
         content = [{"type": "input_text", "text": wish.words}]
         if wish.image is not None:
             content.append({"type": "input_image", "image_url": self.data_url(wish), "detail": "auto"})
-        request = {"model": model, "input": [{"role": "user", "content": content}], "max_output_tokens": wish.max_tokens,
-                   "store": False}
+        if wish.pdf is not None:
+            content.append({"type": "input_file", "filename": "a.pdf", "file_data": pdf_url(wish)})
+        items = [{"role": "user", "content": content}]
+        items += [{"type": "function_call", "call_id": i, "name": n, "arguments": json.dumps(a)} for i, n, a, _ in wish.history]
+        items += [{"type": "function_call_output", "call_id": i, "output": text} for i, _, _, text in wish.history]
+        request = {"model": model, "input": items, "max_output_tokens": wish.max_tokens, "store": False, **openai_words(wish)}
+        if wish.system:
+            request["instructions"] = wish.system
+        if wish.choice:
+            request["tool_choice"] = wish.choice if wish.choice == "none" else {"type": "function", "name": wish.choice}
         if wish.tools:
             request["tools"] = [{"type": "function", "name": n, "description": d, "parameters": s, "strict": False}
                                 for n, d, s in wish.tools]
@@ -179,9 +216,21 @@ class Completions(Front):
     """The legacy kind: one text in, one text out; no tools, pictures, forms or thoughts."""
     dialect = "openai-completions"
 
+    def ask_for_more(self, model, more, stream):
+        """With members that the SDK does not know: (what came, the headers of the answer)."""
+        seen, options = Seen(), {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
+        with openai.OpenAI(base_url=f"{self.url}/v1", api_key="test-client", max_retries=0, timeout=SECONDS) as sdk:
+            try:
+                raw = sdk.completions.with_raw_response.create(model=model, prompt="Hi", extra_body=more, **options)
+                self.see(list(raw.parse()) if stream else [raw.parse()], seen)
+            except openai.APIStatusError as e:
+                raise Refused(e.status_code, e.message) from e
+        return seen, raw.headers
+
     def run(self, model, wish, stream, seen, began):
         sdk = openai.OpenAI(base_url=f"{self.url}/v1", api_key="test-client", max_retries=0, timeout=SECONDS)
-        request = {"model": model, "prompt": wish.words, "max_tokens": wish.max_tokens}
+        request = {"model": model, "prompt": wish.words, "max_tokens": wish.max_tokens,
+                   **({"temperature": wish.temperature} if wish.temperature is not None else {}), **({"stop": list(wish.stop)} if wish.stop else {})}
         with sdk:
             if not stream:
                 self.see([sdk.completions.create(**request)], seen)
@@ -212,7 +261,24 @@ class Claude(Front):
         if wish.image is not None:
             content.append({"type": "image", "source": {"type": "base64", "media_type": "image/png",
                                                         "data": base64.b64encode(wish.image).decode()}})
-        request = {"model": model, "max_tokens": wish.max_tokens, "messages": [{"role": "user", "content": content}]}
+        if wish.pdf is not None:
+            content.append({"type": "document", "source": {"type": "base64", "media_type": "application/pdf",
+                                                           "data": base64.b64encode(wish.pdf).decode()}})
+        messages = [{"role": "user", "content": content}]
+        if wish.history:
+            messages.append({"role": "assistant", "content": [{"type": "tool_use", "id": i, "name": n, "input": a} for i, n, a, _ in wish.history]})
+            messages.append({"role": "user", "content": [{"type": "tool_result", "tool_use_id": i, "content": text} for i, _, _, text in wish.history]})
+        request = {"model": model, "max_tokens": wish.max_tokens, "messages": messages}
+        if wish.system:
+            request["system"] = wish.system
+        if wish.stop:
+            request["stop_sequences"] = list(wish.stop)
+        if wish.temperature is not None:
+            request["extra_body"] = {"temperature": wish.temperature}
+        if wish.choice:
+            request["tool_choice"] = {"type": "none"} if wish.choice == "none" else {"type": "tool", "name": wish.choice}
+        if wish.single:
+            request["tool_choice"] = {"type": "auto", "disable_parallel_tool_use": True}
         if wish.tools:
             request["tools"] = [{"name": n, "description": d, "input_schema": s} for n, d, s in wish.tools]
         if wish.force:
@@ -248,7 +314,19 @@ class Gemini(Front):
         parts = [genai_types.Part(text=wish.words)]
         if wish.image is not None:
             parts.append(genai_types.Part.from_bytes(data=wish.image, mime_type="image/png"))
-        config = {"max_output_tokens": wish.max_tokens, "automatic_function_calling": {"disable": True}}
+        if wish.pdf is not None:
+            parts.append(genai_types.Part.from_bytes(data=wish.pdf, mime_type="application/pdf"))
+        contents = [genai_types.Content(role="user", parts=parts)]
+        if wish.history:
+            contents.append(genai_types.Content(role="model", parts=[
+                genai_types.Part(function_call=genai_types.FunctionCall(id=i, name=n, args=a)) for i, n, a, _ in wish.history]))
+            contents.append(genai_types.Content(role="user", parts=[genai_types.Part(function_response=genai_types.FunctionResponse(
+                id=i, name=n, response={"output": text})) for i, n, _, text in wish.history]))
+        config = {"max_output_tokens": wish.max_tokens, "automatic_function_calling": {"disable": True}, "system_instruction": wish.system,
+                  "stop_sequences": list(wish.stop) or None, "temperature": wish.temperature}
+        if wish.choice:
+            config["tool_config"] = {"function_calling_config": {"mode": "NONE"} if wish.choice == "none" else {
+                "mode": "ANY", "allowed_function_names": [wish.choice]}}
         if wish.tools:
             config["tools"] = [{"function_declarations": [{"name": n, "description": d, "parameters_json_schema": s}
                                                           for n, d, s in wish.tools]}]
@@ -256,7 +334,7 @@ class Gemini(Front):
             config["tool_config"] = {"function_calling_config": {"mode": "ANY"}}
         if wish.schema:
             config.update(response_mime_type="application/json", response_json_schema=wish.schema)
-        request = {"model": model, "contents": [genai_types.Content(role="user", parts=parts)], "config": config}
+        request = {"model": model, "contents": contents, "config": config}
         try:
             if not stream:
                 self.see([sdk.models.generate_content(**request)], seen)
@@ -300,7 +378,13 @@ class Ollama(Front):
         message = {"role": "user", "content": wish.words}
         if wish.image is not None:
             message["images"] = [wish.image]
-        request = {"model": model, "messages": [message], "options": {"num_predict": wish.max_tokens}}
+        messages = [{"role": "system", "content": wish.system}] if wish.system else []
+        messages.append(message)
+        if wish.history:
+            messages.append({"role": "assistant", "tool_calls": [{"function": {"name": n, "arguments": a}} for _, n, a, _ in wish.history]})
+            messages += [{"role": "tool", "tool_name": n, "content": text} for _, n, _, text in wish.history]
+        options = {"num_predict": wish.max_tokens, "stop": list(wish.stop) or None, "temperature": wish.temperature}
+        request = {"model": model, "messages": messages, "options": {k: v for k, v in options.items() if v is not None}}
         if wish.tools:
             request["tools"] = [{"type": "function", "function": {"name": n, "description": d, "parameters": s}}
                                 for n, d, s in wish.tools]

@@ -1,5 +1,6 @@
 """Node.js programs of the tests: where their packages are, and how a file of node's own test runner is run."""
 
+import base64
 import functools
 import json
 import os
@@ -37,14 +38,30 @@ def need_node(major):
         raise Missing(f"needs Node.js {major} or later, not {version.strip()}")
 
 
-def run_suite(home, timeout, **variables):
-    """Runs tests/node/suite.test.mjs; {name of a case: None, or how it failed}."""
+def _furnish(home):
+    """The programs and their packages in this folder."""
     need_node(20)
-    home = pathlib.Path(home)
     # Modules are looked for beside the file that imports them, and nothing is installed into the checkout.
     (home / "node_modules").symlink_to(modules(NODE_TESTS))
     for source in NODE_TESTS.glob("*.mjs"):
         shutil.copy(source, home)
+
+
+def read_answers(home, timeout, answers):
+    """What the SDKs make of answers held in hand, [{front, stream, kind, body}] (tests/node/read.mjs says what comes)."""
+    home = pathlib.Path(home)
+    _furnish(home)
+    lines = "".join(json.dumps({**a, "body": base64.b64encode(a["body"]).decode()}) + "\n" for a in answers)
+    done = subprocess.run(["node", "read.mjs"], cwd=home, env=environment(home), input=lines, capture_output=True, text=True, timeout=timeout)
+    out = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(out) == len(answers), f"{len(out)} of {len(answers)} read: {done.stderr[-2000:]}"
+    return out
+
+
+def run_suite(home, timeout, **variables):
+    """Runs tests/node/suite.test.mjs; {name of a case: None, or how it failed}."""
+    home = pathlib.Path(home)
+    _furnish(home)
     command = ["node", "--test", "--test-reporter=junit", "suite.test.mjs"]
     more = {k: v if isinstance(v, str) else json.dumps(v) for k, v in variables.items()}
     done = subprocess.run(command, cwd=home, env=environment(home, **more), capture_output=True, text=True, timeout=timeout)

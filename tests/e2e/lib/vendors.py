@@ -294,3 +294,9 @@ VENDORS = {
         _function_names, _ollama_results, lambda request: request.json().get("stream") is not False, schemas.ollama_problem,
         end=b"\n"),
 }
+
+# FORCED[dialect](body): whether a request says that a tool has to be called. Ollama is held to a form instead.
+FORCED = {"openai-chat": lambda body: body["tool_choice"] == "required", "openai-responses": lambda body: body["tool_choice"] == "required",
+          "anthropic-messages": lambda body: body["tool_choice"]["type"] == "any",
+          "gemini": lambda body: body["toolConfig"]["functionCallingConfig"]["mode"] == "ANY",
+          "ollama-chat": lambda body: "tools" not in body and isinstance(body["format"], dict)}
