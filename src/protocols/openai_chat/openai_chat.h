@@ -33,6 +33,9 @@ const char *oc_origin_format(const char *origin);
 /* Its proofs are those of items of Responses: an id and opaque data, as oc_proof_join() has them in one. */
 bool oc_origin_has_items(const char *origin);
 
+/* The client offers `functions` of old, and looks for a call in `function_call`. `r` may be NULL. */
+bool oc_asked_of_old(const struct ir_request *r);
+
 /* `extra_content` with a proof of Gemini's, in a call. */
 void oc_write_google(struct jw *w, struct str signature);
 
@@ -46,6 +49,7 @@ int64_t oc_decode_token_count(struct arena *scratch, struct str body);
 
 int oc_patch_chat(struct arena *a, const struct request_peek *peek, const struct patch_options *o,
 		  struct buf *out);
+bool oc_needs_encoder(const struct request_peek *peek, unsigned quirks);
 
 /* --- models.c --- */
 

@@ -396,6 +396,7 @@ int oc_decode_request(struct arena *a, const struct request_line *line, struct s
 			       json_type(root));
 	ir_request_init(q);
 	q->origin = OC_NAME;
+	q->body = root;
 	rc = oc_read_members(&r, root, members, N_MEMBERS, q);
 	if (str_present(line->arg)) /* the path names it: Azure's deployments */
 		q->model = line->arg;
@@ -411,4 +412,11 @@ int oc_decode_request(struct arena *a, const struct request_line *line, struct s
 	ir_request_needs(q);
 	*ret = q;
 	return RC_OK;
+}
+
+bool oc_asked_of_old(const struct ir_request *r)
+{
+	const json *body = r && oc_minted(r->origin) ? r->body : NULL;
+
+	return body && JSON_GET(body, "functions") && !JSON_GET(body, "tools");
 }

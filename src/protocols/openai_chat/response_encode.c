@@ -27,6 +27,7 @@ struct protocol_encoder {
 	struct str google;  /* a proof of Gemini's for the call that follows; absent */
 	const struct ir_request *request; /* to know custom tools; may be NULL */
 	bool custom;                      /* the open call is one of a custom tool */
+	bool old;                         /* the client asked in `functions` of old */
 	struct str input;                 /* its arguments so far */
 	size_t input_cap;
 	bool failed; /* memory ran out */
@@ -70,6 +71,7 @@ struct protocol_encoder *oc_encoder_new(const struct encoder_options *o)
 		return NULL;
 	e->arena = o->arena;
 	e->request = o->request;
+	e->old = oc_asked_of_old(o->request);
 	e->include_usage = o->include_usage;
 	e->usage = IR_USAGE_NONE;
 	e->head = prefix(o, ",\"choices\":[{\"index\":", o->choice, ",\"delta\":");
@@ -276,6 +278,15 @@ static void put_signature(struct protocol_encoder *e, const struct ir_event *ev,
 	e->failed = e->failed || !e->google.ptr;
 }
 
+/* `functions` of old have a place for one call, the first; the model makes the others again when that is answered. */
+static void put_old_open(struct protocol_encoder *e, const struct ir_event *ev, struct buf *out)
+{
+	put_google_detail(e, out);
+	if (e->n_calls++ == 0)
+		put_text_chunk(e, out, STR("{\"function_call\":{\"name\":\""), ev->name,
+			       STR("\",\"arguments\":\"\"}}"));
+}
+
 static int put_open(struct protocol_encoder *e, const struct ir_event *ev, struct buf *out)
 {
 	if (ev->block == IR_BLOCK_REASONING) {
@@ -287,6 +298,10 @@ static int put_open(struct protocol_encoder *e, const struct ir_event *ev, struc
 		return RC_OK;
 	}
 	e->has_arguments = false;
+	if (e->old) {
+		put_old_open(e, ev, out);
+		return RC_OK;
+	}
 	buf_put(out, e->head);
 	buf_puts(out, "{\"tool_calls\":[{\"index\":");
 	buf_put_u64(out, e->n_calls++);
@@ -343,6 +358,12 @@ static void put_arguments(struct protocol_encoder *e, struct buf *out, struct st
 	if (text.len == 0)
 		return;
 	e->has_arguments = true;
+	if (e->old) {
+		if (e->n_calls == 1)
+			put_text_chunk(e, out, STR("{\"function_call\":{\"arguments\":\""), text,
+				       STR("\"}}"));
+		return;
+	}
 	buf_put(out, e->head);
 	buf_put(out, STR("{\"tool_calls\":[{\"index\":"));
 	buf_put_u64(out, e->n_calls - 1);
@@ -411,13 +432,18 @@ static int put_delta(struct protocol_encoder *e, const struct ir_event *ev, stru
 	return RC_INVALID;
 }
 
+static const char *stop_name(enum ir_stop stop, bool old)
+{
+	return old && stop == IR_STOP_TOOL_CALLS ? "function_call" : oc_stop_name(stop);
+}
+
 static void put_finish(struct protocol_encoder *e, const struct ir_event *ev, struct buf *out)
 {
 	struct jw w = jw_on(out);
 
 	buf_put(out, e->head);
 	buf_puts(out, "{},\"logprobs\":null,\"finish_reason\":\"");
-	buf_puts(out, oc_stop_name(ev->stop));
+	buf_puts(out, stop_name(ev->stop, e->old));
 	buf_puts(out, e->include_usage ? "\"}],\"usage\":null" : "\"}]");
 	put_end(e, out);
 	if (ev->more)
@@ -610,10 +636,27 @@ static void put_call(struct jw *w, const struct encoder_options *o, const struct
 	jw_end_obj(w);
 }
 
+static void put_old_call(struct jw *w, const struct ir_response *r)
+{
+	unsigned i = 0;
+
+	while (r->blocks[i].kind != IR_BLOCK_TOOL_CALL)
+		i++;
+	jw_key(w, "function_call");
+	jw_obj(w);
+	jw_kstr(w, "name", r->blocks[i].name);
+	jw_kstr(w, "arguments", r->blocks[i].text.len ? r->blocks[i].text : STR("{}"));
+	jw_end_obj(w);
+}
+
 static void put_calls(struct jw *w, const struct encoder_options *o, const struct ir_response *r)
 {
 	if (!count_kind(r, IR_BLOCK_TOOL_CALL))
 		return;
+	if (oc_asked_of_old(o->request)) {
+		put_old_call(w, r);
+		return;
+	}
 	jw_key(w, "tool_calls");
 	jw_arr(w);
 	for (unsigned i = 0; i < r->n_blocks; i++)
@@ -674,7 +717,7 @@ static int put_choice(struct jw *w, const struct encoder_options *o, const struc
 	jw_key(w, "message");
 	put_message(w, o, r);
 	rc = put_logprobs(w, o, r);
-	jw_kcstr(w, "finish_reason", oc_stop_name(r->stop));
+	jw_kcstr(w, "finish_reason", stop_name(r->stop, oc_asked_of_old(o->request)));
 	jw_end_obj(w);
 	return rc;
 }
