@@ -1,7 +1,7 @@
 /* app/catalog.c - asks each provider for its models, one call a provider, and publishes what came.
  *
- * A round asks all providers at once, page after page; each answer is copied into that provider's list, and when the last one
- * has come (or failed) a new catalog is built from all lists and handed out.
+ * A round asks all providers at once, page after page; with each list that has come whole a new catalog is built from it and from
+ * what is known of the others, and handed out: nobody's models wait for a provider that is slow or away.
  */
 #include "app/catalog.h"
 
@@ -79,6 +79,7 @@ struct ask {
 	int status;
 	struct str *ids; /* of all pages so far */
 	unsigned n_ids, n_pages;
+	bool whole; /* the last page has come */
 };
 
 struct discovery {
@@ -108,7 +109,7 @@ static void publish(struct discovery *d)
 		struct ask *k = &d->asks[i];
 		const struct catalog_list *old = last_list(d, k->account->name);
 
-		if (k->n_ids > 0)
+		if (k->whole && k->n_ids > 0)
 			catalog_add(fresh, k->account->name, k->ids, k->n_ids);
 		else if (old)
 			catalog_add(fresh, old->account, old->ids, old->n_ids);
@@ -155,11 +156,11 @@ static void ask_over(struct ask *k, const char *failure)
 			  LF_INT("status", k->status));
 	} else {
 		health_ok(d->o.health, k->account->name);
+		k->whole = true;
 	}
-	if (--d->pending > 0)
-		return;
 	publish(d);
-	deadline_set(&d->next, d->failed ? RETRY_MS : ROUND_MS);
+	if (--d->pending == 0)
+		deadline_set(&d->next, d->failed ? RETRY_MS : ROUND_MS);
 }
 
 /* Nothing of a list that did not come whole counts. */

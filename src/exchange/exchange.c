@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/id.h"
+#include "protocols/glance.h"
 #include "wire/websocket.h"
 
 enum { KEEPALIVE_TICK_MS = 500, RESPONSE_ID_LEN = 24 };
@@ -285,6 +286,16 @@ static enum step_result authorise(struct exchange *x)
 	return DONE;
 }
 
+/* There is text behind the gap: only some of a provider's protocols have a place for it. */
+static bool has_suffix(const struct exchange *x)
+{
+	struct str value = x->match.protocol->fills_gaps
+				   ? glance_last(x->peek.body, STR("\"suffix\""))
+				   : STR_NONE;
+
+	return value.len > 1 && value.ptr[0] == '"' && value.ptr[1] != '"';
+}
+
 static enum step_result route(struct exchange *x)
 {
 	struct route_facts facts = {
@@ -292,7 +303,7 @@ static enum step_result route(struct exchange *x)
 		.pin = x->pin,
 		.protocol = x->match.protocol,
 		.op = x->match.line.op,
-		.needs = x->peek.stream ? IR_NEED_STREAM : 0,
+		.needs = (x->peek.stream ? IR_NEED_STREAM : 0) | (has_suffix(x) ? IR_NEED_GAP : 0),
 		.principal = &x->principal,
 	};
 	struct ir_error e = { .retry_after_ms = -1 };

@@ -88,6 +88,13 @@ struct turn {
 	struct store_call *call; /* awaited */
 };
 
+/* Vectors of inputs that go to a target in parts, as far as they have come. */
+struct embedded {
+	struct ir_vector *vectors; /* NULL: it all goes at once */
+	unsigned n;                /* that many of the inputs */
+	struct ir_usage usage;
+};
+
 struct exchange {
 	struct exchange_env *env;
 	struct http_request *request; /* the client's; NULL in the background and on a WebSocket */
@@ -116,6 +123,7 @@ struct exchange {
 	bool strict;
 	struct ir_request *ir;          /* decoded when the first foreign target needs it */
 	struct ir_embed_request *embed; /* the same for IR_OP_EMBED */
+	struct embedded embedded;
 	struct ir_losses losses;
 
 	struct route route;
@@ -240,6 +248,8 @@ void answer_token_count(struct exchange *x, int64_t tokens, bool estimated);
 
 /* Starts the next target, or answers with the last error when none is left. */
 void forward_next(struct exchange *x);
+/* The same target once more, for the next part of what was asked. */
+void forward_again(struct exchange *x);
 /* Decodes the request into x->ir, unless somebody has. */
 int forward_read_request(struct exchange *x, struct err *reterr) MUST_CHECK;
 /* The client's own body for a target that speaks its protocol. */

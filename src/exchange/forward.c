@@ -17,7 +17,12 @@ static unsigned quirks_of(const struct target *t)
 /* Relay unless the target cannot do as it is told in its own protocol. */
 static bool may_relay(const struct exchange *x, const struct target *t)
 {
-	return t->relay && !(x->peek.forces_tool && (quirks_of(t) & QUIRK_FORCED_TOOL_AS_SCHEMA));
+	unsigned quirks = quirks_of(t);
+
+	if (!t->relay || (x->peek.forces_tool && (quirks & QUIRK_FORCED_TOOL_AS_SCHEMA)))
+		return false;
+	return x->match.line.op != IR_OP_GENERATE || !t->protocol->needs_encoder ||
+	       !t->protocol->needs_encoder(&x->peek, quirks);
 }
 
 struct request_target forward_target(const struct exchange *x, const struct target *t)
@@ -203,6 +208,7 @@ void forward_next(struct exchange *x)
 		x->target = t;
 		x->relay = may_relay(x, t);
 		x->forced = false;
+		x->embedded = (struct embedded){ 0 };
 		ir_losses_init(&x->losses, x->arena);
 		x->last_sent_ms = loop_now_ms(x->env->loop);
 		if (count_is_ours(x, t)) {
@@ -218,6 +224,21 @@ void forward_next(struct exchange *x)
 			x->last_error = forward_error_of(x, rc, &e);
 	}
 	answer_error(x, &x->last_error, x->last_end ? x->last_end : "refused");
+}
+
+void forward_again(struct exchange *x)
+{
+	struct err e = { 0 };
+	int rc;
+
+	attempt_cancel(x->attempt);
+	x->attempt = NULL;
+	pump_done(&x->pump);
+	rc = start(x, x->target, &e);
+	if (rc == RC_OK)
+		return;
+	x->last_error = forward_error_of(x, rc, &e);
+	answer_error(x, &x->last_error, "refused");
 }
 
 /* Longer-lived copy: the attempt's arena ends before the exchange does. */

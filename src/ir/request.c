@@ -62,6 +62,8 @@ void ir_request_needs(struct ir_request *r)
 	if (r->reasoning.thinking == IR_THINKING_ENABLED ||
 	    r->reasoning.thinking == IR_THINKING_ADAPTIVE || r->reasoning.effort > IR_EFFORT_NONE)
 		needs |= IR_NEED_REASONING;
+	if (r->suffix.len)
+		needs |= IR_NEED_GAP;
 	for (unsigned i = 0; i < r->n_messages; i++)
 		needs |= parts_needs(r->messages[i].parts, r->messages[i].n_parts);
 	r->needs = needs;

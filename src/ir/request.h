@@ -193,6 +193,7 @@ enum ir_need {
 	IR_NEED_AUDIO = 1u << 5,
 	IR_NEED_SCHEMA = 1u << 6,
 	IR_NEED_REASONING = 1u << 7,
+	IR_NEED_GAP = 1u << 8, /* text behind the gap that is to be filled */
 };
 
 struct yyjson_val;

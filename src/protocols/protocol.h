@@ -226,6 +226,8 @@ struct info_facts {
 
 /* Embeddings of a protocol: one body in, one body out. All MUST. Errors as in struct protocol. */
 struct embed_codec {
+	unsigned
+		max_inputs; /* of one request: more go in several; 0: no limit of the protocol's own */
 	int (*decode_request)(struct arena *a, const struct request_line *line, struct str body,
 			      struct ir_embed_request **ret, struct err *reterr);
 	int (*encode_request)(struct arena *a, const struct ir_embed_request *r,
@@ -249,6 +251,7 @@ struct protocol {
 	const struct protocol_route *routes; /* MUST: ends with .path NULL */
 	const char *error_content_type;      /* MUST: "application/json" */
 	enum framing framing; /* in which its streams come, when it is spoken upstream */
+	bool fills_gaps;      /* has a place for the text behind a gap, `suffix` */
 	bool keeps_turns; /* its answers may be kept and continued: bodies and answers are those of policy/conversation.h */
 	bool over_websocket; /* what its route of IR_OP_GENERATE takes by POST may also come in messages of a WebSocket */
 	bool cannot_stop; /* its requests have no stop sequences: the gateway cuts the answers (ir/stop_cut.h, trap 73) */
@@ -262,6 +265,10 @@ struct protocol {
 	/* The body with only the gateway's fields changed. */
 	int (*patch)(struct arena *a, const struct request_peek *peek,
 		     const struct patch_options *o, struct buf *out);
+
+	/* The body asks for what a target with these quirks has no word for, and an encoder knows a way: it is translated though
+	 * the target speaks the protocol. MAY be NULL: never. */
+	bool (*needs_encoder)(const struct request_peek *peek, unsigned quirks);
 
 	/* Requests, translation. MUST. decode: RC_INVALID with reterr->param for what the caller did wrong. */
 	int (*decode_request)(struct arena *a, const struct request_line *line, struct str body,

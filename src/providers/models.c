@@ -6,6 +6,7 @@ static const struct model_facts table[] = {
 #define TOOLS MODEL_TOOLS
 #define REASONING MODEL_REASONING
 #define EFFORT MODEL_EFFORT
+#define EMBEDS MODEL_EMBEDS
 #define X(glob, context, max_output, can) { glob, context, max_output, can },
 #include "providers/models.def"
 #undef X
@@ -13,6 +14,7 @@ static const struct model_facts table[] = {
 #undef TOOLS
 #undef REASONING
 #undef EFFORT
+#undef EMBEDS
 };
 
 static const struct model_facts *look_up(struct str model)

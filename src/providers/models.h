@@ -11,6 +11,7 @@ enum model_can {
 	MODEL_TOOLS = 1u << 1,
 	MODEL_REASONING = 1u << 2,
 	MODEL_EFFORT = 1u << 3, /* takes an effort, not a thinking budget */
+	MODEL_EMBEDS = 1u << 4, /* makes vectors, not answers */
 };
 
 struct model_facts {

@@ -122,12 +122,13 @@ static bool counts(const struct account *acc, const struct protocol *p, const st
 }
 
 /* Which of its protocols an account is asked in: the client's own, so that bytes can be passed on, else the first that knows
- * the operation; NULL when none does. Tokens that it does not count are estimated as of a request in the first. */
+ * the operation, and of those rather one that has a place for all that is asked; NULL when none does. Tokens that it does not count are
+ * estimated as of a request in the first. */
 static const struct protocol *protocol_for(const struct account *acc, struct str model,
 					   const struct route_facts *f)
 {
 	const struct protocol *first = NULL, *counter = NULL;
-	bool count = f->op == IR_OP_COUNT_TOKENS;
+	bool count = f->op == IR_OP_COUNT_TOKENS, gap = f->needs & IR_NEED_GAP;
 
 	for (unsigned i = 0; i < PROVIDER_MAX_PROTOCOLS && acc->speaks[i]; i++) {
 		const struct protocol *p = acc->speaks[i];
@@ -137,7 +138,7 @@ static const struct protocol *protocol_for(const struct account *acc, struct str
 			return p;
 		if (able && !counter && count && counts(acc, p, f))
 			counter = p;
-		if (able && !first)
+		if (able && (!first || (gap && p->fills_gaps && !first->fills_gaps)))
 			first = p;
 	}
 	return counter ? counter : first;
@@ -473,6 +474,7 @@ static void add_facts(struct model_info *m, struct str real)
 	if (m->context <= 0)
 		m->context = f->context;
 	m->max_output = f->max_output;
+	m->embeds = m->embeds || (f->can & MODEL_EMBEDS);
 	m->vision = can(f, MODEL_VISION);
 	m->tools = can(f, MODEL_TOOLS);
 	m->reasoning = can(f, MODEL_REASONING);

@@ -279,3 +279,56 @@ def test_anthropic_has_no_vectors_and_every_sdk_hears_it(everywhere, up, openai_
     with pytest.raises(Exception, match="no such operation|embeddings"):
         embed_with(name, sdk, "at-anthropic")
     assert not up.requests
+
+
+# ---- more texts than a provider takes at once -------------------------------------------------------------------------------------
+
+def batch_vectors(request):
+    """Each text's own number, as Google tells it: 100 texts at most."""
+    texts = [r["content"]["parts"][0]["text"] for r in json.loads(request.body)["requests"]]
+    assert len(texts) <= 100
+    return canned.dumps({"embeddings": [{"values": [float(text), 0.5]} for text in texts],
+                         "usageMetadata": {"promptTokenCount": len(texts)}}).encode()
+
+
+@pytest.mark.parametrize("name", ["openai", "ollama"])
+def test_more_texts_than_google_takes_go_in_parts(everywhere, up, openai_client, ollama_client, name):
+    up.clear()
+    up.reply("POST", "/v1beta/models/at-gemini:batchEmbedContents", body=batch_vectors)
+    texts = [str(i) for i in range(250)]
+    if name == "openai":
+        answer = openai_client(everywhere).embeddings.create(model="at-gemini", input=texts)
+        got, tokens = [d.embedding for d in answer.data], answer.usage.prompt_tokens
+        assert [d.index for d in answer.data] == list(range(250))
+    else:
+        answer = ollama_client(everywhere).embed(model="at-gemini", input=texts)
+        got, tokens = [list(v) for v in answer.embeddings], answer.prompt_eval_count
+    assert got == [[float(i), 0.5] for i in range(250)] and tokens == 250
+    assert [len(json.loads(r.body)["requests"]) for r in up.requests] == [100, 100, 50]
+
+
+def test_a_part_that_fails_fails_the_whole(everywhere, up, openai_client):
+    up.clear()
+    path = "/v1beta/models/at-gemini:batchEmbedContents"
+    up.reply("POST", path, body=batch_vectors, times=1)
+    up.reply("POST", path, status=400, body=canned.dumps({"error": {"code": 400, "message": "too long", "status": "INVALID_ARGUMENT"}}).encode())
+    with pytest.raises(openai.BadRequestError, match="too long"):
+        openai_client(everywhere).embeddings.create(model="at-gemini", input=[str(i) for i in range(150)])
+    with pytest.raises(openai.BadRequestError, match="2048") as e:
+        openai_client(everywhere).embeddings.create(model="at-gemini", input=["a"] * 2049)
+    assert e.value.param == "input" and len(up.requests) == 2
+
+
+def test_another_target_begins_with_the_first_part_again(start_gateway, faultd, openai_client):
+    first, second = faultd(), faultd()
+    path = "/v1beta/models/v:batchEmbedContents"
+    first.reply("POST", path, body=batch_vectors, times=1)
+    first.reply("POST", path, status=503, body=b"{}")
+    second.reply("POST", path, body=batch_vectors)
+    gateway = start_gateway({
+        "providers": {name: {"type": "google", "base_url": u.origin, "api_key": "k", "discover": False}
+                      for name, u in (("a", first), ("b", second))},
+        "models": [{"name": "vectors", "targets": [{"provider": "a", "model": "v"}, {"provider": "b", "model": "v"}]}]})
+    got = openai_client(gateway).embeddings.create(model="vectors", input=[str(i) for i in range(150)]).data
+    assert [d.embedding for d in got] == [[float(i), 0.5] for i in range(150)]
+    assert (len(first.requests), len(second.requests)) == (2, 2)

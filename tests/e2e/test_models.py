@@ -71,6 +71,34 @@ def test_a_page_that_makes_no_sense_is_a_400(gateway, query):
     assert answer.status == 400 and json.loads(answer.body)["error"]["type"] == "invalid_request_error"
 
 
+def test_who_makes_vectors_says_so(start_gateway, faultd, genai_client, ollama_client):
+    names = ["text-embedding-3-small", "nomic-embed-text:latest", "gpt-5", "acme"]
+    gateway = start_gateway({"providers": {"all": {"type": "openai-compatible", "base_url": f"{faultd().origin}/v1", "discover": False,
+                                                   "models": names}}})
+    listed = {m["id"]: m.get("capabilities", {}) for m in json.loads(gateway.request("GET", "/v1/models").body)["data"]}
+    assert [listed[n].get("embeddings") for n in names] == [True, True, None, None]
+    methods = {m.name.removeprefix("models/"): m.supported_actions for m in genai_client(gateway).models.list()}
+    assert [("embedContent" in methods[n], "generateContent" in methods[n]) for n in names] == [
+        (True, False), (True, False), (False, True), (True, True)]
+    shown = {n: ollama_client(gateway).show(n).capabilities for n in names}
+    assert [shown[n][0] for n in names] == ["embedding", "embedding", "completion", "completion"]
+
+
+def test_nobodys_models_wait_for_a_provider_that_does_not_answer(start_gateway, faultd):
+    quick, slow = faultd(), faultd()
+    quick.reply("GET", "/v1/models", body=listing("here"))
+    late = slow.reply("GET", "/v1/models", body=listing("late"), hold_head=True)
+    gateway = start_gateway({"providers": {
+        "slow": {"type": "openai-compatible", "base_url": f"{slow.origin}/v1"},
+        "down": {"type": "openai-compatible", "base_url": "http://127.0.0.1:1/v1"},
+        "quick": {"type": "openai-compatible", "base_url": f"{quick.origin}/v1"}}})
+    gateway.wait_list = lambda: json.loads(gateway.request("GET", "/v1/models").body)["data"]
+    late.wait_for_request()
+    assert [m["id"] for m in settled(gateway, 1)] == ["here"]
+    late.release()
+    assert [m["id"] for m in settled(gateway, 2)] == ["late", "here"]
+
+
 # ---- lists that come in pages ------------------------------------------------------------------------------------------------
 
 def gemini_page(names, token=None):

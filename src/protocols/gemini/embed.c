@@ -288,6 +288,7 @@ static bool tap_body(struct arena *scratch, struct str body, struct ir_usage *re
 }
 
 const struct embed_codec gm_embed = {
+	.max_inputs = 100,
 	.decode_request = decode_request,
 	.encode_request = encode_request,
 	.decode_response = decode_response,

@@ -1,6 +1,16 @@
 /* protocols/gemini/models.c - the model list, one model, and a token count. */
 #include "protocols/gemini/gemini.h"
 
+/* Clients choose by them: of a model that nobody knows all may be true. */
+static struct str methods(const struct model_info *m)
+{
+	if (m->embeds)
+		return STR("[\"embedContent\"]");
+	return m->tools == IR_TRI_UNSET
+		       ? STR("[\"generateContent\",\"countTokens\",\"embedContent\"]")
+		       : STR("[\"generateContent\",\"countTokens\"]");
+}
+
 static void put_model(struct jw *w, const struct model_info *m)
 {
 	jw_obj(w);
@@ -16,8 +26,7 @@ static void put_model(struct jw *w, const struct model_info *m)
 		jw_ki64(w, "inputTokenLimit", m->context);
 	if (m->max_output > 0)
 		jw_ki64(w, "outputTokenLimit", m->max_output);
-	jw_kraw(w, "supportedGenerationMethods",
-		STR("[\"generateContent\",\"countTokens\",\"embedContent\"]"));
+	jw_kraw(w, "supportedGenerationMethods", methods(m));
 	jw_end_obj(w);
 }
 

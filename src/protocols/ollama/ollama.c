@@ -90,6 +90,7 @@ const struct protocol protocol_ollama_chat = {
 const struct protocol protocol_ollama_generate = {
 	.name = OL_GENERATE_NAME,
 	.routes = generate_routes,
+	.fills_gaps = true,
 	SHARED,
 	.decode_request = generate_decode_request,
 	.encode_request = generate_encode_request,

@@ -26,6 +26,8 @@ static void put_model(struct jw *w, const struct model_info *m)
 		put_can(w, "vision", m->vision);
 		put_can(w, "tools", m->tools);
 		put_can(w, "reasoning", m->reasoning);
+		if (m->embeds)
+			jw_kbool(w, "embeddings", true);
 		jw_end_obj(w);
 	}
 	jw_end_obj(w);

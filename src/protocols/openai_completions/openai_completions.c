@@ -18,6 +18,7 @@ const struct protocol protocol_openai_completions = {
 	.request_id_header = "x-request-id",
 	.max_stops = OC_MAX_STOPS,
 	.routes = routes,
+	.fills_gaps = true,
 	.error_content_type = "application/json",
 	.peek = oc_peek,
 	.patch = oc_patch,
