@@ -116,7 +116,9 @@ static int read_member(const struct oc_reader *r, const struct oc_member *m, con
 	case OC_CALL:
 		return m->read(r, v, q);
 	case OC_STRING:
-		*(struct str *)field = json_str(v);
+		/* An empty text says nothing, but of what there must be. */
+		if (json_str(v).len || m->at == offsetof(struct ir_request, model))
+			*(struct str *)field = json_str(v);
 		return json_is_str(v) ? RC_OK : oc_refuse_type(r, &at, "a string", v);
 	case OC_NUMBER:
 		*(struct str *)field = json_num(v);
@@ -132,6 +134,8 @@ static int read_member(const struct oc_reader *r, const struct oc_member *m, con
 	case OC_OBJECT:
 		if (!json_is_obj(v))
 			return oc_refuse_type(r, &at, "an object", v);
+		if (json_len(v) == 0)
+			return RC_OK;
 		break;
 	case OC_RAW:
 		break;

@@ -279,7 +279,8 @@ enum route_result route_find(struct arena *a, const struct http_head *head, stru
 		ret->line.arg = percent_decode(a, s.arg);
 		return str_present(ret->line.arg) ? ROUTE_OK : ROUTE_NOT_FOUND;
 	}
-	if (!s.methods)
+	/* "models/x:predict" is a verb of Google's that nobody knows here, and no model of that name. */
+	if (!s.methods || (q.method == HTTP_POST && str_find(q.path, STR(":")) >= 0))
 		return ROUTE_NOT_FOUND;
 	ret->allow = allow_list(a, s.methods);
 	return ROUTE_METHOD;

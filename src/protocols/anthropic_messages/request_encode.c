@@ -453,7 +453,8 @@ static void put_sampling(struct am_writer *w)
 	/* Newer models refuse both (trap 69); the vendor's own clients know what they ask. */
 	if (nucleus &&
 	    ((heat && !am_minted(r->origin)) || (w->thinking && number(r->top_p, 0) < 0.95))) {
-		loss(w, "top_p");
+		if (number(r->top_p, 0) != 1) /* all of it: so it is anyway */
+			loss(w, "top_p");
 		nucleus = false;
 	}
 	if (heat && number(r->temperature, 0) > 1) { /* trap 68 */

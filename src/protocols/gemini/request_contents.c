@@ -403,6 +403,8 @@ int gm_read_contents(struct gm_reader *d, const json *system, const json *conten
 		arena_array(d->arena, (list ? json_len(contents) : 1) + 1, sizeof(*r->messages));
 	if (!r->messages)
 		return gm_no_memory(d);
+	if (system && !json_is_obj(system) && !json_is_str(system))
+		return gm_refuse(d, "systemInstruction", "should be an object");
 	if (system) {
 		rc = read_content(&c, system, &r->messages[0]);
 		if (rc)

@@ -30,6 +30,7 @@ const struct protocol protocol_openai_chat = {
 	.error_content_type = "application/json",
 	.peek = oc_peek,
 	.patch = oc_patch_chat,
+	.needs_encoder = oc_needs_encoder,
 	.decode_request = oc_decode_request,
 	.encode_request = oc_encode_request,
 	.tap_event = oc_tap_event,

@@ -2,7 +2,8 @@
  *
  * Turns that other vendors' models made hold their reasoning and its proofs, in members that OpenAI, Groq, Mistral and others do
  * not have: they refuse a request that brings them back. Servers that have them want them, so only who is known to be strict
- * is spared, and of the names for reasoning gets the one it has. */
+ * is spared, and of the names for reasoning gets the one it has. The other way round OpenAI's own role `developer` is refused by most
+ * others, who call it `system` (trap 36). */
 #include "protocols/glance.h"
 #include "protocols/openai_chat/openai_chat.h"
 
@@ -75,9 +76,37 @@ static void put_object(struct cut *c, const json *v)
 	jw_end_obj(&c->w);
 }
 
-/* The list of messages without all that; absent when there is none of it or memory is out. */
-static struct str without_reasoning(struct arena *a, const struct patch_options *o,
-				    struct str messages)
+/* A message of the developer, of the system now. */
+static void put_renamed(struct cut *c, const json *message)
+{
+	struct json_iter it = json_iter(message);
+
+	jw_obj(&c->w);
+	while (json_next(&it)) {
+		jw_key_str(&c->w, it.key);
+		if (str_eq(it.key, STR("role")))
+			jw_str(&c->w, STR("system"));
+		else
+			put_value(c, it.val);
+	}
+	jw_end_obj(&c->w);
+	c->done = true;
+}
+
+static void put_message(struct cut *c, const json *message)
+{
+	struct str role = json_str(json_get(message, STR("role")));
+
+	if ((c->o->quirks & QUIRK_STRICT_MESSAGES) && str_eq(role, STR("assistant")))
+		put_object(c, message);
+	else if ((c->o->quirks & QUIRK_NO_DEVELOPER_ROLE) && str_eq(role, STR("developer")))
+		put_renamed(c, message);
+	else
+		put_value(c, message);
+}
+
+/* The list of messages as its reader takes it; absent when it is that already or memory is out. */
+static struct str mended(struct arena *a, const struct patch_options *o, struct str messages)
 {
 	struct json_iter it = json_iter(json_parse(a, messages, NULL));
 	struct cut c = { .o = o };
@@ -87,12 +116,8 @@ static struct str without_reasoning(struct arena *a, const struct patch_options 
 	buf_init(&b, OC_TEXT_MAX);
 	c.w = jw_on(&b);
 	jw_arr(&c.w);
-	while (json_next(&it)) {
-		if (str_eq(json_str(json_get(it.val, STR("role"))), STR("assistant")))
-			put_object(&c, it.val);
-		else
-			put_value(&c, it.val);
-	}
+	while (json_next(&it))
+		put_message(&c, it.val);
 	jw_end_arr(&c.w);
 	if (c.done && buf_ok(&b))
 		text = arena_dup(a, buf_str(&b));
@@ -100,18 +125,33 @@ static struct str without_reasoning(struct arena *a, const struct patch_options 
 	return text;
 }
 
-int oc_patch_chat(struct arena *a, const struct request_peek *peek, const struct patch_options *o,
-		  struct buf *out)
+/* Something stands in the body, wherever, that may have to be mended. */
+static bool may_need_mending(struct str body, unsigned quirks)
 {
-	static const struct str signs[] = {
+	static const struct str reasoning[] = {
 		STR_INIT("\"reasoning_content\""),
 		STR_INIT("\"reasoning_details\""),
 		STR_INIT("\"reasoning\""),
 		STR_INIT("\"extra_content\""),
 	};
+	static const struct str developer[] = { STR_INIT("\"developer\"") };
 
-	if (!(o->quirks & QUIRK_STRICT_MESSAGES) ||
-	    !glance_strings(peek->body, signs, sizeof(signs) / sizeof(*signs)))
+	return ((quirks & QUIRK_STRICT_MESSAGES) &&
+		glance_strings(body, reasoning, sizeof(reasoning) / sizeof(*reasoning))) ||
+	       ((quirks & QUIRK_NO_DEVELOPER_ROLE) && glance_strings(body, developer, 1));
+}
+
+int oc_patch_chat(struct arena *a, const struct request_peek *peek, const struct patch_options *o,
+		  struct buf *out)
+{
+	if (!may_need_mending(peek->body, o->quirks))
 		return oc_patch(a, peek, o, out);
-	return oc_patch_list(a, peek, o, "messages", without_reasoning, out);
+	return oc_patch_list(a, peek, o, "messages", mended, out);
+}
+
+bool oc_needs_encoder(const struct request_peek *peek, unsigned quirks)
+{
+	static const struct str schema[] = { STR_INIT("\"json_schema\"") };
+
+	return (quirks & QUIRK_NO_JSON_SCHEMA) && glance_strings(peek->body, schema, 1);
 }

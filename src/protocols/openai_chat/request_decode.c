@@ -71,6 +71,9 @@ static int read_tool(const struct oc_reader *r, const json *v, const struct oc_p
 		ret->origin = OC_NAME;
 		return ret->server_raw.ptr ? RC_OK : oc_nomem(r);
 	}
+	if (!f &&
+	    json_is_str(json_get(v, STR("name")))) /* as Responses has it, from clients of both */
+		return oc_read_function(r, v, at, ret);
 	p = oc_path_member(at, "function");
 	if (!json_is_obj(f))
 		return oc_refuse_type(r, &p, "an object", f);

@@ -92,8 +92,13 @@ static const struct shape function[] = { SHAPE("name"), SHAPE("description"), SH
 					 SHAPE("strict"), SHAPE_END };
 static const struct shape custom[] = { SHAPE("name"), SHAPE("description"), SHAPE("format"),
 				       SHAPE_END };
-static const struct shape function_tool[] = { SHAPE("type"), SHAPE_IN("function", function),
-					      CACHE_MARKS, SHAPE_END };
+/* Flat, as Responses has them, where there is no `function`. */
+static const struct shape function_tool[] = {
+	SHAPE("type"),       SHAPE_IN("function", function),
+	SHAPE("name"),       SHAPE("description"),
+	SHAPE("parameters"), SHAPE("strict"),
+	CACHE_MARKS,         SHAPE_END,
+};
 static const struct shape custom_tool[] = { SHAPE("type"), SHAPE_IN("custom", custom), CACHE_MARKS,
 					    SHAPE_END };
 static const struct shape tool[] = {
