@@ -78,6 +78,7 @@ struct snapshot {
 		uint64_t retention_ms;
 		size_t max_context;
 		unsigned max_background;
+		unsigned websocket_lanes; /* responses made at once on one */
 		unsigned websocket_queue; /* messages that wait on one */
 	} responses;
 	uint64_t websocket_ms; /* how long one may be open */

@@ -230,7 +230,7 @@ static enum step_result read_body(struct exchange *x)
 	int rc;
 
 	if (x->out.ws) {
-		rc = websocket_read_message(x, &e);
+		rc = websocket_read_message(x->out.ws, &e);
 		return rc == RC_OK ? NEXT : refuse_body(x, rc, &e);
 	}
 	http_request_read_body(x->request, x->snapshot->max_body);

@@ -14,7 +14,7 @@
 /* One of the three. */
 struct outlet {
 	struct http_request *request;
-	struct websocket_client *ws;
+	struct websocket_turn *ws;
 	struct job *job;
 };
 

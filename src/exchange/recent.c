@@ -7,6 +7,7 @@ enum { SCRATCH_MAX = 1 << 30 };
 
 struct recent_turn {
 	struct list shown; /* in recent.shown; alone: not shown */
+	const void *by;    /* who showed it */
 	struct recent *home;
 	struct recent_turn *before;
 	unsigned refs;
@@ -137,8 +138,9 @@ struct recent_turn *recent_turns_new(struct recent *r, const struct stored_turn 
 	return last;
 }
 
-void recent_show(struct recent *r, struct recent_turn *t, size_t max_bytes)
+void recent_show(struct recent *r, struct recent_turn *t, const void *by, size_t max_bytes)
 {
+	t->by = by;
 	recent_forget(r, t->id); /* a provider that gives the same id twice */
 	list_append(&r->shown, &recent_ref(t)->shown);
 	r->n_shown++;
@@ -169,6 +171,14 @@ void recent_forget(struct recent *r, struct str id)
 	struct recent_turn *t = find(r, id);
 
 	if (t)
+		hide(r, t);
+}
+
+void recent_forget_shown_by(struct recent *r, struct str id, const void *by)
+{
+	struct recent_turn *t = find(r, id);
+
+	if (t && t->by == by)
 		hide(r, t);
 }
 

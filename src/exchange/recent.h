@@ -16,7 +16,7 @@
 
 struct recent_turn; /* opaque, reference counted */
 
-enum { RECENT_SHOWN_MAX = 16, RECENT_BUCKETS = 256 };
+enum { RECENT_SHOWN_MAX = 64, RECENT_BUCKETS = 256 };
 
 struct recent {
 	struct list shown;
@@ -38,12 +38,13 @@ struct recent_turn *recent_turns_new(struct recent *r, const struct stored_turn 
 struct recent_turn *recent_ref(struct recent_turn *t);
 struct recent_turn *recent_unref(struct recent_turn *t); /* NULL is a no-op; always NULL */
 
-/* May be continued from now on, under its id. More than RECENT_SHOWN_MAX turns, or more than `max_bytes` in all, and the
+/* May be continued from now on, under its id; `by` says who showed it. More than RECENT_SHOWN_MAX turns, or more than `max_bytes` in all, and the
  * oldest are forgotten; the newest too, if it alone is too much. */
-void recent_show(struct recent *r, struct recent_turn *t, size_t max_bytes);
+void recent_show(struct recent *r, struct recent_turn *t, const void *by, size_t max_bytes);
 /* With one more reference; NULL: not shown. */
 struct recent_turn *recent_find(struct recent *r, struct str id);
 void recent_forget(struct recent *r, struct str id);
+void recent_forget_shown_by(struct recent *r, struct str id, const void *by);
 /* As store_find() does for one id, of all turns that are kept, shown or not. With one more reference; NULL: none has it. */
 struct recent_turn *recent_find_item(struct recent *r, struct str id);
 /* `t` alone, as slices of what is kept. */

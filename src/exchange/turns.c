@@ -419,7 +419,7 @@ static void remember(struct exchange *x, struct str resource)
 		t.maker = STR_NONE;
 	made = t.id.len ? recent_turn_new(r, x->turn.before, &t) : NULL;
 	if (made)
-		recent_show(r, made, x->snapshot->responses.max_context);
+		websocket_show(x->out.ws, made);
 	recent_unref(made);
 }
 

@@ -1,46 +1,21 @@
-/* exchange/websocket.c - clients on WebSockets; see websocket.h.
+/* exchange/websocket.c - clients on WebSockets: opened, their messages put in lanes, and their end; see websocket.h.
  *
- * The hard thing is the end of a turn: it comes from deep inside the path, where the next one must not begin. So the next begins
- * when the stack is empty (`kick`), and until then the client is merely without an exchange. */
+ * The hard thing is what begins when: messages of one lane one after another, lanes side by side, and none of it from inside a turn's
+ * end, which comes from deep inside the path. So the next turns begin when the stack is empty (`kick`). */
 #include "exchange/websocket.h"
 
 #include <stdlib.h>
 
-#include "exchange/exchange_impl.h"
-#include "http/websocket.h"
-#include "wire/framer.h"
+#include "exchange/websocket_impl.h"
 
 struct waiting {
 	struct list node;
+	struct lane *lane;
 	size_t len;
 	char text[];
 };
 
-struct websocket_client {
-	struct exchange_env *env;
-	struct http_websocket *ws; /* NULL: over */
-	struct arena *arena;       /* of this, and of the head */
-	const struct http_head *head;
-	struct str peer;
-	struct recent recent;
-	struct list waiting; /* messages, oldest first */
-	unsigned n_waiting;
-	size_t waiting_bytes;
-	struct deadline lifetime;
-	struct loop_dead kick;
-	bool kicked, expired;
-
-	/* the turn under way; zero between two */
-	struct exchange *x;
-	struct socket_message message; /* in the exchange's arena, as the next two */
-	struct str headers;            /* for the first event; absent when that is out */
-	struct str error;              /* an event of that type, which may be the end */
-	struct buf out;                /* events that have not been sent */
-	struct framer framer;
-	unsigned skipped; /* events that the client does not get */
-	bool ended;       /* the end is out */
-	bool failed;
-};
+enum { ENVELOPE_MAX = 64 * 1024 };
 
 static void start_next(struct websocket_client *c);
 
@@ -57,6 +32,7 @@ static void on_lifetime_closed(struct deadline *d)
 static void drop_waiting(struct websocket_client *c, struct waiting *w)
 {
 	list_remove(&w->node);
+	w->lane->n_waiting--;
 	c->n_waiting--;
 	c->waiting_bytes -= w->len;
 	free(w);
@@ -84,35 +60,28 @@ static void close_with(struct websocket_client *c, enum ws_code code, const char
 
 /* --- words of our own --- */
 
-static void say_own_error(struct websocket_client *c, int status, const char *code,
-			  struct str message, struct str stream_id)
+static void say_own_error(struct websocket_client *c, const struct socket_own_error *e)
 {
 	struct buf out;
 
 	buf_init(&out, 64 * 1024);
-	socket_put_own_error(&out, status, code, message, stream_id);
+	socket_put_own_error(&out, e);
 	if (buf_ok(&out))
 		http_websocket_send(c->ws, buf_str(&out));
 	buf_done(&out);
 	http_websocket_flush(c->ws);
 }
 
-/* To a message that is not carried out. */
-static void refuse_text(struct websocket_client *c, struct str text, int status, const char *code,
-			struct str message)
-{
-	struct arena *a = arena_new(64 * 1024);
-
-	say_own_error(c, status, code, message, a ? socket_message_stream_id(a, text) : STR_NONE);
-	arena_free(a);
-}
-
 static void expire(struct websocket_client *c)
 {
-	say_own_error(c, 400, "websocket_connection_limit_reached",
-		      STR("This WebSocket has been open for as long as one may be. Open a new one "
-			  "to go on."),
-		      STR_NONE);
+	const struct socket_own_error e = {
+		.status = 400,
+		.code = "websocket_connection_limit_reached",
+		.message = STR("This WebSocket has been open for as long as one may be. Open a new "
+			       "one to go on."),
+	};
+
+	say_own_error(c, &e);
 	close_with(c, WS_GOING_AWAY, "connection limit reached");
 }
 
@@ -120,15 +89,33 @@ static void go_away(struct websocket_client *c)
 {
 	while (first_waiting(c)) {
 		struct waiting *w = first_waiting(c);
+		const struct socket_own_error e = {
+			.status = 503,
+			.code = "server_shutting_down",
+			.message = STR("The gateway is shutting down. Open a new WebSocket."),
+			.stream_id = w->lane->name,
+		};
 
-		refuse_text(c, (struct str){ w->text, w->len }, 503, "server_shutting_down",
-			    STR("The gateway is shutting down. Open a new WebSocket."));
+		say_own_error(c, &e);
 		drop_waiting(c, w);
 	}
 	close_with(c, WS_GOING_AWAY, "the gateway is shutting down");
 }
 
-/* --- turns --- */
+/* To a message that is not carried out. */
+static void no_memory(struct websocket_client *c, const struct lane *lane)
+{
+	const struct socket_own_error e = {
+		.status = 503,
+		.code = "server_error",
+		.message = STR("The gateway is out of memory for this request."),
+		.stream_id = lane ? lane->name : STR_NONE,
+	};
+
+	say_own_error(c, &e);
+}
+
+/* --- what begins when --- */
 
 static void on_kick(struct loop_dead *kick)
 {
@@ -146,6 +133,13 @@ static void start_later(struct websocket_client *c)
 	loop_free_later(c->env->loop, &c->kick, on_kick);
 }
 
+void websocket_lane_free(struct websocket_client *c, struct lane *lane)
+{
+	lane->turn = NULL;
+	c->n_turns--;
+	start_later(c);
+}
+
 static void refresh_limits(struct websocket_client *c)
 {
 	const struct snapshot *s = c->env->snapshot;
@@ -155,256 +149,219 @@ static void refresh_limits(struct websocket_client *c)
 	http_websocket_set_limits(c->ws, &limits);
 }
 
-static void start(struct websocket_client *c, struct str text)
+static void start(struct websocket_client *c, struct lane *lane, struct str text)
 {
-	struct snapshot *s = c->env->snapshot;
-	struct arena *a = arena_new(s->server.arena_max);
+	struct arena *a = arena_new(c->env->snapshot->server.arena_max);
 	struct exchange *x = a ? arena_alloc(a, sizeof(*x)) : NULL;
 
 	if (x)
 		x->peek.body = arena_dup(a, text);
-	if (!x || !x->peek.body.ptr) {
+	if (x && x->peek.body.ptr)
+		x->out.ws = websocket_turn_new(c, lane, x, a);
+	if (!x || !x->out.ws) {
 		arena_free(a);
-		refuse_text(c, text, 503, "server_error",
-			    STR("The gateway is out of memory for this request."));
+		no_memory(c, lane);
 		start_later(c);
 		return;
 	}
 	refresh_limits(c);
-	buf_init(&c->out, 2 * s->max_response + s->max_event);
-	framer_init(&c->framer, FRAMING_SSE, c->out.max);
-	c->message = (struct socket_message){ .generate = true };
-	c->x = x;
-	x->out.ws = c;
+	lane->turn = x->out.ws;
+	c->n_turns++;
 	exchange_begin(x, c->env, a, c->head);
+}
+
+/* A reload may have made it less than what is under way. */
+static bool has_room(const struct websocket_client *c)
+{
+	return c->n_turns < c->env->snapshot->responses.websocket_lanes;
+}
+
+/* The oldest message that may begin; NULL. */
+static struct waiting *next_ready(struct websocket_client *c)
+{
+	LIST_EACH (&c->waiting, it) {
+		struct waiting *w = LIST_ENTRY(it, struct waiting, node);
+
+		if (!w->lane->turn)
+			return has_room(c) ? w : NULL;
+	}
+	return NULL;
 }
 
 static void start_next(struct websocket_client *c)
 {
-	struct waiting *w = first_waiting(c);
+	bool ends = http_websocket_draining(c->ws) || c->expired;
+	struct waiting *w;
 
-	if (c->x)
-		return;
-	if (http_websocket_draining(c->ws)) {
-		go_away(c);
-	} else if (c->expired) {
+	if (ends && c->n_turns > 0)
+		return; /* what is under way is finished, nothing more begins */
+	if (ends && c->expired && !http_websocket_draining(c->ws))
 		expire(c);
-	} else if (w) {
+	else if (ends)
+		go_away(c);
+	while (c->ws && (w = next_ready(c)) != NULL) {
 		list_remove(&w->node);
+		w->lane->n_waiting--;
 		c->n_waiting--;
 		c->waiting_bytes -= w->len;
-		start(c, (struct str){ w->text, w->len });
+		start(c, w->lane, (struct str){ w->text, w->len });
 		free(w);
 	}
 }
 
-/* The exchange is over; its memory lives on to the end of the loop's turn. */
-static void turn_over(struct websocket_client *c)
-{
-	if (c->failed && str_present(c->message.previous))
-		recent_forget(&c->recent, c->message.previous);
-	framer_done(&c->framer);
-	buf_done(&c->out);
-	c->x = NULL;
-	c->message = (struct socket_message){ .generate = true };
-	c->headers = c->error = STR_NONE;
-	c->skipped = 0;
-	c->ended = c->failed = false;
-	start_later(c);
-}
-
-int websocket_read_message(struct exchange *x, struct err *reterr)
-{
-	struct websocket_client *c = x->out.ws;
-	int rc = socket_message_read(x->arena, x->peek.body, &c->message, reterr);
-
-	if (rc == RC_OK)
-		x->peek.body = c->message.body;
-	return rc;
-}
-
-bool websocket_generates(const struct websocket_client *c)
-{
-	return c->message.generate;
-}
-
-struct str websocket_peer(const struct websocket_client *c)
-{
-	return c->peer;
-}
-
-struct recent *websocket_recent(struct websocket_client *c)
-{
-	return &c->recent;
-}
-
-/* --- the answer --- */
-
-static void send_text(struct websocket_client *c, struct buf *text)
-{
-	if (buf_ok(text))
-		http_websocket_send(c->ws, buf_str(text));
-	buf_done(text);
-}
-
-void websocket_respond(struct websocket_client *c, int status, const struct http_field *fields,
-		       unsigned n, struct str body)
-{
-	struct arena *a = c->x->arena;
-	struct buf text;
-
-	buf_init(&text, SIZE_MAX / 4); /* as long as the error is */
-	socket_put_error(&text, a, status, body, socket_headers(a, fields, n),
-			 c->message.stream_id);
-	send_text(c, &text);
-	http_websocket_flush(c->ws);
-	c->failed = true;
-	turn_over(c);
-}
-
-void websocket_head(struct websocket_client *c, const struct http_field *fields, unsigned n)
-{
-	c->headers = socket_headers(c->x->arena, fields, n);
-}
-
-struct buf *websocket_buf(struct websocket_client *c)
-{
-	return &c->out;
-}
-
-static struct str event_type(struct websocket_client *c, const struct frame *f)
-{
-	if (str_present(f->name))
-		return f->name;
-	return json_unquote(c->x->arena, turn_get(f->data, "type"));
-}
-
-static void send_event(struct websocket_client *c, const struct frame *f)
-{
-	struct str type;
-	struct buf text;
-
-	if (!str_present(f->data) || str_eq(f->data, STR("[DONE]")))
-		return;
-	type = event_type(c, f);
-	if (str_eq(type, STR("error"))) { /* response.failed says it again, if it comes */
-		c->error = arena_dup(c->x->arena, f->data);
-		c->skipped++;
-		return;
-	}
-	c->failed |= str_eq(type, STR("response.failed"));
-	c->ended |= c->failed || str_eq(type, STR("response.completed")) ||
-		    str_eq(type, STR("response.incomplete"));
-	buf_init(&text, SIZE_MAX / 4);
-	socket_put_event(&text, c->x->arena, f->data, c->headers, c->message.stream_id, c->skipped);
-	send_text(c, &text);
-	c->headers = STR_NONE;
-}
-
-static void send_events(struct websocket_client *c)
-{
-	struct frame f;
-	size_t used;
-
-	while (framer_next(&c->framer, buf_str(&c->out), &f, &used) == FRAMER_FRAME) {
-		send_event(c, &f);
-		buf_consume(&c->out, used);
-	}
-}
-
-void websocket_flush(struct websocket_client *c)
-{
-	send_events(c);
-	http_websocket_flush(c->ws);
-}
-
-size_t websocket_pending(const struct websocket_client *c)
-{
-	return http_websocket_pending(c->ws);
-}
-
-void websocket_end(struct websocket_client *c)
-{
-	struct buf text;
-
-	send_events(c);
-	if (!c->ended) {
-		c->failed = true;
-		buf_init(&text, SIZE_MAX / 4);
-		socket_put_error_event(&text, c->x->arena,
-				       str_present(c->error) ? c->error : STR("{}"),
-				       c->message.stream_id);
-		send_text(c, &text);
-	}
-	http_websocket_flush(c->ws);
-	turn_over(c);
-}
-
 /* --- what the client does --- */
 
-static void enqueue(struct websocket_client *c, struct str text)
+static void enqueue(struct websocket_client *c, struct lane *lane, struct str text)
 {
 	const struct snapshot *s = c->env->snapshot;
+	const struct socket_own_error full = {
+		.status = 429,
+		.code = "websocket_queue_full",
+		.message = STR(
+			"Too many messages wait on this WebSocket. Send the next when a response "
+			"has ended, or open another WebSocket."),
+		.stream_id = lane->name,
+	};
 	struct waiting *w;
 
 	if (c->n_waiting >= s->responses.websocket_queue ||
 	    text.len > s->max_body -
 			       (c->waiting_bytes < s->max_body ? c->waiting_bytes : s->max_body)) {
-		refuse_text(
-			c, text, 429, "websocket_queue_full",
-			STR("Too many messages wait on this WebSocket, which makes one response "
-			    "after another. Send the next when one has ended, or open another "
-			    "WebSocket."));
+		say_own_error(c, &full);
 		return;
 	}
 	w = malloc(sizeof(*w) + text.len);
 	if (!w) {
-		refuse_text(c, text, 503, "server_error", STR("The gateway is out of memory."));
+		no_memory(c, lane);
 		return;
 	}
+	w->lane = lane;
 	w->len = text.len;
 	memcpy(w->text, text.ptr, text.len);
 	list_append(&c->waiting, &w->node);
+	lane->n_waiting++;
 	c->n_waiting++;
 	c->waiting_bytes += text.len;
+}
+
+static struct lane *find_lane(struct websocket_client *c, struct str name)
+{
+	LIST_EACH (&c->lanes, it) {
+		struct lane *lane = LIST_ENTRY(it, struct lane, node);
+
+		if (str_present(name) ? str_present(lane->name) && str_eq(lane->name, name)
+				      : !str_present(lane->name))
+			return lane;
+	}
+	return NULL;
+}
+
+/* NULL, and the client has been told, when there are too many. */
+static struct lane *lane_of(struct websocket_client *c, struct str name)
+{
+	const struct socket_own_error many = {
+		.status = 400,
+		.code = "websocket_stream_limit_reached",
+		.message = STR("This WebSocket has used as many distinct values of 'stream_id' as "
+			       "one may (32). Use one of them again, or open another WebSocket."),
+		.param = "stream_id",
+		.stream_id = name,
+	};
+	struct lane *lane = find_lane(c, name);
+
+	if (lane)
+		return lane;
+	if (c->n_named == LANES_NAMED_MAX) {
+		say_own_error(c, &many);
+		return NULL;
+	}
+	lane = arena_alloc(c->arena, sizeof(*lane));
+	if (lane)
+		lane->name = arena_dup(c->arena, name);
+	if (!lane || !lane->name.ptr) {
+		no_memory(c, NULL);
+		return NULL;
+	}
+	list_append(&c->lanes, &lane->node);
+	c->n_named++;
+	return lane;
+}
+
+static void take(struct websocket_client *c, const struct socket_envelope *e, struct str text)
+{
+	const struct socket_own_error bad = {
+		.status = 400,
+		.code = "invalid_stream_id",
+		.message = STR("'stream_id' must be 1 to 256 of the characters A-Z a-z 0-9 _ . -"),
+		.param = "stream_id",
+	};
+	struct lane *lane;
+
+	if (e->steers) {
+		websocket_steer(c, text);
+		return;
+	}
+	if (e->bad_stream_id) {
+		say_own_error(c, &bad);
+		return;
+	}
+	lane = lane_of(c, e->stream_id);
+	if (!lane)
+		return;
+	if (lane->turn || lane->n_waiting || c->kicked || c->expired || !has_room(c))
+		enqueue(c, lane, text);
+	else
+		start(c, lane, text);
 }
 
 static void on_text(void *user, struct str text)
 {
 	struct websocket_client *c = user;
+	struct arena *a = arena_new(ENVELOPE_MAX);
+	struct socket_envelope e;
 
-	if (c->x || c->kicked || first_waiting(c))
-		enqueue(c, text);
-	else
-		start(c, text);
+	if (a) {
+		socket_envelope_read(a, text, &e);
+		take(c, &e, text);
+	} else {
+		no_memory(c, NULL);
+	}
+	arena_free(a);
 }
 
 static void on_drain(void *user)
 {
 	struct websocket_client *c = user;
 
-	if (c->x)
-		exchange_drained(c->x);
+	LIST_EACH (&c->lanes, it) {
+		struct websocket_turn *t = LIST_ENTRY(it, struct lane, node)->turn;
+
+		if (t)
+			exchange_drained(t->x);
+	}
 }
 
 static void on_shutdown(void *user)
 {
 	struct websocket_client *c = user;
 
-	if (!c->x)
+	if (!c->n_turns)
 		go_away(c);
 }
 
 static void on_gone(void *user, const char *why)
 {
 	struct websocket_client *c = user;
-	struct exchange *x = c->x;
 
 	release(c);
-	if (!x)
-		return;
-	exchange_gone(x, why);
-	turn_over(c);
+	LIST_EACH (&c->lanes, it) {
+		struct websocket_turn *t = LIST_ENTRY(it, struct lane, node)->turn;
+
+		if (!t)
+			continue;
+		exchange_gone(t->x, why);
+		websocket_turn_over(t);
+	}
 }
 
 static const struct http_websocket_events events = {
@@ -419,7 +376,7 @@ static void on_lifetime(struct deadline *d)
 	struct websocket_client *c = LIST_ENTRY(d, struct websocket_client, lifetime);
 
 	c->expired = true;
-	if (!c->x && !c->kicked)
+	if (!c->n_turns && !c->kicked)
 		expire(c);
 }
 
@@ -456,6 +413,9 @@ static struct websocket_client *client_new(struct exchange *x)
 	recent_init(&c->recent);
 	list_init(&c->waiting);
 	list_init(&c->kick.node);
+	list_init(&c->lanes);
+	c->plain.name = STR_NONE;
+	list_append(&c->lanes, &c->plain.node);
 	return c;
 }
 

@@ -2,8 +2,9 @@
  *
  *	message --socket_message_read--> body of an exchange --the usual path--> events --outlet--> one text frame each
  *
- * One response is made at a time; messages that come meanwhile wait, up to a bound. What the client may continue is remembered
- * here (recent.h), and in the store as ever. A failure before the first event becomes an error envelope, one after it the
+ * Messages without a stream_id are carried out one after another, as Open Responses has it; a stream_id names a lane, and lanes run
+ * side by side, as OpenAI has it. What cannot begin yet waits, up to a bound. What the client may continue is remembered for all
+ * lanes together (recent.h), and in the store as ever. A failure before the first event becomes an error envelope, one after it the
  * stream's own response.failed: a turn has exactly one end.
  */
 #ifndef GW_EXCHANGE_WEBSOCKET_H
@@ -17,7 +18,7 @@
 
 struct exchange;
 struct exchange_env;
-struct websocket_client;
+struct websocket_turn; /* a message that is being carried out */
 
 /* Answers the handshake of `x`; what follows it is not part of that exchange. The exchange is over. */
 void websocket_open(struct exchange *x);
@@ -25,20 +26,22 @@ void websocket_open(struct exchange *x);
 /* --- of the exchange of a message --- */
 
 /* Its message, read: also when it fails. */
-int websocket_read_message(struct exchange *x, struct err *reterr) MUST_CHECK;
-bool websocket_generates(const struct websocket_client *c);
-struct str websocket_peer(const struct websocket_client *c);
-struct recent *websocket_recent(struct websocket_client *c);
+int websocket_read_message(struct websocket_turn *t, struct err *reterr) MUST_CHECK;
+bool websocket_generates(const struct websocket_turn *t);
+struct str websocket_peer(const struct websocket_turn *t);
+struct recent *websocket_recent(struct websocket_turn *t);
+/* Its answer may be continued from now on. */
+void websocket_show(struct websocket_turn *t, struct recent_turn *made);
 
 /* --- where its answer goes: as outlet.h has it --- */
 
-void websocket_respond(struct websocket_client *c, int status, const struct http_field *fields,
+void websocket_respond(struct websocket_turn *t, int status, const struct http_field *fields,
 		       unsigned n, struct str body);
-void websocket_head(struct websocket_client *c, const struct http_field *fields, unsigned n);
-struct buf *websocket_buf(struct websocket_client *c);
-void websocket_flush(struct websocket_client *c);
-size_t websocket_pending(const struct websocket_client *c);
+void websocket_head(struct websocket_turn *t, const struct http_field *fields, unsigned n);
+struct buf *websocket_buf(struct websocket_turn *t);
+void websocket_flush(struct websocket_turn *t);
+size_t websocket_pending(const struct websocket_turn *t);
 /* Whether it was a proper end or not, the events say. */
-void websocket_end(struct websocket_client *c);
+void websocket_end(struct websocket_turn *t);
 
 #endif

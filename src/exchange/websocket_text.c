@@ -49,11 +49,17 @@ static struct str stream_id_of(struct arena *a, const struct json_want *w)
 	return id;
 }
 
-struct str socket_message_stream_id(struct arena *a, struct str text)
+void socket_envelope_read(struct arena *a, struct str text, struct socket_envelope *ret)
 {
-	struct json_want w = { .key = "stream_id" };
+	struct json_want w[] = { { .key = "type" }, { .key = "stream_id" } };
 
-	return json_scan(text, &w, 1, NULL) == RC_OK ? stream_id_of(a, &w) : STR_NONE;
+	*ret = (struct socket_envelope){ .stream_id = STR_NONE };
+	if (json_scan(text, w, 2, NULL) != RC_OK)
+		return;
+	ret->steers =
+		w[0].first == '"' && str_eq(json_unquote(a, w[0].value), STR("response.steer"));
+	ret->stream_id = stream_id_of(a, &w[1]);
+	ret->bad_stream_id = !is_null(&w[1]) && !str_present(ret->stream_id);
 }
 
 /* What belongs to HTTP: only a value that changes nothing may stand there. */
@@ -74,18 +80,13 @@ static int check_transport(const struct json_want *w, struct err *reterr)
 	return RC_OK;
 }
 
-static int check(struct arena *a, const struct json_want *w, const struct socket_message *m,
-		 struct err *reterr)
+static int check(struct arena *a, const struct json_want *w, struct err *reterr)
 {
 	struct str type = w[M_TYPE].first == '"' ? json_unquote(a, w[M_TYPE].value) : STR_NONE;
 
 	if (!str_eq(type, STR("response.create")))
 		return err_param(reterr, RC_INVALID, "type",
 				 "The 'type' of a message must be 'response.create'.");
-	if (!is_null(&w[M_STREAM_ID]) && !str_present(m->stream_id))
-		return err_param(
-			reterr, RC_INVALID, "stream_id",
-			"'stream_id' must be 1 to 256 of the characters A-Z a-z 0-9 _ . -");
 	if (!is_null(&w[M_GENERATE]) && w[M_GENERATE].first != 't' && w[M_GENERATE].first != 'f')
 		return err_param(reterr, RC_INVALID, "generate",
 				 "'generate' must be true or false.");
@@ -105,11 +106,10 @@ int socket_message_read(struct arena *a, struct str text, struct socket_message 
 	rc = json_scan(text, w, M_COUNT, reterr);
 	if (rc != RC_OK)
 		return rc;
-	ret->stream_id = stream_id_of(a, &w[M_STREAM_ID]);
 	if (w[M_PREVIOUS].first == '"')
 		ret->previous = json_unquote(a, w[M_PREVIOUS].value);
 	ret->generate = w[M_GENERATE].first != 'f';
-	rc = check(a, w, ret, reterr);
+	rc = check(a, w, reterr);
 	if (rc != RC_OK)
 		return rc;
 	/* `type` is always there, so its place is free for what a POST would say. */
@@ -122,6 +122,99 @@ int socket_message_read(struct arena *a, struct str text, struct socket_message 
 	ret->body = buf_ok(&out) ? arena_dup(a, buf_str(&out)) : STR_NONE;
 	buf_done(&out);
 	return str_present(ret->body) ? RC_OK : err_set(reterr, RC_NOMEM, "out of memory");
+}
+
+/* --- steering --- */
+
+static bool is_input_part(const json *part)
+{
+	struct str type = json_str(json_get(part, STR("type")));
+
+	return str_eq(type, STR("input_text")) || str_eq(type, STR("input_image")) ||
+	       str_eq(type, STR("input_file"));
+}
+
+static bool is_user_message(const json *item)
+{
+	struct str type = json_str(json_get(item, STR("type")));
+	const json *content = json_get(item, STR("content"));
+	struct json_iter it = json_iter(content);
+
+	if ((json_get(item, STR("type")) && !str_eq(type, STR("message"))) ||
+	    !str_eq(json_str(json_get(item, STR("role"))), STR("user")) ||
+	    (!json_is_str(content) && !json_is_arr(content)))
+		return false;
+	while (json_next(&it))
+		if (!is_input_part(it.val))
+			return false;
+	return true;
+}
+
+/* A text, or messages of the user. */
+static bool may_steer(const json *input)
+{
+	struct json_iter it = json_iter(json_is_arr(input) ? input : NULL);
+
+	if (json_is_str(input))
+		return json_str(input).len > 0;
+	while (json_next(&it))
+		if (!is_user_message(it.val))
+			return false;
+	return json_len(input) > 0 && json_is_arr(input);
+}
+
+int socket_steer_read(struct arena *a, struct str text, struct socket_steer *ret,
+		      struct err *reterr)
+{
+	struct json_want w[] = { { .key = "previous_response_id" }, { .key = "input" } };
+	const json *message;
+	int rc = json_scan(text, w, 2, reterr);
+
+	if (rc != RC_OK)
+		return rc;
+	if (w[0].first != '"')
+		return err_param(reterr, RC_INVALID, "previous_response_id",
+				 "'previous_response_id' must be the id of the response to steer.");
+	if (w[1].first != '"' && w[1].first != '[')
+		return err_param(reterr, RC_INVALID, "input",
+				 "'input' must be a text or a list of messages.");
+	message = json_parse(a, text, reterr);
+	*ret = (struct socket_steer){ json_unquote(a, w[0].value), w[1].value };
+	if (!message || !ret->previous.ptr)
+		return err_set(reterr, RC_NOMEM, "out of memory");
+	if (json_len(message) > 3)
+		(void)err_set(
+			reterr, RC_OK,
+			"A response.steer has 'type', 'previous_response_id' and 'input' only.");
+	else if (!may_steer(json_get(message, STR("input"))))
+		(void)err_set(reterr, RC_OK,
+			      "'input' must be a text or messages of the user with texts, pictures "
+			      "and files.");
+	return RC_OK;
+}
+
+void socket_put_steer_failed(struct buf *out, const struct socket_steer *s, const char *code,
+			     struct str message, uint64_t number, struct str stream_id)
+{
+	struct jw w = jw_on(out);
+
+	jw_obj(&w);
+	jw_kcstr(&w, "type", "response.steer.failed");
+	jw_ki64(&w, "sequence_number", (int64_t)number);
+	jw_key(&w, "steer");
+	jw_obj(&w);
+	jw_kstr(&w, "previous_response_id", s->previous);
+	jw_kraw(&w, "input", s->input);
+	jw_end_obj(&w);
+	jw_key(&w, "error");
+	jw_obj(&w);
+	jw_kcstr(&w, "type", "invalid_request_error");
+	jw_kcstr(&w, "code", code);
+	jw_kstr(&w, "message", message);
+	jw_end_obj(&w);
+	if (str_present(stream_id))
+		jw_kstr(&w, "stream_id", stream_id);
+	jw_end_obj(&w);
 }
 
 /* --- errors --- */
@@ -214,23 +307,22 @@ void socket_put_error(struct buf *out, struct arena *a, int status, struct str b
 		     stream_id);
 }
 
-void socket_put_own_error(struct buf *out, int status, const char *code, struct str message,
-			  struct str stream_id)
+void socket_put_own_error(struct buf *out, const struct socket_own_error *e)
 {
 	struct jw w = jw_on(out);
 
 	jw_obj(&w);
 	jw_kcstr(&w, "type", "error");
-	jw_ki64(&w, "status", status);
+	jw_ki64(&w, "status", e->status);
 	jw_key(&w, "error");
 	jw_obj(&w);
-	jw_kcstr(&w, "type", type_of_status(status));
-	jw_kcstr(&w, "code", code);
-	jw_kstr(&w, "message", message);
-	jw_knull(&w, "param");
+	jw_kcstr(&w, "type", type_of_status(e->status));
+	jw_kcstr(&w, "code", e->code);
+	jw_kstr(&w, "message", e->message);
+	jw_kstr(&w, "param", e->param ? str_from(e->param) : STR_NONE);
 	jw_end_obj(&w);
-	if (str_present(stream_id))
-		jw_kstr(&w, "stream_id", stream_id);
+	if (str_present(e->stream_id))
+		jw_kstr(&w, "stream_id", e->stream_id);
 	jw_end_obj(&w);
 }
 
@@ -244,14 +336,16 @@ static int status_of_code(struct str code)
 	return 500;
 }
 
-void socket_put_error_event(struct buf *out, struct arena *a, struct str data, struct str stream_id)
+void socket_put_error_event(struct buf *out, struct arena *a, struct str data, uint64_t number,
+			    struct str stream_id)
 {
 	const json *event = json_parse(a, data, NULL), *error = JSON_GET(event, "error");
 	int64_t sequence = -1;
 
 	if (!json_is_obj(error))
 		error = event;
-	(void)json_i64(json_get(event, STR("sequence_number")), &sequence);
+	if (JSON_GET(event, "sequence_number"))
+		sequence = (int64_t)number;
 	put_envelope(out, a, status_of_code(json_str(json_get(error, STR("code")))), error,
 		     sequence, STR_NONE, stream_id);
 }
@@ -286,8 +380,8 @@ static struct str without_brace(struct str object, bool *ret_open)
 	return *ret_open ? (struct str){ s.ptr, s.len - 1 } : object;
 }
 
-/* Numbers go on without a gap when an event was left out. */
-static struct str renumbered(struct arena *a, struct str data, unsigned skipped)
+/* Numbers go on without a gap when an event was left out or put in. */
+static struct str renumbered(struct arena *a, struct str data, int shift)
 {
 	struct json_want w = { .key = "sequence_number" };
 	struct str result = data;
@@ -295,10 +389,12 @@ static struct str renumbered(struct arena *a, struct str data, unsigned skipped)
 	struct buf out;
 	uint64_t n;
 
-	if (!skipped || json_scan(data, &w, 1, NULL) != RC_OK || !str_to_u64(w.value, &n) ||
-	    n < skipped)
+	if (!shift || json_scan(data, &w, 1, NULL) != RC_OK || !str_to_u64(w.value, &n) ||
+	    (shift < 0 && n < (uint64_t)-shift))
 		return data;
-	e = (struct json_edit){ w.value, arena_printf(a, "%llu", (unsigned long long)n - skipped) };
+	e = (struct json_edit){
+		w.value, arena_printf(a, "%llu", (unsigned long long)n + (unsigned long long)shift)
+	};
 	buf_init(&out, TEXT_MAX);
 	json_patch(&out, data, &e, 1);
 	if (buf_ok(&out))
@@ -308,11 +404,11 @@ static struct str renumbered(struct arena *a, struct str data, unsigned skipped)
 }
 
 void socket_put_event(struct buf *out, struct arena *a, struct str data, struct str headers,
-		      struct str stream_id, unsigned skipped)
+		      struct str stream_id, int shift)
 {
 	bool open = false;
 
-	data = renumbered(a, data, skipped);
+	data = renumbered(a, data, shift);
 	if (str_present(headers) || str_present(stream_id))
 		data = without_brace(data, &open);
 	put_valid(out, data);

@@ -16,19 +16,34 @@
 
 /* --- what a client sends --- */
 
-struct socket_message {
-	struct str body;      /* as POST /v1/responses would have it, streamed */
+/* What of a message is known before it is carried out. Of what is no message nothing is. */
+struct socket_envelope {
+	bool steers;          /* response.steer, which is for one that is being carried out */
 	struct str stream_id; /* absent */
-	struct str previous;  /* previous_response_id; absent */
-	bool generate;        /* false: the client only wants its context kept */
+	bool bad_stream_id;   /* it is there and not valid */
+};
+void socket_envelope_read(struct arena *a, struct str text, struct socket_envelope *ret);
+
+struct socket_message {
+	struct str body;     /* as POST /v1/responses would have it, streamed */
+	struct str previous; /* previous_response_id; absent */
+	bool generate;       /* false: the client only wants its context kept */
 };
 
-/* Reads `response.create`. On failure *ret still holds stream_id and previous where they could be read. RC_SYNTAX, RC_INVALID with
+/* Reads `response.create`. On failure *ret still holds previous where it could be read. RC_SYNTAX, RC_INVALID with
  * reterr->param, RC_NOMEM. */
 int socket_message_read(struct arena *a, struct str text, struct socket_message *ret,
 			struct err *reterr) MUST_CHECK;
-/* Its stream_id alone, of a message that is not carried out. Absent: none, or none that is valid. */
-struct str socket_message_stream_id(struct arena *a, struct str text);
+
+/* `response.steer`, as OpenAI has it: input for a response while it is made. */
+struct socket_steer {
+	struct str previous; /* the response's id */
+	struct str input;    /* as it stands */
+};
+/* RC_INVALID with reterr->param: one of the two is not there, and *ret not set. Else *ret is, and reterr->msg says what is wrong with the
+ * rest of it, or nothing. */
+int socket_steer_read(struct arena *a, struct str text, struct socket_steer *ret,
+		      struct err *reterr) MUST_CHECK;
 
 /* --- what it is told --- */
 
@@ -40,15 +55,22 @@ struct str socket_headers(struct arena *a, const struct http_field *fields, unsi
 void socket_put_error(struct buf *out, struct arena *a, int status, struct str body,
 		      struct str headers, struct str stream_id);
 /* The same for what only a WebSocket can fail of. */
-void socket_put_own_error(struct buf *out, int status, const char *code, struct str message,
-			  struct str stream_id);
-/* The envelope for an event of type `error` that ended a stream. */
-void socket_put_error_event(struct buf *out, struct arena *a, struct str data,
+struct socket_own_error {
+	int status;
+	const char *code, *param; /* param may be NULL */
+	struct str message, stream_id;
+};
+void socket_put_own_error(struct buf *out, const struct socket_own_error *e);
+/* response.steer.failed, which gives the input back. */
+void socket_put_steer_failed(struct buf *out, const struct socket_steer *s, const char *code,
+			     struct str message, uint64_t number, struct str stream_id);
+/* The envelope for an event of type `error` that ended a stream; `number` takes the place of its sequence_number, if it has one. */
+void socket_put_error_event(struct buf *out, struct arena *a, struct str data, uint64_t number,
 			    struct str stream_id);
 
-/* An event of a stream: `data` with `headers` and `stream_id` as members where they are present, and its sequence_number less
- * `skipped`. Always valid UTF-8, even where the provider's was not. */
+/* An event of a stream: `data` with `headers` and `stream_id` as members where they are present, and `shift` added to
+ * its sequence_number. Always valid UTF-8, even where the provider's was not. */
 void socket_put_event(struct buf *out, struct arena *a, struct str data, struct str headers,
-		      struct str stream_id, unsigned skipped);
+		      struct str stream_id, int shift);
 
 #endif

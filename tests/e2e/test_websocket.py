@@ -131,17 +131,15 @@ def test_what_is_no_message(scene, text):
         assert answer_of(ws.ask(MODEL, "Hi"))
 
 
-def test_messages_wait_and_lanes_are_echoed(scene):
+def test_messages_wait_for_one_another(scene):
     s = scene()
     with s.open() as ws:
         for i in range(5):
-            ws.send(MODEL, f"message {i}", **({"stream_id": f"lane_{i % 2}"} if i < 4 else {}))
+            ws.send(MODEL, f"message {i}")
         for i in range(5):
             events = ws.turn()
             answer_of(events)
-            assert {e.get("stream_id") for e in events} == {f"lane_{i % 2}" if i < 4 else None}
-        ws.send("nope", "Hi", stream_id="lane_9")
-        assert error_of(ws.turn())["stream_id"] == "lane_9"
+            assert {e.get("stream_id") for e in events} == {None}
     assert [f"message {i}" in r.body.decode() for i, r in enumerate(s.up.requests)] == [True] * 5, "in order, one after another"
 
 
@@ -150,15 +148,14 @@ def test_too_many_messages_wait(scene):
     s.script.holds = (1,)
     with s.open() as ws:
         for i in range(5):
-            ws.send(MODEL, f"message {i}", stream_id=f"n{i}")
-        for i in (3, 4):
+            ws.send(MODEL, f"message {i}", stream_id="one")
+        for _ in range(2):
             error = error_of(ws.turn())
-            assert (error["status"], error["error"]["code"], error["stream_id"]) == (429, "websocket_queue_full", f"n{i}")
+            assert (error["status"], error["error"]["code"], error["stream_id"]) == (429, "websocket_queue_full", "one")
         s.script.release()
-        for i in range(3):
-            events = ws.turn()
-            answer_of(events)
-            assert events[0]["stream_id"] == f"n{i}"
+        for _ in range(3):
+            answer_of(ws.turn())
+    assert [f"message {i}" in r.body.decode() for i, r in enumerate(s.up.requests)] == [True] * 3
 
 
 def test_what_waits_has_no_more_bytes_than_a_body(scene):
@@ -174,6 +171,276 @@ def test_what_waits_has_no_more_bytes_than_a_body(scene):
         answer_of(ws.turn())
         assert answer_of(ws.ask(MODEL, "z" * 3000)), "there is room again"
 
+
+# ---- lanes ---------------------------------------------------------------------------------------------------------------
+
+def slow(s, word="slow"):
+    """Holds the answers to what has that word in it, when they have begun."""
+    begun = len(b"".join(s.vendor.events(s.blocks)[:s.vendor.begun]))
+    s.up.clear()
+    script = s.up.reply("POST", s.vendor.path, when=lambda r: word.encode() in r.body, body=lambda r: s.vendor.reply(r, s.blocks),
+                        holds=(begun,))
+    s.up.reply("POST", s.vendor.path, body=lambda r: s.vendor.reply(r, s.blocks))
+    return script
+
+
+def lanes_of(events):
+    return {e.get("stream_id") for e in events}
+
+
+@each_kind
+def test_lanes_run_side_by_side_and_each_in_order(scene, kind):
+    s = scene(kind)
+    s.blocks = [("text", "Some words that are said.")]
+    held = slow(s)
+    with s.open() as ws:
+        ws.send(MODEL, "slow one", store=False, stream_id="a")
+        ws.send(MODEL, "slow two", store=False)
+        ws.send(MODEL, "after one", store=False, stream_id="a")
+        ws.send(MODEL, "after two", store=False)
+        for _ in range(2):
+            held.wait_for_request().wait_held()
+        seen = {"a": [], None: [], "b": []}
+        ws.send(MODEL, "quick", store=False, stream_id="b")
+        while not seen["b"] or seen["b"][-1]["type"] not in ENDS:       # those of the others mingle with it
+            event = ws.event()
+            seen[event.get("stream_id")].append(event)
+        assert text_of(answer_of(seen["b"])) == s.blocks[0][1] and not {e["type"] for e in seen["a"] + seen[None]} & set(ENDS)
+        assert not any(b"after" in r.body for r in s.up.requests), "the lane is busy"
+        held.release()
+        ends = []
+        while len(ends) < 4:
+            event = ws.event()
+            lane = event.get("stream_id")
+            seen[lane].append(event)
+            if event["type"] in ENDS:
+                answer_of(seen[lane])
+                ends.append(lane)
+                seen[lane] = []
+        assert sorted(ends, key=str) == [None, None, "a", "a"]
+    asked = [r.body.decode() for r in s.up.requests]
+    for first, second in (("slow one", "after one"), ("slow two", "after two")):
+        assert [first in a for a in asked].index(True) < [second in a for a in asked].index(True)
+
+
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_no_more_lanes_run_at_once_than_allowed(scene, lanes):
+    s = scene(config={"responses": {"websocket_lanes": lanes}})
+    held = slow(s)
+    with s.open() as ws:
+        for i in range(lanes):
+            ws.send(MODEL, f"slow {i}", stream_id=f"slow_{i}")
+            held.wait_for_request().wait_held()
+        ws.send(MODEL, "waits", stream_id="other")
+        ws.send("nope", "waits too", stream_id="wrong")
+        held.release()
+        ended = ws.turns(lanes + 2)
+        assert {lane for lane, _ in ended[:lanes]} == {f"slow_{i}" for i in range(lanes)} or lanes > 1
+        ends = dict(ended)
+        assert error_of(ends.pop("wrong"))["error"]["code"] == "model_not_found" and all(answer_of(e) for e in ends.values())
+    assert "waits" in s.up.requests[lanes].body.decode()
+
+
+def test_a_websocket_has_a_limited_number_of_lanes(scene):
+    s = scene()
+    with s.open() as ws:
+        for i in range(32):
+            assert lanes_of(ws.ask(MODEL, "Hi", stream_id=f"agent_{i}", generate=False)) == {f"agent_{i}"}
+        error = error_of(ws.ask(MODEL, "Hi", stream_id="agent_33"))
+        assert (error["status"], error["error"]["code"], error["error"]["param"], error["stream_id"]) == (
+            400, "websocket_stream_limit_reached", "stream_id", "agent_33")
+        assert lanes_of(ws.ask(MODEL, "Hi", stream_id="agent_0")) == {"agent_0"} and answer_of(ws.ask(MODEL, "Hi"))
+        error = error_of(ws.ask(MODEL, "Hi", stream_id=""))
+        assert (error["error"]["code"], error["error"]["param"]) == ("invalid_stream_id", "stream_id")
+
+
+def test_a_lane_that_fails_leaves_the_others_alone(scene):
+    s = scene()
+    held = slow(s)
+    with s.open() as ws:
+        ws.send(MODEL, "slow", stream_id="good")
+        held.wait_for_request().wait_held()
+        ws.send("nope", "Hi", stream_id="bad")
+        seen = []
+        while not seen or seen[-1]["type"] != "error":
+            seen.append(ws.event())
+        assert seen[-1]["stream_id"] == "bad" and lanes_of(seen[:-1]) <= {"good"}
+        held.release()
+        while seen[-1]["type"] not in ENDS[:3]:
+            seen.append(ws.event())
+        assert text_of(answer_of([e for e in seen if e["stream_id"] == "good"])) == "Hello."
+
+
+def test_a_lane_forks_from_another_which_goes_on(scene):
+    """OpenAI's own example: both branches run at once, nothing is stored. A fork that fails leaves its parent to the lane that made it."""
+    s = scene()
+    held = slow(s, "gaps")
+    with s.open() as ws:
+        plan = answer_of(ws.ask(MODEL, "Draft a plan.", store=False, stream_id="planner"))["id"]
+        assert error_of(ws.ask("nope", "Find gaps.", store=False, stream_id="critic", previous_response_id=plan))["status"] == 400
+        ws.send(MODEL, "Find gaps.", store=False, stream_id="critic", previous_response_id=plan)
+        held.wait_for_request().wait_held()
+        ws.send(MODEL, "Add steps.", store=False, stream_id="planner", previous_response_id=plan)
+        seen = []
+        while not seen or seen[-1]["type"] not in ENDS:
+            seen.append(ws.event())
+        assert seen[-1]["stream_id"] == "planner"
+        held.release()
+        while seen[-1]["stream_id"] != "critic" or seen[-1]["type"] not in ENDS:
+            seen.append(ws.event())
+        for lane in ("planner", "critic"):
+            assert answer_of([e for e in seen if e["stream_id"] == lane])["previous_response_id"] == plan
+        assert all("Draft a plan." in r.body.decode() for r in s.up.requests)
+        assert error_of(ws.ask("nope", "Again.", store=False, stream_id="planner", previous_response_id=plan))["status"] == 400
+        assert not_found(ws.ask(MODEL, "Again.", store=False, stream_id="critic", previous_response_id=plan)), "its own lane has lost it"
+
+
+def test_a_slow_reader_stops_all_lanes(scene):
+    s = scene("responses", config={"server": {"stream_buffer": "64KiB"}})
+    body = s.vendor.answer([("text", "word " * 100000)], "end", True)
+    s.up.clear()
+    script = s.up.reply("POST", s.vendor.path, body=body)
+    ws = Raw(s.gateway, rcvbuf=4096)
+    for lane in "abc":
+        ws.send(frame(0x81, json.dumps({**json.loads(CREATE), "stream_id": lane}).encode()))
+    hits = [script.wait_for_request() for _ in range(3)]
+    sent = -1
+    while (now := sum(h.bytes_sent for h in hits)) != sent:
+        sent = now
+        time.sleep(0.3)
+    assert all(h.bytes_sent < len(body) - 1_000_000 for h in hits)
+    ends = []
+    while len(ends) < 3:
+        first, payload = ws.frame()
+        if first == 0x81 and b'"type":"response.completed"' in payload:
+            ends.append(json.loads(payload)["stream_id"])
+    assert sorted(ends) == ["a", "b", "c"]
+    ws.drop()
+
+
+@pytest.mark.parametrize("how", ["close", "drop"])
+def test_a_client_that_leaves_ends_all_its_lanes(scene, how):
+    s = scene()
+    held = slow(s)
+    ws = Raw(s.gateway)
+    for lane in "abc":
+        ws.send(frame(0x81, json.dumps({**json.loads(CREATE), "input": "slow", "stream_id": lane}).encode()))
+        ws.send(frame(0x81, json.dumps({**json.loads(CREATE), "input": "never", "stream_id": lane}).encode()))
+    hits = [held.wait_for_request() for _ in range(3)]
+    for hit in hits:
+        hit.wait_held()
+    if how == "close":
+        ws.send(frame(0x88, b"\x03\xe8"))
+    else:
+        ws.drop()
+    for hit in hits:
+        hit.wait_disconnect()
+    records = s.gateway.wait_access(lambda r: r.get("transport"), n=3)
+    assert [r["end"] for r in records] == ["client_gone"] * 3 and len(s.up.requests) == 3
+
+
+def test_the_time_limit_waits_for_all_lanes(scene):
+    s = scene(config={"timeouts": {"websocket": "400ms"}})
+    held = slow(s)
+    with s.open() as ws:
+        for lane in "ab":
+            ws.send(MODEL, f"slow {lane}", stream_id=lane)
+            held.wait_for_request().wait_held()
+        time.sleep(0.6)     # the limit has passed
+        ws.send(MODEL, "too late", stream_id="c")
+        held.release()
+        assert {lane for lane, events in ws.turns(2) if answer_of(events)} == {"a", "b"}
+        assert error_of(ws.turn())["error"]["code"] == "websocket_connection_limit_reached"
+        assert ws.closed()[0] == 1001
+    assert len(s.up.requests) == 2
+
+
+def test_the_official_sdk_runs_lanes(scene, openai_client):
+    s = scene()
+    with openai_client(s.gateway).responses.connect() as connection:
+        for lane in ("planner", "research"):
+            connection.response.create(model=MODEL, input=lane, store=False, stream_id=lane)
+        done = {}
+        for event in connection:
+            assert event.type != "error", event
+            if event.type == "response.completed":
+                done[event.stream_id] = event.response.output[-1].content[0].text
+            if len(done) == 2:
+                break
+    assert done == {"planner": "Hello.", "research": "Hello."}
+
+
+# ---- steering ------------------------------------------------------------------------------------------------------------
+
+def steer(ws, response_id, input="Only three points.", **more):
+    ws.ws.send(json.dumps({"type": "response.steer", "previous_response_id": response_id, "input": input, **more}))
+
+
+def test_a_running_response_cannot_be_steered_and_says_so(scene):
+    """In the protocol's own words, in between, and the response goes on as if nothing had been said."""
+    s = scene()
+    held = slow(s)
+    with s.open() as ws:
+        ws.send(MODEL, "slow", store=False, stream_id="a")
+        held.wait_for_request().wait_held()
+        events = [ws.event()]
+        steer(ws, events[0]["response"]["id"], [{"role": "user", "content": "Only three points."}])
+        while events[-1]["type"] != "response.steer.failed":
+            events.append(ws.event())
+        failed = events[-1]
+        assert failed == {"type": "response.steer.failed", "sequence_number": len(events) - 1, "stream_id": "a",
+                          "steer": {"previous_response_id": events[0]["response"]["id"],
+                                    "input": [{"role": "user", "content": "Only three points."}]},
+                          "error": {"type": "invalid_request_error", "code": "steering_not_supported", "message": failed["error"]["message"]}}
+        held.release()
+        while events[-1]["type"] not in ENDS:
+            events.append(ws.event())
+        assert [e["sequence_number"] for e in events] == list(range(len(events)))
+        assert text_of(events[-1]["response"]) == "Hello."
+        steer(ws, events[-1]["response"]["id"])
+        assert ws.event()["error"]["code"] == "response_already_completed"
+        assert text_of(answer_of(ws.ask(MODEL, failed["steer"]["input"], store=False, previous_response_id=events[-1]["response"]["id"])))
+    assert "Only three points." in s.asked()
+
+
+@pytest.mark.parametrize("input, more, code", [("x", {}, "response_not_found"), ("", {}, "invalid_input"), ([], {}, "invalid_input"),
+                                               ([{"role": "system", "content": "x"}], {}, "invalid_input"), ("x", {"model": "m"}, "invalid_input")])
+def test_what_is_wrong_with_a_steering_message(scene, input, more, code):
+    s = scene()
+    with s.open() as ws:
+        steer(ws, "resp_nobody", input, **more)
+        failed = ws.event()
+        assert (failed["type"], failed["error"]["code"], failed["steer"]["input"]) == ("response.steer.failed", code, input)
+        assert failed["sequence_number"] == 0 and "stream_id" not in failed
+        assert answer_of(ws.ask(MODEL, "Hi"))
+
+
+def test_a_steering_message_without_its_members_is_an_error(scene):
+    s = scene()
+    with s.open() as ws:
+        for message, param in (({"input": "x"}, "previous_response_id"), ({"previous_response_id": "r"}, "input")):
+            ws.ws.send(json.dumps({"type": "response.steer", **message}))
+            error = error_of(ws.turn())
+            assert (error["status"], error["error"]["param"]) == (400, param)
+
+
+def test_the_official_sdk_reads_that_steering_failed(scene, openai_client):
+    s = scene()
+    held = slow(s)
+    with openai_client(s.gateway).responses.connect() as connection:
+        connection.response.create(model=MODEL, input="slow", store=False)
+        for event in connection:
+            if event.type == "response.created":
+                held.wait_for_request().wait_held()
+                connection.send({"type": "response.steer", "previous_response_id": event.response.id, "input": "Shorter."})
+            if event.type == "response.steer.failed":
+                assert event.error.code == "steering_not_supported" and event.steer.input == "Shorter."
+                held.release()
+            if event.type == "response.completed":
+                break
+
+
+# ---- what stands beside the answer ---------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("kind", ["openai", "responses"])
 def test_headers_of_http_stand_in_the_first_event(scene, kind):
@@ -706,12 +973,15 @@ def test_a_drain_lets_turns_end_and_closes(scene):
     s.script.holds = (200,)
     with s.open() as idle, s.open() as busy:
         busy.send(MODEL, "Hi")
+        busy.send(MODEL, "Hi", stream_id="a")
         busy.send(MODEL, "too late", stream_id="a")
-        s.script.wait_for_request().wait_held()
+        for _ in range(2):
+            s.script.wait_for_request().wait_held()
         s.gateway.signal(signal.SIGTERM)
         assert idle.closed()[0] == 1001
         s.script.release()
-        answer_of(busy.turn())
+        ended = busy.turns(2)
+        assert {lane for lane, _ in ended} == {None, "a"} and all(answer_of(events) for _, events in ended)
         error = error_of(busy.turn())
         assert (error["status"], error["error"]["code"], error["stream_id"]) == (503, "server_shutting_down", "a")
         assert busy.closed()[0] == 1001

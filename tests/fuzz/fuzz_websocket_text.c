@@ -40,17 +40,25 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct json_want w[] = { { .key = "headers" }, { .key = "stream_id" }, { .key = "type" } };
 	bool event = json_scan(in, w, 3, NULL) == RC_OK && !w[0].first && !w[1].first && w[2].first;
 	struct arena *a = arena_new(64 << 20);
+	struct socket_envelope envelope;
+	struct socket_steer steer;
+	struct err e = { 0 };
 	struct buf out;
 
 	buf_init(&out, 64 << 20);
+	socket_envelope_read(a, in, &envelope);
 	check_message(a, in);
-	socket_put_event(&out, a, in, STR_NONE, STR_NONE, (unsigned)(size % 3));
+	socket_put_event(&out, a, in, STR_NONE, STR_NONE, (int)(size % 3) - 1);
 	check_text(&out, event);
 	socket_put_event(&out, a, in, headers, id, 0);
 	check_text(&out, event);
 	socket_put_error(&out, a, 500, in, headers, id);
 	check_text(&out, true);
-	socket_put_error_event(&out, a, in, id);
+	if (socket_steer_read(a, in, &steer, &e) == RC_OK) {
+		socket_put_steer_failed(&out, &steer, "c", STR("m"), size, id);
+		check_text(&out, true);
+	}
+	socket_put_error_event(&out, a, in, size, id);
 	check_text(&out, true);
 	buf_done(&out);
 	arena_free(a);

@@ -47,6 +47,18 @@ class Socket:
             events.append(self.event())
         return events
 
+    def turns(self, n):
+        """The events of n turns that may mingle, as (stream_id, events) in the order of their ends."""
+        under_way, ended = {}, []
+        while len(ended) < n:
+            event = self.event()
+            lane = event.get("stream_id")
+            under_way.setdefault(lane, []).append(event)
+            if event["type"] in ENDS:
+                ended.append((lane, under_way.pop(lane)))
+        assert not under_way, under_way
+        return ended
+
     def ask(self, model=None, input=None, **more):
         self.send(model, input, **more)
         return self.turn()

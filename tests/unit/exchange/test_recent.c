@@ -19,7 +19,7 @@ static void show(struct recent *r, const char *before_id, const char *id, size_t
 	struct recent_turn *t = add(r, before, id);
 
 	assert_int_equal(before != NULL, before_id != NULL);
-	recent_show(r, t, max);
+	recent_show(r, t, NULL, max);
 	recent_unref(t);
 	recent_unref(before);
 }
@@ -155,7 +155,7 @@ static void turns_of_the_store_become_a_chain(void **state)
 	last = recent_turns_new(&r, turns, 2);
 	assert_non_null(last);
 	assert_false(has(&r, "a") || has(&r, "b")); /* only what was said here is shown */
-	recent_show(&r, last, 1 << 20);
+	recent_show(&r, last, NULL, 1 << 20);
 	recent_unref(last);
 	check_chain(&r, "b", "x y");
 	recent_clear(&r);
@@ -204,7 +204,7 @@ static void items_are_found_while_their_turn_is_kept(void **state)
 	a = recent_turn_new(&r, NULL, &one);
 	b = recent_turn_new(&r, a, &two);
 	assert_true(str_eq(recent_turn_text(a).maker, STR("acme")));
-	recent_show(&r, b, 1 << 20);
+	recent_show(&r, b, NULL, 1 << 20);
 	recent_unref(a);
 	recent_unref(b);
 	check_item(&r, "x1", "one"); /* not shown, but a part of what is */

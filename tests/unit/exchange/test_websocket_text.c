@@ -38,13 +38,16 @@ static void what_becomes_of_a_message(void **state)
 	for (size_t i = 0; i < sizeof(messages) / sizeof(messages[0]); i++) {
 		const struct message_case *c = &messages[i];
 		struct arena *a = arena_new(1 << 20);
+		struct socket_envelope envelope;
 		struct socket_message m;
 		struct err e = { 0 };
 
 		print_message("%s\n", c->text);
 		assert_int_equal(socket_message_read(a, quotes(a, c->text), &m, &e), RC_OK);
 		CHECK_STR_IS(m.body, quotes(a, c->body));
-		CHECK_STR_IS(m.stream_id, c->stream_id ? str_from(c->stream_id) : STR_NONE);
+		socket_envelope_read(a, quotes(a, c->text), &envelope);
+		CHECK_STR_IS(envelope.stream_id, c->stream_id ? str_from(c->stream_id) : STR_NONE);
+		assert_false(envelope.bad_stream_id || envelope.steers);
 		CHECK_STR_IS(m.previous, c->previous ? str_from(c->previous) : STR_NONE);
 		assert_int_equal(m.generate, !c->warm_up);
 		arena_free(a);
@@ -72,9 +75,6 @@ static const struct {
 	  "background" },
 	{ "{'type':'response.create','generate':'no','stream_id':'a','previous_response_id':'p'}",
 	  "generate" },
-	{ "{'type':'response.create','stream_id':''}", "stream_id" },
-	{ "{'type':'response.create','stream_id':'a b'}", "stream_id" },
-	{ "{'type':'response.create','stream_id':7}", "stream_id" },
 };
 
 static void what_is_refused_says_where(void **state)
@@ -82,6 +82,7 @@ static void what_is_refused_says_where(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
 		struct arena *a = arena_new(1 << 20);
+		struct socket_envelope envelope;
 		struct socket_message m;
 		struct err e = { 0 };
 		struct str text = quotes(a, refused[i].text);
@@ -90,22 +91,24 @@ static void what_is_refused_says_where(void **state)
 		assert_true(socket_message_read(a, text, &m, &e) < 0);
 		assert_string_equal(e.param, refused[i].param);
 		assert_true(e.msg[0]);
+		socket_envelope_read(a, text, &envelope);
+		assert_false(envelope.bad_stream_id || envelope.steers);
 		/* The answer still goes to the right lane, and what could not be continued is known. */
 		if (str_find(text, STR("\"a\"")) >= 0) {
-			CHECK_STR(m.stream_id, "a");
 			CHECK_STR(m.previous, "p");
-			CHECK_STR_IS(socket_message_stream_id(a, text), STR("a"));
+			CHECK_STR_IS(envelope.stream_id, STR("a"));
 		} else {
-			assert_null(m.stream_id.ptr);
-			assert_null(socket_message_stream_id(a, text).ptr);
+			assert_null(envelope.stream_id.ptr);
 		}
 		arena_free(a);
 	}
 }
 
-static void a_stream_id_has_at_most_256_characters(void **state)
+static void a_stream_id_has_1_to_256_plain_characters(void **state)
 {
+	static const char *const bad[] = { "''", "'a b'", "7", "{}", "'\xc3\xa4'", "true" };
 	struct arena *a = arena_new(1 << 20);
+	struct socket_envelope e;
 	struct buf text;
 
 	(void)state;
@@ -115,10 +118,92 @@ static void a_stream_id_has_at_most_256_characters(void **state)
 		for (int i = 0; i < len; i++)
 			buf_putc(&text, 'x');
 		buf_puts(&text, "\"}");
-		assert_int_equal(socket_message_stream_id(a, buf_str(&text)).len,
-				 len == 256 ? 256 : 0);
+		socket_envelope_read(a, buf_str(&text), &e);
+		assert_int_equal(e.stream_id.len, len == 256 ? 256 : 0);
+		assert_int_equal(e.bad_stream_id, len == 257);
 		buf_done(&text);
 	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct str message = quotes(a, arena_printf(a, "{'stream_id':%s}", bad[i]).ptr);
+
+		socket_envelope_read(a, message, &e);
+		assert_true(e.bad_stream_id && !e.stream_id.ptr);
+	}
+	arena_free(a);
+}
+
+/* --- steering --- */
+
+static void what_steers_and_what_is_wrong_with_it(void **state)
+{
+	static const struct {
+		const char *more, *param; /* NULL: it can be given back */
+		bool wrong;
+	} cases[] = {
+		{ "'input':'Now this.'", NULL, false },
+		{ "'input':[{'role':'user','content':'x'},{'type':'message','role':'user','content'"
+		  ":[{'type':'input_text','text':'x'},"
+		  "{'type':'input_image','image_url':'u'},{'type':'input_file','file_id':'f'}]}]",
+		  NULL, false },
+		{ "'input':''", NULL, true },
+		{ "'input':[]", NULL, true },
+		{ "'input':['x']", NULL, true },
+		{ "'input':[{'role':'system','content':'x'}]", NULL, true },
+		{ "'input':[{'role':'user','content':7}]", NULL, true },
+		{ "'input':[{'role':'user','content':[{'type':'output_text','text':'x'}]}]", NULL,
+		  true },
+		{ "'input':[{'type':'function_call_output','role':'user','content':'x'}]", NULL,
+		  true },
+		{ "'input':'x','stream_id':'a'", NULL, true },
+		{ "'input':{}", "input", false },
+		{ "'input':null", "input", false },
+		{ "'model':'m'", "input", false },
+	};
+	struct arena *a = arena_new(1 << 20);
+	struct socket_envelope envelope;
+	struct socket_steer s;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct str text = quotes(
+			a,
+			arena_printf(a, "{'type':'response.steer','previous_response_id':'r',%s}",
+				     cases[i].more)
+				.ptr);
+		struct err e = { 0 };
+		int rc = socket_steer_read(a, text, &s, &e);
+
+		print_message("%s\n", cases[i].more);
+		socket_envelope_read(a, text, &envelope);
+		assert_true(envelope.steers);
+		assert_int_equal(rc, cases[i].param ? RC_INVALID : RC_OK);
+		assert_string_equal(e.param, cases[i].param ? cases[i].param : "");
+		assert_int_equal(e.msg[0] != 0, cases[i].wrong || cases[i].param);
+		if (rc == RC_OK)
+			CHECK_STR(s.previous, "r");
+	}
+	assert_int_equal(socket_steer_read(a, STR("{\"input\":\"x\"}"), &s, &(struct err){ 0 }),
+			 RC_INVALID);
+	arena_free(a);
+}
+
+static void what_cannot_be_steered_is_given_back(void **state)
+{
+	const struct socket_steer s = { STR("r\"1"), STR("[ 1.0 ]") };
+	struct arena *a = arena_new(1 << 20);
+	struct buf out;
+
+	(void)state;
+	buf_init(&out, 1 << 16);
+	socket_put_steer_failed(&out, &s, "response_not_found", STR("No."), 7, STR("lane"));
+	CHECK_STR_IS(
+		buf_str(&out),
+		quotes(a, "{'type':'response.steer.failed','sequence_number':7,'steer':{'previous_"
+			  "response_id':'r\\\"1',"
+			  "'input':[ 1.0 "
+			  "]},'error':{'type':'invalid_request_error','code':'response_not_found',"
+			  "'message':'No.'},'stream_id':'lane'}"));
+	buf_done(&out);
 	arena_free(a);
 }
 
@@ -188,18 +273,25 @@ static void an_error_of_our_own(void **state)
 
 	(void)state;
 	buf_init(&out, 1 << 16);
-	socket_put_own_error(&out, 400, "websocket_connection_limit_reached", STR("Enough."),
-			     STR_NONE);
+	socket_put_own_error(&out, &(struct socket_own_error){
+					   .status = 400,
+					   .code = "websocket_connection_limit_reached",
+					   .message = STR("Enough."),
+				   });
 	CHECK_STR_IS(
 		buf_str(&out),
 		quotes(a,
 		       "{'type':'error','status':400,'error':{'type':'invalid_request_error','code'"
 		       ":'websocket_connection_limit_reached','message':'Enough.','param':null}}"));
 	buf_reset(&out);
-	socket_put_own_error(&out, 503, "server_error", STR("No."), STR("x"));
+	socket_put_own_error(&out, &(struct socket_own_error){ .status = 503,
+							       .code = "server_error",
+							       .param = "p",
+							       .message = STR("No."),
+							       .stream_id = STR("x") });
 	CHECK_STR_IS(buf_str(&out),
 		     quotes(a, "{'type':'error','status':503,'error':{'type':'server_error','code':"
-			       "'server_error','message':'No.','param':null},'stream_id':'x'}"));
+			       "'server_error','message':'No.','param':'p'},'stream_id':'x'}"));
 	buf_done(&out);
 	arena_free(a);
 }
@@ -212,11 +304,11 @@ static void error_events_become_envelopes(void **state)
 		{ "{'type':'error','code':'rate_limit_exceeded','message':'Slow.','param':null,'"
 		  "sequence_number':3}",
 		  "{'type':'error','status':429,'error':{'type':'rate_limit_error','code':'rate_"
-		  "limit_exceeded','message':'Slow.','param':null},'sequence_number':3}" },
+		  "limit_exceeded','message':'Slow.','param':null},'sequence_number':5}" },
 		{ "{'type':'error','sequence_number':0,'error':{'type':'server_error','code':null,'"
 		  "message':'Broken.','param':null}}",
 		  "{'type':'error','status':500,'error':{'type':'server_error','code':'server_"
-		  "error','message':'Broken.','param':null},'sequence_number':0}" },
+		  "error','message':'Broken.','param':null},'sequence_number':5}" },
 		{ "{'type':'error','code':'invalid_prompt','message':'No.'}",
 		  "{'type':'error','status':400,'error':{'type':'invalid_request_error','code':'"
 		  "invalid_prompt','message':'No.','param':null}}" },
@@ -230,7 +322,7 @@ static void error_events_become_envelopes(void **state)
 		struct buf out;
 
 		buf_init(&out, 1 << 16);
-		socket_put_error_event(&out, a, quotes(a, cases[i].data), STR_NONE);
+		socket_put_error_event(&out, a, quotes(a, cases[i].data), 5, STR_NONE);
 		CHECK_STR_IS(buf_str(&out), quotes(a, cases[i].want));
 		buf_done(&out);
 		arena_free(a);
@@ -259,7 +351,7 @@ static void events_as_they_are_sent(void **state)
 {
 	static const struct {
 		const char *data, *headers, *stream_id;
-		unsigned skipped;
+		int shift;
 		const char *want;
 	} cases[] = {
 		{ "{'type':'x','sequence_number':4}", NULL, NULL, 0,
@@ -269,9 +361,11 @@ static void events_as_they_are_sent(void **state)
 		{ "{'type':'x'}", "{'h':'1'}", NULL, 0, "{'type':'x','headers':{'h':'1'}}" },
 		{ "{'type':'x'}", "{'h':'1'}", "a", 0,
 		  "{'type':'x','headers':{'h':'1'},'stream_id':'a'}" },
-		{ "{'type':'x','sequence_number':4}", NULL, NULL, 1,
+		{ "{'type':'x','sequence_number':4}", NULL, NULL, -1,
 		  "{'type':'x','sequence_number':3}" },
-		{ "{'type':'x','sequence_number':0}", NULL, NULL, 1,
+		{ "{'type':'x','sequence_number':4}", NULL, NULL, 2,
+		  "{'type':'x','sequence_number':6}" },
+		{ "{'type':'x','sequence_number':0}", NULL, NULL, -1,
 		  "{'type':'x','sequence_number':0}" },
 		{ "{'type':'x'}", NULL, "a", 1, "{'type':'x','stream_id':'a'}" },
 		{ "no object", NULL, "a", 1, "no object" },
@@ -288,7 +382,7 @@ static void events_as_they_are_sent(void **state)
 		socket_put_event(&out, a, quotes(a, cases[i].data),
 				 cases[i].headers ? quotes(a, cases[i].headers) : STR_NONE,
 				 cases[i].stream_id ? str_from(cases[i].stream_id) : STR_NONE,
-				 cases[i].skipped);
+				 cases[i].shift);
 		CHECK_STR_IS(buf_str(&out), quotes(a, cases[i].want));
 		buf_done(&out);
 		arena_free(a);
@@ -300,7 +394,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_becomes_of_a_message),
 		cmocka_unit_test(what_is_refused_says_where),
-		cmocka_unit_test(a_stream_id_has_at_most_256_characters),
+		cmocka_unit_test(a_stream_id_has_1_to_256_plain_characters),
+		cmocka_unit_test(what_steers_and_what_is_wrong_with_it),
+		cmocka_unit_test(what_cannot_be_steered_is_given_back),
 		cmocka_unit_test(error_bodies_become_envelopes),
 		cmocka_unit_test(an_error_of_our_own),
 		cmocka_unit_test(error_events_become_envelopes),
