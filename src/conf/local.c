@@ -253,6 +253,8 @@ static void read_model(struct loader *l, struct account *acc, const struct yaml_
 	section_value(l, &sec, M_LOCAL_EMBEDDINGS, &m->embeddings);
 	section_value(l, &sec, M_LOCAL_PRELOAD, &m->preload);
 	section_value(l, &sec, M_LOCAL_IDLE_TIMEOUT, &m->idle_ms);
+	section_value(l, &sec, M_LOCAL_KEEP_ALIVE, &m->keep_alive);
+	section_value(l, &sec, M_LOCAL_KEEP_ALIVE_MAX, &m->keep_alive_max_ms);
 	if (sec.nodes[M_LOCAL_ARGS])
 		m->extra_args = load_strings(l, sec.nodes[M_LOCAL_ARGS], "args", &m->n_extra_args);
 	if (name_taken(acc, m->name))

@@ -210,6 +210,9 @@ static void adopt_soft(struct model *m, const struct local_model *conf)
 {
 	m->conf.preload = conf->preload;
 	m->conf.idle_ms = conf->idle_ms;
+	m->kept = m->kept && conf->keep_alive;
+	if (conf->keep_alive_max_ms && m->keep_ms > conf->keep_alive_max_ms)
+		m->keep_ms = conf->keep_alive_max_ms;
 }
 
 static const struct local_model *configured(const struct snapshot *s, const struct model *m)
@@ -399,7 +402,7 @@ static void check_leases(void *arg)
 /* The control thread cares when the last lease of a model that is to stop came back. Under the lock. */
 static void tell_control(struct engine *e, struct model *m)
 {
-	if (e->closing || e->check_posted || (!m->retired && m->conf.idle_ms == 0))
+	if (e->closing || e->check_posted || (!m->retired && model_idle_ms(m) == MODEL_STAYS))
 		return;
 	engine_ref(e);
 	if (loop_post(e->loop, check_leases, e) == RC_OK)
@@ -424,6 +427,36 @@ void engine_release(struct engine_lease *lease)
 	uv_mutex_unlock(&e->lock);
 	free(l);
 	engine_unref(e);
+}
+
+/* Under the lock. */
+static void keep(struct model *m, uint64_t keep_ms)
+{
+	m->kept = true;
+	m->keep_ms = keep_ms;
+}
+
+void engine_keep(struct engine_lease *lease, int64_t keep_ms)
+{
+	struct lease *l = lease->private_;
+
+	uv_mutex_lock(&l->e->lock);
+	keep(l->m, keep_ms < 0 ? MODEL_STAYS : (uint64_t)keep_ms);
+	uv_mutex_unlock(&l->e->lock);
+}
+
+void engine_unload(struct engine *e, struct str account, struct str model)
+{
+	struct model *m;
+
+	uv_mutex_lock(&e->lock);
+	m = e->closing ? NULL : engine_find_model(e, account, model);
+	if (m && m->state == ENGINE_READY) {
+		keep(m, 0);
+		if (m->leases == 0)
+			tell_control(e, m);
+	}
+	uv_mutex_unlock(&e->lock);
 }
 
 void engine_touch(struct engine_lease *lease)
@@ -672,12 +705,12 @@ const char *engine_state_name(enum engine_state s)
 /* As model.c decides on it, without asking for it. */
 static int64_t idle_left(const struct model *m, uint64_t now_ms)
 {
-	uint64_t end_ms = m->last_used_ms + m->conf.idle_ms;
+	uint64_t end_ms = model_idle_at(m);
 
-	if (m->conf.idle_ms == 0)
+	if (end_ms == MODEL_STAYS)
 		return -1;
 	if (m->leases > 0)
-		return (int64_t)m->conf.idle_ms;
+		return (int64_t)model_idle_ms(m);
 	return end_ms > now_ms ? (int64_t)(end_ms - now_ms) : 0;
 }
 

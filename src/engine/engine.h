@@ -91,6 +91,13 @@ void engine_acquire_cancel(struct engine_wait *w);
 /* Gives a lease back, once, when no call uses its origin any more; NULL is a no-op. Any thread. */
 void engine_release(struct engine_lease *lease);
 
+/* How long the model stays once all leases are back, until it is stopped or somebody says otherwise, instead of its idle time;
+ * negative: for good. Any thread. */
+void engine_keep(struct engine_lease *lease, int64_t keep_ms);
+
+/* The same with 0, for a model that is ready; else nothing. It is stopped when nobody uses it any more. */
+void engine_unload(struct engine *e, struct str account, struct str model);
+
 /* Bytes came from the child under this lease: it is not hung, however busy. Cheap; once per read is right. */
 void engine_touch(struct engine_lease *lease);
 

@@ -453,6 +453,20 @@ static void kill_child(struct model *m, const char *why)
 	child_signal(m->child, SIGKILL);
 }
 
+uint64_t model_idle_ms(const struct model *m)
+{
+	if (m->kept)
+		return m->keep_ms;
+	return m->conf.idle_ms ? m->conf.idle_ms : MODEL_STAYS;
+}
+
+uint64_t model_idle_at(const struct model *m)
+{
+	uint64_t idle_ms = model_idle_ms(m);
+
+	return idle_ms == MODEL_STAYS ? MODEL_STAYS : m->last_used_ms + idle_ms;
+}
+
 static void stop_child(struct model *m)
 {
 	set_state(m, ENGINE_STOPPING, NULL);
@@ -465,8 +479,8 @@ static void next_ready_tick(struct model *m)
 	uint64_t now = clock_mono_ms(), at = m->next_probe_ms;
 
 	uv_mutex_lock(&m->e->lock);
-	if (m->conf.idle_ms && m->leases == 0 && m->last_used_ms + m->conf.idle_ms < at)
-		at = m->last_used_ms + m->conf.idle_ms;
+	if (m->leases == 0 && model_idle_at(m) < at)
+		at = model_idle_at(m);
 	uv_mutex_unlock(&m->e->lock);
 	deadline_set(&m->tick, at > now ? at - now : 0);
 }
@@ -572,6 +586,7 @@ static void set_ready(struct model *m)
 	m->start_failures = 0;
 	uv_mutex_lock(&m->e->lock);
 	m->last_used_ms = now;
+	m->kept = false;
 	uv_mutex_unlock(&m->e->lock);
 	m->next_probe_ms = now + m->e->o.health_ms;
 	set_state(m, ENGINE_READY, NULL);
@@ -589,19 +604,21 @@ static void set_ready(struct model *m)
 /* Under one lock with the leases: no worker may take one between the look and the decision. */
 static bool stop_if_unused(struct model *m, bool idle_only)
 {
-	bool stop;
+	bool stop, kept;
 
 	uv_mutex_lock(&m->e->lock);
-	stop = m->leases == 0 &&
-	       (!idle_only ||
-		(m->conf.idle_ms && clock_mono_ms() >= m->last_used_ms + m->conf.idle_ms));
+	kept = m->kept;
+	stop = m->leases == 0 && (!idle_only || clock_mono_ms() >= model_idle_at(m));
 	if (stop)
 		m->state = ENGINE_STOPPING;
 	uv_mutex_unlock(&m->e->lock);
 	if (!stop)
 		return false;
 	log_model(LOG_INFO, "engine.stop",
-		  idle_only ? "not used for idle_timeout" : "no longer configured", m);
+		  !idle_only ? "no longer configured"
+		  : kept     ? "not used for keep_alive"
+			     : "not used for idle_timeout",
+		  m);
 	probe_cancel(m);
 	stop_child(m);
 	return true;

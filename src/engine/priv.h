@@ -39,6 +39,8 @@ struct engine {
 	void *closed_user;
 };
 
+#define MODEL_STAYS UINT64_MAX
+
 struct model {
 	struct list node;
 	struct engine *e;
@@ -47,13 +49,15 @@ struct model {
 	struct local_model conf;
 	unsigned seq, generation;
 
-	enum engine_state state;      /* [lock] */
-	uint64_t since_ms;            /* [lock] clock_mono_ms() of the last change of state */
-	bool retired;                 /* [lock] gives no new leases */
-	unsigned leases, n_waits;     /* [lock] */
-	unsigned restarts;            /* [lock] */
-	int pid;                      /* [lock] */
-	uint64_t last_used_ms;        /* [lock] when the last lease came back, or ready */
+	enum engine_state state;  /* [lock] */
+	uint64_t since_ms;        /* [lock] clock_mono_ms() of the last change of state */
+	bool retired;             /* [lock] gives no new leases */
+	unsigned leases, n_waits; /* [lock] */
+	unsigned restarts;        /* [lock] */
+	int pid;                  /* [lock] */
+	uint64_t last_used_ms;    /* [lock] when the last lease came back, or ready */
+	bool kept;        /* [lock] a request said how long it stays, until it is stopped: */
+	uint64_t keep_ms; /* [lock] so long; MODEL_STAYS */
 	char message[ENGINE_MESSAGE]; /* [lock] why FAILED or MISSING */
 	char path[SOCKET_PATH];       /* [lock] of the current child */
 	atomic_uint touched; /* bytes that came under leases: only that it changes matters */
@@ -116,6 +120,10 @@ struct model *model_new(struct engine *e, struct str account, const struct local
 /* For a model that never entered the table. */
 void model_drop(struct model *m);
 bool model_same_child(const struct model *m, const struct local_model *conf);
+/* After so long without a lease it is stopped; MODEL_STAYS. Under the lock. */
+uint64_t model_idle_ms(const struct model *m);
+/* When that will be, if nobody asks; MODEL_STAYS. Under the lock. */
+uint64_t model_idle_at(const struct model *m);
 /* Starts it, unless it runs, waits for its back-off, or is retired. */
 void model_demand(struct model *m);
 void model_enter(struct model *m, struct engine_wait *w);

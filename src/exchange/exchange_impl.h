@@ -262,6 +262,8 @@ int forward_translate_body(struct exchange *x, const struct target *t, struct bu
 bool forward_cuts_stops(const struct ir_request *r, const struct protocol *p);
 /* What a provider's encoder may assume of the target. */
 struct request_target forward_target(const struct exchange *x, const struct target *t);
+/* The request says how long the target's model is to stay in memory, and may. */
+bool forward_keeps(const struct exchange *x, const struct target *t, int64_t *ret_ms);
 /* RC_UNSUPPORTED when something was lost and the caller wants none of that. */
 int forward_check_losses(struct exchange *x, const struct target *t, struct err *reterr) MUST_CHECK;
 /* What the client is told when that fails. */

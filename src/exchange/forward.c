@@ -44,10 +44,24 @@ struct request_target forward_target(const struct exchange *x, const struct targ
 	return rt;
 }
 
+bool forward_keeps(const struct exchange *x, const struct target *t, int64_t *ret_ms)
+{
+	int64_t longest = t->local ? (int64_t)t->local->keep_alive_max_ms : 0;
+
+	*ret_ms = x->peek.keep_alive_ms;
+	if (longest && (*ret_ms < 0 || *ret_ms > longest))
+		*ret_ms = longest;
+	return x->peek.keeps && t->local && t->local->keep_alive;
+}
+
 int forward_check_losses(struct exchange *x, const struct target *t, struct err *reterr)
 {
+	int64_t ignored;
+
 	if (x->losses.failed)
 		return RC_NOMEM;
+	if (forward_keeps(x, t, &ignored))
+		ir_losses_forget(&x->losses, STR("keep_alive"));
 	if (!x->strict || x->losses.n == 0)
 		return RC_OK;
 	return err_set(reterr, RC_UNSUPPORTED,
@@ -178,6 +192,7 @@ static int start(struct exchange *x, const struct target *t, struct err *reterr)
 		.framing = x->relay ? x->peek.framing : t->protocol->framing,
 		.client_head = x->head,
 	};
+	o.keeps = forward_keeps(x, t, &o.keep_alive_ms);
 	buf_init(&o.body, 2 * x->snapshot->max_body + 65536);
 	if (x->match.line.op == IR_OP_COUNT_TOKENS)
 		rc = count_body(x, t, &o.body, reterr);

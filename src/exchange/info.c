@@ -106,12 +106,22 @@ static void loaded(struct exchange *x)
 	buf_done(&body);
 }
 
+static void let_go(struct exchange *x, struct engine_lease *lease)
+{
+	int64_t keep_ms;
+
+	if (forward_keeps(x, x->target, &keep_ms))
+		engine_keep(lease, keep_ms);
+	engine_release(lease);
+}
+
 static void leased(void *user, struct engine_lease *lease, const struct ir_error *error)
 {
 	struct load *l = user;
 
 	l->waiting = NULL;
-	engine_release(lease);
+	if (lease)
+		let_go(l->x, lease);
 	if (lease)
 		loaded(l->x);
 	else
@@ -127,7 +137,7 @@ void load_cancel(struct exchange *x)
 		engine_acquire_cancel(l->waiting);
 }
 
-/* To unload is no business of one client's where others use the model too: the engine does it when all are done. */
+/* Whether one client may unload what others use too is the operator's to say; the engine does it when all are done. */
 void answer_load(struct exchange *x)
 {
 	const struct target *t = &x->route.targets[0];
@@ -140,6 +150,7 @@ void answer_load(struct exchange *x)
 		.user = l,
 	};
 	struct engine_lease *lease;
+	int64_t keep_ms;
 	int rc;
 
 	x->target = t;
@@ -147,7 +158,13 @@ void answer_load(struct exchange *x)
 		no_memory(x);
 		return;
 	}
-	if (!t->local || !x->env->engine || !str_eq(x->peek.load, STR("load"))) {
+	if (!t->local || !x->env->engine) {
+		loaded(x);
+		return;
+	}
+	if (str_eq(x->peek.load, STR("unload"))) {
+		if (forward_keeps(x, t, &keep_ms))
+			engine_unload(x->env->engine, o.account, o.model);
 		loaded(x);
 		return;
 	}
@@ -157,7 +174,7 @@ void answer_load(struct exchange *x)
 	if (rc < 0) {
 		no_memory(x);
 	} else if (rc > 0) {
-		engine_release(lease);
+		let_go(x, lease);
 		loaded(x);
 	}
 }

@@ -11,6 +11,16 @@ void ir_losses_init(struct ir_losses *l, struct arena *a)
 	*l = (struct ir_losses){ .arena = a };
 }
 
+void ir_losses_forget(struct ir_losses *l, struct str name)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < l->n; i++)
+		if (!str_eq(l->names[i], name))
+			l->names[kept++] = l->names[i];
+	l->n = kept;
+}
+
 void ir_loss(struct ir_losses *l, struct str name)
 {
 	struct str copy;

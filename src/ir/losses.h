@@ -28,6 +28,8 @@ _Static_assert(IR_FIELD_COUNT <= 64, "a set of them is a uint64_t");
 
 void ir_losses_init(struct ir_losses *l, struct arena *a);
 void ir_loss(struct ir_losses *l, struct str name);
+/* It was not lost after all. */
+void ir_losses_forget(struct ir_losses *l, struct str name);
 /* Names every field by which the request says something, but those in `taken`: the ones the encoder writes, or refuses, or
  * names itself where it depends on the value. */
 void ir_lose_fields_but(struct ir_losses *l, const struct ir_request *r, uint64_t taken);

@@ -112,6 +112,8 @@ struct request_peek {
 	bool forces_tool; /* tool_choice forces a call */
 	struct str
 		load; /* asks for no answer, only that the model be ready ("load") or not ("unload"); absent: asks as usual */
+	bool keeps;   /* says how long the model is to stay in memory once it is done: */
+	int64_t keep_alive_ms; /* so long; negative: for good */
 	struct str
 		provider_pin; /* our own top-level `provider` string (interface.md section 3); absent */
 	struct json_want model_at, stream_options_at, provider_at,

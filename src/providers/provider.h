@@ -21,14 +21,16 @@ enum { PROVIDER_MAX_PROTOCOLS = 8, UPSTREAM_MAX_FIELDS = 24 };
 /* One model of a `local` provider: a llama-server child of ours. */
 struct local_model {
 	struct str name;
-	struct str path;        /* GGUF file */
-	int64_t context;        /* tokens; 0: the model's own */
-	int64_t threads;        /* 0: the engine's choice */
-	int64_t parallel;       /* slots */
-	bool embeddings;        /* start with --embeddings */
-	bool preload;           /* start with the gateway, not on the first request */
-	uint64_t idle_ms;       /* unload after so long without use; 0: never */
-	struct str *extra_args; /* handed to llama-server as they are */
+	struct str path;            /* GGUF file */
+	int64_t context;            /* tokens; 0: the model's own */
+	int64_t threads;            /* 0: the engine's choice */
+	int64_t parallel;           /* slots */
+	bool embeddings;            /* start with --embeddings */
+	bool preload;               /* start with the gateway, not on the first request */
+	uint64_t idle_ms;           /* unload after so long without use; 0: never */
+	bool keep_alive;            /* requests may say otherwise (request_peek.keep_alive_ms) */
+	uint64_t keep_alive_max_ms; /* no longer than that; 0: as they say */
+	struct str *extra_args;     /* handed to llama-server as they are */
 	unsigned n_extra_args;
 };
 

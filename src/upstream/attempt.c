@@ -294,6 +294,8 @@ static void engine_ready(void *user, struct engine_lease *lease, const struct ir
 		return;
 	}
 	t->lease = lease;
+	if (t->o.keeps)
+		engine_keep(lease, t->o.keep_alive_ms);
 	if (!start_call(t, &lease->origin))
 		fail_local(t, ATTEMPT_NOMEM, "out_of_memory", IR_ERR_UNAVAILABLE,
 			   "could not be asked: the gateway is out of memory");
@@ -317,6 +319,8 @@ static int begin_local(struct attempt *t, struct err *reterr)
 		return err_set(reterr, rc, "out of memory");
 	if (rc == 0)
 		return RC_OK;
+	if (t->o.keeps)
+		engine_keep(t->lease, t->o.keep_alive_ms);
 	return start_call(t, &t->lease->origin) ? RC_OK
 						: err_set(reterr, RC_NOMEM, "out of memory");
 }

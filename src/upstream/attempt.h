@@ -81,7 +81,9 @@ struct attempt_options {
 	const struct protocol *protocol; /* spoken upstream */
 	enum ir_op op;
 	bool stream, relay;
-	enum framing framing; /* of the stream that is asked for */
+	enum framing framing;  /* of the stream that is asked for */
+	bool keeps;            /* a local model is to stay so long once it is done: */
+	int64_t keep_alive_ms; /* as engine_keep() has it */
 	const struct http_head *client_head;
 	struct buf body; /* the attempt takes it over, also when it cannot start */
 };

@@ -5,6 +5,7 @@ counts, processes), never words. All answers are short.
 """
 
 import base64
+import datetime
 import json
 import os
 import pathlib
@@ -305,6 +306,48 @@ def test_an_idle_model_is_unloaded_and_comes_back(start_gateway, openai_client):
     wait(lambda: not gateway.children(), "the idle model to be unloaded again")
 
 
+def test_a_request_says_how_long_the_model_stays(start_gateway, ollama_client):
+    """Ollama's keep_alive, where the operator lets it; /api/ps tells until when."""
+    gateway = start_gateway(config(keep_alive=True, keep_alive_max="2h"))
+    gateway.expected_children = 0
+    gateway.baseline["other"] += 2
+    sdk = ollama_client(gateway, timeout=SLOW)
+
+    def left():
+        running, = sdk.ps().models
+        return (running.expires_at - datetime.datetime.now(datetime.timezone.utc)).total_seconds()
+
+    assert sdk.generate(model="small", keep_alive="10m").done_reason == "load" and 500 < left() < 601
+    answer = sdk.chat(model="small", messages=HI, options={"num_predict": 2}, keep_alive=1800)
+    assert answer.message.content and 1700 < left() < 1801
+    assert sdk.chat(model="small", messages=HI, options={"num_predict": 2}).done and 1700 < left() < 1801    # as it was said last
+    assert sdk.generate(model="small", prompt="Count.", options={"num_predict": 2}, keep_alive=-1).done and 7100 < left() < 7201
+    assert len(gateway.children()) == 1
+    assert sdk.generate(model="small", keep_alive=0).done_reason == "unload"
+    wait(lambda: not gateway.children(), "the model to be unloaded")
+    assert sdk.ps().models == [] and sdk.generate(model="small", keep_alive=0).done_reason == "unload" and not gateway.children()
+    assert sdk.chat(model="small", messages=HI, options={"num_predict": 2}, keep_alive="0s").done
+    wait(lambda: not gateway.children(), "the model to be unloaded once it has answered")
+
+
+def test_without_leave_keep_alive_changes_nothing(start_gateway, ollama_client):
+    """One client does not unload what all use, nor hold it in memory."""
+    gateway = start_gateway(config(idle_timeout="1h"))
+    gateway.expected_children = 1
+    gateway.baseline["other"] += 2
+    sdk = ollama_client(gateway, timeout=SLOW)
+    for keep in (0, -1, "5m"):
+        with gateway.connect(timeout=SLOW) as client:
+            client.request("POST", "/api/chat", json_body={"model": "small", "messages": HI, "stream": False, "keep_alive": keep,
+                                                           "options": {"num_predict": 1}})
+            answer = client.read_response("POST")
+        assert answer.status == 200 and "keep_alive" in answer.headers.get("x-llm-gateway-dropped")
+    assert sdk.generate(model="small", keep_alive=0).done_reason == "unload"
+    running, = sdk.ps().models
+    assert 3500 < (running.expires_at - datetime.datetime.now(datetime.timezone.utc)).total_seconds() < 3601
+    assert len(gateway.children()) == 1
+
+
 def test_sigterm_takes_the_engine_along(start_gateway):
     gateway = start_gateway(config(preload=True))
     wait(lambda: gateway.children() and "ready" in ready_states(gateway), "the model to be ready")
@@ -370,6 +413,7 @@ def test_text_with_the_ollama_sdk(ollama_sdk):
 
 
 def test_what_runs_with_the_ollama_sdk(ollama_sdk):
+    wait(lambda: ollama_sdk.ps().models, "the model to be in memory")
     running, = ollama_sdk.ps().models
     assert running.model == "small" and running.context_length == CONTEXT
     assert running.expires_at.year > 2200       # it stays, as `keep_alive: -1` has it at Ollama

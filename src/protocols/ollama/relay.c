@@ -28,21 +28,91 @@ static bool is_empty_list(struct json_want w)
 	return w.first == '[' && str_trim(str_from_offset(w.value, 1)).ptr[0] == ']';
 }
 
-/* A duration of nothing: 0, 0.0, "0", "0s". */
-static bool is_zero(struct str value)
+/* Milliseconds of one of Go's units at the head of `*io`, which is taken off; 0 when there is none. */
+static double unit_ms(struct str *io)
 {
-	bool zero = false;
+	static const struct {
+		struct str name;
+		double ms;
+	} units[] = {
+		{ STR_INIT("ns"), 1e-6 },        { STR_INIT("us"), 1e-3 },
+		{ STR_INIT("\xc2\xb5s"), 1e-3 }, { STR_INIT("\xce\xbcs"), 1e-3 },
+		{ STR_INIT("ms"), 1 },           { STR_INIT("s"), 1000 },
+		{ STR_INIT("m"), 60e3 },         { STR_INIT("h"), 3600e3 },
+	};
 
-	for (size_t i = 0; i < value.len; i++) {
-		if (value.ptr[i] >= '1' && value.ptr[i] <= '9')
-			return false;
-		zero = zero || value.ptr[i] == '0';
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (!str_starts(*io, units[i].name))
+			continue;
+		*io = str_from_offset(*io, units[i].name.len);
+		return units[i].ms;
 	}
-	return zero;
+	return 0;
+}
+
+/* The number at the head of `*io`, which is taken off; false when there is none. */
+static bool take_number(struct str *io, double *ret)
+{
+	size_t n = 0;
+
+	while (n < io->len && ((io->ptr[n] >= '0' && io->ptr[n] <= '9') || io->ptr[n] == '.'))
+		n++;
+	if (!n || !json_text_f64((struct str){ io->ptr, n }, ret))
+		return false;
+	*io = str_from_offset(*io, n);
+	return true;
+}
+
+/* "1h30m", "-1s", "0", as Go has it. */
+static bool read_duration(struct str s, double *ret_ms)
+{
+	bool minus = s.len && s.ptr[0] == '-';
+	double n;
+
+	if (minus || (s.len && s.ptr[0] == '+'))
+		s = str_from_offset(s, 1);
+	*ret_ms = 0;
+	if (str_eq(s, STR("0")))
+		return true;
+	do {
+		double unit;
+
+		if (!take_number(&s, &n) || !(unit = unit_ms(&s)))
+			return false;
+		*ret_ms += n * unit;
+	} while (s.len);
+	if (minus)
+		*ret_ms = -*ret_ms;
+	return true;
+}
+
+/* A number of seconds, or a duration; below zero it is for good. */
+static int read_keep_alive(struct arena *a, struct json_want w, struct request_peek *ret,
+			   struct err *reterr)
+{
+	const double longest = 100.0 * 365 * 86400e3;
+	double ms = 0;
+	bool ok;
+
+	if (!w.first || w.first == 'n')
+		return RC_OK;
+	if (w.first == '"') {
+		ok = read_duration(json_unquote(a, w.value), &ms);
+	} else {
+		ok = json_text_f64(str_trim(w.value), &ms);
+		ms *= 1000;
+	}
+	if (!ok)
+		return err_param(reterr, RC_INVALID, "keep_alive",
+				 "keep_alive must be a number of seconds or a duration as \"5m\"");
+	ret->keeps = true;
+	ret->keep_alive_ms = ms < 0 || ms > longest ? -1 : (int64_t)ms;
+	return RC_OK;
 }
 
 /* Without a message or a prompt a request only has the model loaded, or with a keep_alive of 0 unloaded. */
-static struct str load_only(unsigned variant, const struct json_want *w)
+static struct str load_only(unsigned variant, const struct json_want *w,
+			    const struct request_peek *peek)
 {
 	struct json_want what = w[variant == OL_ASK_CHAT ? W_MESSAGES : W_PROMPT];
 	bool nothing = !what.first || what.first == 'n' || is_empty_list(what) ||
@@ -50,7 +120,7 @@ static struct str load_only(unsigned variant, const struct json_want *w)
 
 	if (!nothing)
 		return STR_NONE;
-	return is_zero(w[W_KEEP_ALIVE].value) ? STR("unload") : STR("load");
+	return peek->keeps && peek->keep_alive_ms == 0 ? STR("unload") : STR("load");
 }
 
 int ol_peek(struct arena *a, const struct request_line *line, struct str body,
@@ -82,8 +152,11 @@ int ol_peek(struct arena *a, const struct request_line *line, struct str body,
 		return err_param(reterr, RC_INVALID, "stream", "stream must be true or false");
 	/* Not said, an answer streams. */
 	ret->stream = line->op == IR_OP_GENERATE && w[W_STREAM].first != 'f';
+	rc = read_keep_alive(a, w[W_KEEP_ALIVE], ret, reterr);
+	if (rc)
+		return rc;
 	if (line->op == IR_OP_GENERATE)
-		ret->load = load_only(line->variant, w);
+		ret->load = load_only(line->variant, w, ret);
 	ret->model_at = w[W_MODEL];
 	if (w[W_PROVIDER].first == '"') {
 		ret->provider_at = w[W_PROVIDER];

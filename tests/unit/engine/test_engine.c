@@ -780,6 +780,51 @@ static void a_leased_model_is_not_idle(void **state)
 	assert_int_equal(starts("starts"), 1);
 }
 
+static int64_t left_of(unsigned which)
+{
+	struct arena *a = arena_new(1 << 20);
+	int64_t left = status_of(which, a).idle_left_ms;
+
+	arena_free(a);
+	return left;
+}
+
+/* What a request said counts until the model is stopped, and no longer than its operator lets it. */
+static void a_request_says_how_long_it_stays(void **state)
+{
+	struct local_model *m = model(0, "m", "starts %s/starts\n");
+	struct engine_lease *l;
+
+	m->keep_alive = true;
+	apply();
+	assert_int_equal(left_of(0), -1);
+	engine_unload(R.e, STR("local"), STR("m")); /* nothing runs */
+	l = lease_of("m");
+	engine_keep(l, 3600000);
+	assert_int_equal(left_of(0), 3600000);
+	m->keep_alive_max_ms = 60000;
+	apply();
+	assert_int_equal(left_of(0), 60000);
+	engine_keep(l, -1);
+	assert_int_equal(left_of(0), -1);
+	engine_unload(R.e, STR("local"), STR("m")); /* once it is not used any more */
+	assert_true(in_state(&(struct rig){ .which = 0, .want = ENGINE_READY }));
+	engine_release(l);
+	until_state(0, ENGINE_STOPPED);
+	l = lease_of("m");
+	assert_int_equal(left_of(0), -1); /* said of the one before */
+	engine_keep(l, 1);
+	m->keep_alive = false;
+	apply();
+	assert_int_equal(left_of(0), -1);
+	engine_release(l);
+	assert_int_equal(ask_for(0, "m", 0), 1);
+	engine_release(R.asked[0].lease);
+	engine_unload(R.e, STR("local"), STR("m"));
+	until_state(0, ENGINE_STOPPED);
+	assert_int_equal(starts("starts"), 2);
+}
+
 static void reload_without_a_change_changes_nothing(void **state)
 {
 	struct local_model *m = model(0, "m", "starts %s/starts\n");
@@ -1100,6 +1145,7 @@ int main(int argc, char **argv)
 		IT(a_cancelled_wait_is_never_answered),
 		IT(idle_is_unloaded_and_comes_back),
 		IT(a_leased_model_is_not_idle),
+		IT(a_request_says_how_long_it_stays),
 		IT(reload_without_a_change_changes_nothing),
 		IT(reload_changes_a_model_under_a_lease),
 		IT(reload_removes_a_model),

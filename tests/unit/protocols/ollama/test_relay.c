@@ -58,6 +58,52 @@ static void nothing_asked_only_loads(void **state)
 	arena_free(a);
 }
 
+/* A number of seconds or one of Go's durations; below zero: for good. */
+static void how_long_a_model_stays(void **state)
+{
+	static const struct {
+		const char *said;
+		bool keeps;
+		int64_t ms;
+	} rows[] = {
+		{ "300", true, 300000 },
+		{ "0", true, 0 },
+		{ "1.5", true, 1500 },
+		{ "-1", true, -1 },
+		{ "\"5m\"", true, 300000 },
+		{ "\"0\"", true, 0 },
+		{ "\"1h30m\"", true, 5400000 },
+		{ "\"-1m\"", true, -1 },
+		{ "\"1.5h\"", true, 5400000 },
+		{ "\"250ms\"", true, 250 },
+		{ "\"0s\"", true, 0 },
+		{ "\"+2s\"", true, 2000 },
+		{ "\"1\\u0068\"", true, 3600000 },
+		{ "1e300", true, -1 },
+		{ "\"99999999h\"", true, -1 },
+		{ "null", false, 0 },
+	};
+	static const char *const bad[] = { "\"5\"", "\"m\"", "\"5 m\"", "\"\"", "\"5m x\"",
+					   "true",  "[]",    "{}",      "\"-\"" };
+	struct arena *a = arena_new(1 << 20);
+	struct request_peek p;
+	struct err e;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		p = peek(a, &chat,
+			 arena_printf(a, "{\"model\":\"m\",\"keep_alive\":%s}", rows[i].said).ptr);
+		if (p.keeps != rows[i].keeps || p.keep_alive_ms != rows[i].ms)
+			fail_msg("%s: %d %lld", rows[i].said, p.keeps, (long long)p.keep_alive_ms);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		struct str body = arena_printf(a, "{\"model\":\"m\",\"keep_alive\":%s}", bad[i]);
+
+		if (protocol_ollama_chat.peek(a, &chat, body, &p, &e) != RC_INVALID)
+			fail_msg("%s", bad[i]);
+	}
+	arena_free(a);
+}
+
 static void what_no_request_is(void **state)
 {
 	static const char *const bodies[] = {
@@ -175,6 +221,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_request_streams_unless_told_not_to),
 		cmocka_unit_test(nothing_asked_only_loads),
+		cmocka_unit_test(how_long_a_model_stays),
 		cmocka_unit_test(what_no_request_is),
 		cmocka_unit_test(only_the_gateways_own_is_changed),
 		cmocka_unit_test(the_tap_reads_the_last_line),
