@@ -140,6 +140,17 @@ static bool put_models(struct exchange *x, const struct model_info *models, unsi
 	return false;
 }
 
+/* The model is asked about by its name, or with its provider's before it, as it may be asked for. */
+static bool is_called(const struct exchange *x, const struct model_info *m, struct str name)
+{
+	struct str rest = str_from_offset(name, m->owner.len);
+
+	if (str_eq(m->id, name))
+		return true;
+	return m->owner.len && str_starts(name, m->owner) && str_starts(rest, STR("/")) &&
+	       str_eq(str_from_offset(rest, 1), m->id) && auth_model_allowed(&x->principal, name);
+}
+
 void answer_models(struct exchange *x)
 {
 	struct ir_error missing = { .kind = IR_ERR_MODEL_NOT_FOUND, .retry_after_ms = -1 };
@@ -163,9 +174,12 @@ void answer_models(struct exchange *x)
 			return;
 		}
 	} else {
-		for (unsigned i = 0; i < n && buf_len(&body) == 0; i++)
-			if (str_eq(models[i].id, x->match.line.arg))
-				x->match.protocol->encode_model(&models[i], &body);
+		for (unsigned i = 0; i < n && buf_len(&body) == 0; i++) {
+			if (!is_called(x, &models[i], x->match.line.arg))
+				continue;
+			models[i].id = x->match.line.arg;
+			x->match.protocol->encode_model(&models[i], &body);
+		}
 	}
 	if (buf_len(&body) > 0) {
 		answer_whole(x, 200, STR("application/json"), buf_str(&body), false, "ok");

@@ -2,6 +2,7 @@
 
 import json
 
+import openai
 import pytest
 
 from lib import canned
@@ -62,6 +63,16 @@ def test_anthropics_shape_and_pages(gateway, anthropic_client):
     opus = client.models.retrieve("claude-opus-4-6")
     assert opus.capabilities.thinking.types.adaptive.supported and not opus.capabilities.thinking.types.enabled.supported
     assert client.models.retrieve("acme/own model").capabilities is None
+
+
+def test_a_model_is_found_by_its_providers_name_too(gateway, openai_client, anthropic_client):
+    settled(gateway, 5)
+    found = openai_client(gateway).models.retrieve("ant/claude-opus-4-6")
+    assert (found.id, found.owned_by, found.model_extra["max_output_tokens"]) == ("ant/claude-opus-4-6", "ant", 128000)
+    assert anthropic_client(gateway).models.retrieve("oai/acme/own model").id == "oai/acme/own model"
+    for name in ("oai/claude-opus-4-6", "ant/", "nobody/gpt-5"):
+        with pytest.raises(openai.NotFoundError):
+            openai_client(gateway).models.retrieve(name)
 
 
 @pytest.mark.parametrize("query", ("limit=0", "limit=1001", "limit=x", "after_id=nobody", "before_id=nobody"))
