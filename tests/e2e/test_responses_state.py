@@ -185,6 +185,48 @@ def test_input_items_hold_the_whole_conversation_in_pages(client):
     assert e.value.param == "limit"
 
 
+def test_what_is_asked_of_kept_answers_is_checked(gateway, client):
+    made = client.responses.create(model=CHAT, input="One?").id
+    for method, rest, status, param in (
+            ("GET", "?stream=true", 400, None), ("POST", "/cancel", 400, None), ("GET", "?stream=false&starting_after=x", 200, None),
+            ("GET", "/input_items?limit=0", 400, "limit"), ("GET", "/input_items?limit=101", 400, "limit"),
+            ("GET", "/input_items?limit=all", 400, "limit"), ("GET", "/input_items?limit=100", 200, None),
+            ("GET", "/input_items?order=up", 400, "order"), ("GET", "/input_items?order=desc", 200, None),
+            ("GET", "/input_items?after=msg_of_nobody", 400, "after"), ("PUT", "", 405, None), ("POST", "", 405, None),
+            ("GET", "/cancel", 404, "id"), ("DELETE", "/input_items", 404, "id"), ("GET", "/output_items", 404, "id")):
+        got, answer = call(gateway, method, f"/v1/responses/{made}{rest}")
+        assert got == status, (method, rest, got, answer)
+        if status >= 400:
+            assert answer["error"]["type"] == "invalid_request_error" and answer["error"]["param"] == param and answer["error"]["message"], rest
+    for unknown in ("resp_nobody", "x", "%22", "%C3%BC", made + "x", made[:-1], "x" * 2000):
+        for method, rest in (("GET", ""), ("GET", "?stream=true"), ("DELETE", ""), ("GET", "/input_items"), ("POST", "/cancel")):
+            got, answer = call(gateway, method, f"/v1/responses/{unknown}{rest}")
+            assert got == 404 and answer["error"]["type"] == "invalid_request_error", (method, unknown, rest, got, answer)
+    assert call(gateway, "DELETE", f"/v1/responses/{made}") == (200, {"id": made, "object": "response", "deleted": True})
+    assert [call(gateway, m, f"/v1/responses/{made}{r}")[0] for m, r in (("DELETE", ""), ("GET", ""), ("POST", "/cancel"), ("GET", "/input_items"))] \
+        == [404] * 4
+
+
+def test_a_background_response_can_be_deleted_while_it_is_made(gateway, up):
+    script = held(up)
+    _, made = call(gateway, "POST", "/v1/responses", {"model": CHAT, "input": "One?", "background": True})
+    hit = script.wait_for_request()
+    hit.wait_held()
+    got, page = call(gateway, "GET", f"/v1/responses/{made['id']}/input_items")
+    assert got == 200 and [i["content"][0]["text"] for i in page["data"]] == ["One?"]
+    for after in ("x", "-1", "1.5", ""):
+        got, answer = call(gateway, "GET", f"/v1/responses/{made['id']}?stream=true&starting_after={after}")
+        assert got == 400 and "starting_after" in answer["error"]["message"], after
+    got, answer = call(gateway, "POST", "/v1/responses", {"model": CHAT, "input": "Two?", "previous_response_id": made["id"]})
+    assert got == 400 and "still being made" in answer["error"]["message"]
+    assert call(gateway, "DELETE", f"/v1/responses/{made['id']}") == (200, {"id": made["id"], "object": "response", "deleted": True})
+    hit.wait_disconnect(2)
+    script.release()
+    for _ in range(5):
+        assert call(gateway, "GET", f"/v1/responses/{made['id']}")[0] == 404
+    assert rows(gateway) == []
+
+
 @pytest.mark.parametrize("background", [False, True])
 def test_include_names_what_openai_knows_and_shows_what_was_kept(client, gateway, background):
     made = client.responses.create(model=NATIVE, input="One?", background=background)
@@ -651,6 +693,7 @@ def test_whoever_has_an_id_finds_the_response_after_any_crash(start_gateway, up,
     assert len(rows(gateway)) == 5
 
 
+@pytest.mark.threads
 def test_a_client_that_leaves_before_it_knows_the_id_leaves_nothing(start_gateway, up):
     """The database is locked, so that the answer has to wait."""
     gateway = start_gateway(config(up))
@@ -746,6 +789,7 @@ def test_a_drain_lets_background_responses_finish(start_gateway, up, openai_clie
     assert openai_client(gateway).responses.retrieve(made.id).output_text == "Hello."
 
 
+@pytest.mark.threads
 def test_workers_share_what_is_under_way(start_gateway, up):
     """Each connection may meet another worker: all of them answer for a response that one of them makes."""
     gateway = start_gateway(config(up, server={"workers": 4}))
@@ -766,6 +810,7 @@ def test_workers_share_what_is_under_way(start_gateway, up):
     assert b'"sequence_number":1,' not in streams[0] and b'"sequence_number":2' in streams[0]
 
 
+@pytest.mark.threads
 def test_any_worker_cancels_what_another_makes(start_gateway, up):
     gateway = start_gateway(config(up, server={"workers": 4}))
     for _ in range(4):

@@ -188,6 +188,7 @@ def lanes_of(events):
     return {e.get("stream_id") for e in events}
 
 
+@pytest.mark.threads
 @each_kind
 def test_lanes_run_side_by_side_and_each_in_order(scene, kind):
     s = scene(kind)
