@@ -6,6 +6,7 @@
 #include "exchange/outlet.h"
 #include "exchange/recent.h"
 #include "ir/event.h"
+#include "ir/fit.h"
 #include "ir/fold.h"
 #include "ir/forced_tool.h"
 #include "ir/grammar.h"
@@ -45,6 +46,7 @@ struct choice {
 	struct ir_forced_tool forced;
 	struct ir_prefill prefill;
 	struct ir_stop_cut stop_cut;
+	struct ir_fit fit;
 	struct ir_fold fold;
 	struct ir_sink sink; /* the pump's own: after all the others */
 	struct ir_event end; /* its FINISH, where that has to wait for the other answers */
@@ -125,6 +127,7 @@ struct exchange {
 	struct ir_embed_request *embed; /* the same for IR_OP_EMBED */
 	struct embedded embedded;
 	struct ir_losses losses;
+	unsigned losses_told; /* so many of them are in the head that was sent */
 
 	struct route route;
 	unsigned next_target;

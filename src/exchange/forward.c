@@ -225,6 +225,7 @@ void forward_next(struct exchange *x)
 		x->forced = false;
 		x->embedded = (struct embedded){ 0 };
 		ir_losses_init(&x->losses, x->arena);
+		x->losses_told = 0;
 		x->last_sent_ms = loop_now_ms(x->env->loop);
 		if (count_is_ours(x, t)) {
 			rc = count_tokens(x, t, &e);

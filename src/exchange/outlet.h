@@ -68,14 +68,20 @@ static inline size_t outlet_pending(struct outlet o)
 	return o.request ? http_respond_pending(o.request) : o.ws ? websocket_pending(o.ws) : 0;
 }
 
-static inline void outlet_end(struct outlet o)
+/* `trailers` go to HTTP's clients: nobody else has a place for them. */
+static inline void outlet_end_with(struct outlet o, const struct http_field *trailers, unsigned n)
 {
 	if (o.request)
-		http_respond_end(o.request);
+		http_respond_end_with(o.request, trailers, n);
 	else if (o.ws)
 		websocket_end(o.ws);
 	else
 		job_end(o.job, STR_NONE);
+}
+
+static inline void outlet_end(struct outlet o)
+{
+	outlet_end_with(o, NULL, 0);
 }
 
 static inline void outlet_abort(struct outlet o)

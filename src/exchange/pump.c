@@ -1,7 +1,7 @@
 /* exchange/pump.c - the answer on its way: upstream bytes in, client bytes out.
  *
  *	relay:      frame -> tap -------------------------------------> the same bytes
- *	translate:  frame -> decoder -> grammar -> (prefill, forced tool, stop) -> encoder -> client bytes
+ *	translate:  frame -> decoder -> grammar -> (prefill, forced tool, stop) -> fit -> encoder -> client bytes
  *	whole body: the same events, folded (client does not stream) or streamed
  *	n answers:  all of it n times, each decoder and encoder with its own number
  *
@@ -30,6 +30,9 @@ static struct ir_sink *set_up_sinks(struct exchange *x, struct choice *c)
 	const struct ir_request *r = x->ir;
 
 	c->sink.event = sink_event;
+	ir_fit_init(&c->fit, x->pump.arena, x->match.protocol->name, x->match.protocol->pictures, r,
+		    &x->losses, first);
+	first = &c->fit.sink;
 	if (r && forward_cuts_stops(r, x->target->protocol)) {
 		if (ir_stop_cut_init(&c->stop_cut, x->pump.arena, r, first) != RC_OK)
 			return NULL;
@@ -162,6 +165,7 @@ static void send_head(struct exchange *x)
 	n = answer_fields(x, fields, stream_types[x->peek.framing], true);
 	fields[n++] = (struct http_field){ STR("cache-control"), STR("no-store") };
 	fields[n++] = (struct http_field){ STR("x-accel-buffering"), STR("no") };
+	x->losses_told = x->losses.n;
 	x->head_sent = true;
 	x->record.status = 200;
 	x->record.first_byte_us = clock_mono_us();
@@ -212,12 +216,27 @@ void pump_keepalive(struct exchange *x)
 	flush(x);
 }
 
+/* What got lost when the head was out already stands behind the body. Returns how many fields that is. */
+static unsigned late_losses(const struct exchange *x, struct http_field *ret)
+{
+	struct ir_losses late = x->losses;
+
+	if (late.n <= x->losses_told)
+		return 0;
+	late.names += x->losses_told;
+	late.n -= x->losses_told;
+	*ret = (struct http_field){ STR("x-llm-gateway-dropped"), ir_losses_text(&late) };
+	return ret->value.len > 0;
+}
+
 static void answer_folded(struct exchange *x);
 
 /* The answer is whole and everything of it was handed over. */
 static void finish(struct exchange *x)
 {
 	struct outlet to = x->out;
+	struct http_field late;
+	unsigned n_late;
 
 	if (!x->pump.errored)
 		outcome_ok(x);
@@ -233,8 +252,9 @@ static void finish(struct exchange *x)
 		outlet_abort(to);
 		return;
 	}
+	n_late = late_losses(x, &late);
 	exchange_over(x, "ok");
-	outlet_end(to);
+	outlet_end_with(to, &late, n_late);
 }
 
 /* --- events of the upstream --- */

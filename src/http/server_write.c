@@ -325,7 +325,23 @@ void http_respond_write(struct http_request *r, struct str bytes)
 	buf_put(http_respond_buf(r), bytes);
 }
 
-static void put_out(struct http_request *r, bool end)
+/* The end of a chunked body, with the fields that stand there. */
+static struct str last_chunk(struct server_conn *c, const struct http_field *trailers, unsigned n)
+{
+	struct buf *b = &c->server->head;
+
+	if (!n)
+		return http1_last_chunk;
+	buf_reset(b);
+	buf_put(b, STR("0\r\n"));
+	for (unsigned i = 0; i < n; i++)
+		http1_put_field(b, trailers[i].name, trailers[i].value);
+	buf_put(b, STR("\r\n"));
+	return buf_ok(b) ? buf_str(b) : http1_last_chunk;
+}
+
+/* `last`: the framing's end, STR_NONE where the body goes on. */
+static void put_out(struct http_request *r, struct str last)
 {
 	struct server_conn *c = r->conn;
 	struct str data = r->data.max ? buf_str(&r->data) : STR("");
@@ -347,8 +363,8 @@ static void put_out(struct http_request *r, bool end)
 		if (r->chunked)
 			v[n++] = STR("\r\n");
 	}
-	if (end && r->chunked && !r->no_content)
-		v[n++] = http1_last_chunk;
+	if (str_present(last) && r->chunked && !r->no_content)
+		v[n++] = last;
 	server_write(c, v, n);
 	r->answer_head = STR("");
 	if (r->data.max)
@@ -359,7 +375,7 @@ void http_respond_flush(struct http_request *r)
 {
 	assert(r->head_out || !r->conn);
 	if (r->conn && !r->conn->broken)
-		put_out(r, false);
+		put_out(r, STR_NONE);
 }
 
 size_t http_respond_pending(const struct http_request *r)
@@ -371,14 +387,19 @@ size_t http_respond_pending(const struct http_request *r)
 	       (r->data.max ? buf_len(&r->data) : 0);
 }
 
-void http_respond_end(struct http_request *r)
+void http_respond_end_with(struct http_request *r, const struct http_field *trailers, unsigned n)
 {
 	if (!r->conn)
 		return;
 	assert(r->head_out);
 	if (!r->conn->broken)
-		put_out(r, true);
+		put_out(r, last_chunk(r->conn, trailers, n));
 	over(r);
+}
+
+void http_respond_end(struct http_request *r)
+{
+	http_respond_end_with(r, NULL, 0);
 }
 
 void http_respond_abort(struct http_request *r)
@@ -388,7 +409,7 @@ void http_respond_abort(struct http_request *r)
 	if (!c)
 		return;
 	if (!c->broken && r->head_out)
-		put_out(r, false);
+		put_out(r, STR_NONE);
 	c->last = true;
 	c->linger = false;
 	c->reset = r->head_out && !r->chunked &&

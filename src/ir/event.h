@@ -134,15 +134,17 @@ struct ir_event {
 	unsigned index;           /* OPEN, DELTA, CLOSE */
 	enum ir_block_kind block; /* OPEN, DELTA, CLOSE */
 	enum ir_delta_kind delta; /* DELTA */
-	struct str id;   /* START: the upstream's response id; OPEN of TOOL_CALL: the call's id; of
+	struct str id; /* START: the upstream's response id; OPEN of TOOL_CALL: the call's id; of
 			  REASONING: the item's, where there are items; else absent */
-	struct str name; /* START: the upstream's model; OPEN of TOOL_CALL: the tool's name */
+	struct str
+		name; /* START: the upstream's model; OPEN of TOOL_CALL: the tool's name; DELTA of RAW: by which its loss is
+		       named where a dialect has no form for it ("answer.audio"); absent: nobody misses it */
 	const char *origin; /* OPEN of REASONING or OPAQUE: the minting protocol */
 	struct str text;    /* DELTA */
 	struct str
 		logprobs; /* DELTA of a TEXT or REFUSAL block's text: the tokens' log probabilities as OpenAI Chat's `content` list, raw JSON; absent */
 	struct str
-		picture; /* DELTA of RAW: the block is a picture; its `data:` URL, for protocols that have a form for one; absent */
+		picture; /* DELTA of RAW: the block is a picture; its URL (`data:` mostly), for protocols that have a form for one; absent */
 	const struct ir_citation *citation; /* DELTA of CITATION */
 	struct ir_usage usage;              /* START and USAGE (START: all -1 when unknown) */
 	enum ir_stop stop;                  /* FINISH */

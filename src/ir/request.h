@@ -90,9 +90,9 @@ struct ir_part {
 		signature; /* REASONING: proof by the vendor that minted it; may be empty. Without text the
 				 proof is that of the part that follows (Gemini signs calls and texts) */
 	struct str redacted; /* REASONING: opaque data instead of text (trap 48) */
-	const char
-		*origin; /* REASONING, OPAQUE: name of the protocol that minted it; NULL unknown */
-	/* OPAQUE: the block as JSON; one with a name stands beside the messages, as an item of OpenAI's. TEXT: present when origin has a block of its own for what the text tells others. */
+	const char *
+		origin; /* REASONING, OPAQUE, what has `raw`: name of the protocol that minted it; NULL unknown */
+	/* OPAQUE: the block as JSON; one with a name stands beside the messages, as an item of OpenAI's. TEXT, IMAGE: present when origin has a block of its own for what the part tells others. */
 	struct str raw;
 	struct str citations; /* TEXT, FILE: raw JSON (FILE: the request's citations setting) */
 	enum ir_cache cache;  /* a cache breakpoint after this part */

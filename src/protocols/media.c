@@ -53,6 +53,15 @@ void media_read_url(struct str url, struct ir_media *m)
 		m->mime = head;
 }
 
+struct str media_lost(struct str mime)
+{
+	if (str_istarts(mime, STR("image/")))
+		return STR("answer.image");
+	if (str_istarts(mime, STR("audio/")))
+		return STR("answer.audio");
+	return str_istarts(mime, STR("video/")) ? STR("answer.video") : STR("answer.file");
+}
+
 struct str media_data_url(struct arena *a, struct str mime, struct str base64)
 {
 	return arena_printf(a, "data:%.*s;base64,%.*s", STR_ARG(mime), STR_ARG(base64));

@@ -15,6 +15,9 @@ struct str media_sniff(struct arena *a, struct str base64);
 
 /* "data:image/png;base64,AAAA" -> mime and base64; any other text is a URL. */
 void media_read_url(struct str url, struct ir_media *m);
+/* By what the loss of an answer's data of that type is named: "answer.image", "answer.audio", "answer.video", else "answer.file". */
+struct str media_lost(struct str mime);
+
 /* The way back. Absent when memory is out. */
 struct str media_data_url(struct arena *a, struct str mime, struct str base64);
 

@@ -20,6 +20,7 @@
 #include "base/str.h"
 #include "ir/embed.h"
 #include "ir/event.h"
+#include "ir/fit.h"
 #include "ir/losses.h"
 #include "ir/request.h"
 #include "json/scan.h"
@@ -254,6 +255,8 @@ struct protocol {
 	const char *error_content_type;      /* MUST: "application/json" */
 	enum framing framing; /* in which its streams come, when it is spoken upstream */
 	bool fills_gaps;      /* has a place for the text behind a gap, `suffix` */
+	unsigned
+		pictures; /* enum ir_pictures: in which forms its answers hold what a model drew; 0: in none */
 	bool keeps_turns; /* its answers may be kept and continued: bodies and answers are those of policy/conversation.h */
 	bool over_websocket; /* what its route of IR_OP_GENERATE takes by POST may also come in messages of a WebSocket */
 	bool cannot_stop; /* its requests have no stop sequences: the gateway cuts the answers (ir/stop_cut.h, trap 73) */

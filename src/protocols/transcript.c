@@ -13,7 +13,8 @@ static int refuse(const struct transcript *t, const char *what)
 			 "this model goes on with a text, and cannot be given %s", what);
 }
 
-static int add_part(const struct transcript *t, const struct ir_part *p, struct buf *words)
+static int add_part(const struct transcript *t, const struct ir_message *m, const struct ir_part *p,
+		    struct buf *words)
 {
 	if (p->cache != IR_CACHE_NONE)
 		ir_loss(t->losses, STR("cache_control"));
@@ -28,7 +29,10 @@ static int add_part(const struct transcript *t, const struct ir_part *p, struct 
 		ir_loss(t->losses, STR("reasoning_content"));
 		return RC_OK;
 	case IR_PART_IMAGE:
-		return refuse(t, "an image");
+		if (m->role != IR_ROLE_ASSISTANT)
+			return refuse(t, "an image");
+		ir_loss(t->losses, STR("image")); /* that the model drew */
+		return RC_OK;
 	case IR_PART_FILE:
 		return refuse(t, "a file");
 	case IR_PART_AUDIO:
@@ -73,6 +77,18 @@ static void put_words(const struct transcript *t, struct str words, bool behind_
 	json_escape(t->out, str_from_offset(words, said));
 }
 
+bool transcript_is_silent(const struct ir_message *m)
+{
+	for (unsigned i = 0; i < m->n_parts; i++) {
+		const struct ir_part *p = &m->parts[i];
+		bool drawn = p->kind == IR_PART_IMAGE && m->role == IR_ROLE_ASSISTANT;
+
+		if (!drawn && !ir_part_is_item(p))
+			return false;
+	}
+	return m->n_parts > 0;
+}
+
 int transcript_words(const struct transcript *t, const struct ir_message *m, bool behind_blank_line)
 {
 	struct buf words;
@@ -82,7 +98,7 @@ int transcript_words(const struct transcript *t, const struct ir_message *m, boo
 		ir_loss(t->losses, STR("name"));
 	buf_init(&words, WORDS_MAX);
 	for (unsigned k = 0; !rc && k < m->n_parts; k++)
-		rc = add_part(t, &m->parts[k], &words);
+		rc = add_part(t, m, &m->parts[k], &words);
 	if (!rc && !buf_ok(&words))
 		rc = err_set(t->reterr, RC_NOMEM, "the request needs more memory than it may use");
 	if (!rc)

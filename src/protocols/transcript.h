@@ -20,6 +20,8 @@ struct transcript {
 	struct err *reterr;
 };
 
+/* Nothing of the message is words: it makes no turn. */
+bool transcript_is_silent(const struct ir_message *m);
 /* The words of a message. `behind_blank_line`: what has been written so far ends in one. */
 int transcript_words(const struct transcript *t, const struct ir_message *m, bool behind_blank_line)
 	MUST_CHECK;

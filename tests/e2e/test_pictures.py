@@ -107,7 +107,7 @@ def test_trap_029_030_their_items_and_events_hold_against_the_specification(upst
 @pytest.mark.parametrize("upstream", UPSTREAMS)
 @pytest.mark.parametrize("client", ["anthropic-messages", "anthropic-complete", "ollama-chat", "openai-completions"])
 def test_elsewhere_the_rest_of_the_answer_is_whole(upstream, client, mode):
-    """As if nothing had been drawn."""
+    """As if nothing had been drawn, and what is missing has a name."""
     plain = UPSTREAMS[upstream]()
     if upstream == "gemini":
         del plain["candidates"][0]["content"]["parts"][1:]
@@ -117,3 +117,4 @@ def test_elsewhere_the_rest_of_the_answer_is_whole(upstream, client, mode):
         del plain["output"][1:]
     out, want = codec(mode, upstream, client, inputs=[json.dumps(b).encode() for b in (UPSTREAMS[upstream](), plain)])
     assert out == want and TEXT.strip().encode() in out
+    assert codec("lost", upstream, client, inputs=[json.dumps(b).encode() for b in (UPSTREAMS[upstream](), plain)]) == [b"answer.image", b""]

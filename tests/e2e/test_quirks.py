@@ -223,6 +223,17 @@ def no_logprobs(b):
     assert {"logprobs", "top_logprobs"} <= set(asked[1][1])
 
 
+def assistant_images(b):
+    url = "data:image/png;base64,iVBORw0KGgo="
+    turn = {"role": "model", "parts": [{"text": "Here"}, {"inlineData": {"mimeType": "image/png", "data": url.partition(",")[2]}}]}
+    users = [{"role": "user", "parts": [{"text": text}]} for text in ("Draw", "Bluer")]
+    plain, quirky = b.ask("/v1beta/models/{model}:generateContent", {"contents": [users[0], turn, users[1]]})
+    image = {"type": "image_url", "image_url": {"url": url}}
+    assert quirky[0]["messages"][1:] == [{"role": "assistant", "content": "Here", "images": [image]}, {"role": "user", "content": "Bluer"}]
+    assert plain[0]["messages"][1] == {"role": "assistant", "content": "Here"} and image in plain[0]["messages"][2]["content"]
+    assert plain[1] == quirky[1] == [""]
+
+
 def strict_messages(b):
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     turn = {"role": "assistant", "tool_calls": [call], "reasoning_details": [{"type": "reasoning.text", "text": "Hm."}]}

@@ -6,6 +6,7 @@
  *	codec stream  PROTOCOL CLIENT [SEED [REQUEST]]  a stream or body of PROTOCOL -> a stream as a client of CLIENT gets it
  *	codec steps   PROTOCOL CLIENT [SEED [REQUEST]]  a stream -> for each event a line with it and what a client of CLIENT gets at once
  *	codec whole   PROTOCOL CLIENT [SEED [REQUEST]]  a stream or body of PROTOCOL -> one whole answer for a client of CLIENT
+ *	codec lost    PROTOCOL CLIENT [SEED [REQUEST]]  the same, but what x-llm-gateway-dropped says of it
  *	codec request PROTOCOL UPSTREAM [MODEL KIND]  a request -> {"body", "dropped"} as an upstream of UPSTREAM gets it: MODEL
  *	                                      at a provider of KIND, else one without a name
  *	codec embed-request PROTOCOL UPSTREAM [VARIANT]  the same of a request for embeddings
@@ -144,7 +145,7 @@ static void run_stream(const struct job *job, struct str in, struct buf *out)
 	struct arena *a = arena_new(TAPE_ARENA);
 	struct client_tape c;
 	struct feed f = {
-		.p = job->p, .sink = &c.sink, .seed = job->seed, .request = asked(a, job, out)
+		.p = job->p, .sink = &c.fit.sink, .seed = job->seed, .request = asked(a, job, out)
 	};
 
 	client_init_asking(&c, job->other, true, f.request);
@@ -183,7 +184,7 @@ static void run_steps(const struct job *job, struct str in, struct buf *out)
 	struct arena *a = arena_new(TAPE_ARENA);
 	struct steps s = {
 		.f = { .p = job->p,
-		       .sink = &s.client.sink,
+		       .sink = &s.client.fit.sink,
 		       .seed = job->seed,
 		       .request = asked(a, job, out),
 		       .fed = step_fed },
@@ -198,6 +199,22 @@ static void run_steps(const struct job *job, struct str in, struct buf *out)
 	arena_free(a);
 }
 
+/* A whole answer into `fold`, and what a client of the other protocol does not get of it. Of `f` the request is set. */
+static int fold_answer(struct arena *a, const struct job *job, struct str in, struct ir_fold *fold,
+		       struct ir_losses *losses, struct feed *f)
+{
+	struct ir_fit fit;
+
+	f->p = job->p;
+	f->sink = &fit.sink;
+	f->seed = job->seed;
+	ir_losses_init(losses, a);
+	ir_fold_init(fold, a);
+	ir_fit_init(&fit, a, job->other->name, job->other->pictures, f->request, losses,
+		    &fold->sink);
+	return is_body(job->p, in) ? feed_body(f, in) : feed_stream(f, in, 0);
+}
+
 static void run_whole(const struct job *job, struct str in, struct buf *out)
 {
 	struct arena *a = arena_new(TAPE_ARENA);
@@ -206,20 +223,31 @@ static void run_whole(const struct job *job, struct str in, struct buf *out)
 				     .model = STR("model-1"),
 				     .created_s = 1700000000,
 				     .request = asked(a, job, out) };
+	struct ir_losses losses;
 	struct ir_fold fold;
-	struct feed f = {
-		.p = job->p, .sink = &fold.sink, .seed = job->seed, .request = o.request
-	};
-	int rc, status;
+	struct feed f = { .request = o.request };
+	int rc = fold_answer(a, job, in, &fold, &losses, &f), status;
 
-	ir_fold_init(&fold, a);
-	rc = is_body(job->p, in) ? feed_body(&f, in) : feed_stream(&f, in, 0);
 	if (!rc && fold.failed)
 		job->other->encode_error(&fold.error, STR("req-1"), out, &status);
 	else if (!rc)
 		rc = job->other->encode_response(&o, &fold.response, out);
 	if (rc)
 		buf_printf(out, "#failed: %s", why(&f));
+	arena_free(a);
+}
+
+static void run_lost(const struct job *job, struct str in, struct buf *out)
+{
+	struct arena *a = arena_new(TAPE_ARENA);
+	struct ir_losses losses;
+	struct ir_fold fold;
+	struct feed f = { .request = asked(a, job, out) };
+
+	if (fold_answer(a, job, in, &fold, &losses, &f))
+		buf_printf(out, "#failed: %s", why(&f));
+	else
+		buf_put(out, ir_losses_text(&losses));
 	arena_free(a);
 }
 
@@ -348,11 +376,17 @@ static const struct mode {
 	void (*run)(const struct job *job, struct str in, struct buf *out);
 	bool needs_other;
 } modes[] = {
-	{ "events", run_events, false },  { "body", run_body, false },
-	{ "tap", run_tap, false },        { "stream", run_stream, true },
-	{ "steps", run_steps, true },     { "whole", run_whole, true },
-	{ "request", run_request, true }, { "embed-request", run_embed_request, true },
-	{ "embed", run_embed, true },     { "embed64", run_embed64, true },
+	{ "events", run_events, false },
+	{ "body", run_body, false },
+	{ "tap", run_tap, false },
+	{ "stream", run_stream, true },
+	{ "steps", run_steps, true },
+	{ "whole", run_whole, true },
+	{ "lost", run_lost, true },
+	{ "request", run_request, true },
+	{ "embed-request", run_embed_request, true },
+	{ "embed", run_embed, true },
+	{ "embed64", run_embed64, true },
 };
 
 static const struct mode *find_mode(const char *name)
@@ -390,7 +424,8 @@ static bool run_many(const struct mode *mode, const struct job *job, struct str 
 static int usage(void)
 {
 	fputs("usage: codec [--many] "
-	      "events|body|tap|stream|steps|whole|request|embed-request|embed|embed64 PROTOCOL "
+	      "events|body|tap|stream|steps|whole|lost|request|embed-request|embed|embed64 "
+	      "PROTOCOL "
 	      "[OTHER "
 	      "[SEED] | "
 	      "STEP | "

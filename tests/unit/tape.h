@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "ir/fit.h"
 #include "ir/fold.h"
 #include "ir/grammar.h"
 #include "json/write.h"
@@ -108,6 +109,7 @@ static inline void tape_delta(struct jw *w, const struct ir_event *ev)
 	}
 	jw_kstr(w, "text", ev->text);
 	tape_kstr(w, "picture", ev->picture);
+	tape_kstr(w, "lost", ev->name);
 }
 
 static inline int tape_event(struct ir_sink *self, const struct ir_event *ev)
@@ -269,6 +271,8 @@ static inline int feed_body(struct feed *f, struct str body)
 /* Writes what comes as a client of `p` gets it. */
 struct client_tape {
 	struct ir_sink sink;
+	struct ir_fit fit; /* for events straight from a decoder: as they go through the pump */
+	struct ir_losses losses;
 	const struct protocol *p;
 	struct protocol_encoder *e;
 	struct arena *arena;
@@ -295,6 +299,8 @@ static inline void client_init_asking(struct client_tape *c, const struct protoc
 	*c = (struct client_tape){ .sink.event = client_event, .p = p };
 	o.arena = c->arena = arena_new(TAPE_ARENA);
 	c->e = p->encoder_new(&o);
+	ir_losses_init(&c->losses, c->arena);
+	ir_fit_init(&c->fit, c->arena, p->name, p->pictures, asked, &c->losses, &c->sink);
 	buf_init(&c->out, TAPE_MAX);
 }
 

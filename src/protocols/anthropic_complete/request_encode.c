@@ -57,7 +57,7 @@ static int put_prompt(struct writer *w)
 	for (unsigned i = 0; !rc && i < r->n_messages; i++) {
 		const struct ir_message *m = &r->messages[i];
 
-		if (!ir_message_is_items(m))
+		if (!transcript_is_silent(m))
 			put_mark(w, m, i == 0 && r->n_messages > 1);
 		rc = transcript_words(&t, m, i == 0 && is_operator(m));
 	}

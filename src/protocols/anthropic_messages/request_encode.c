@@ -5,6 +5,7 @@
  * vendor answers with 400. So what can be had together is decided first (decide_*), every
  * concession is noted as a loss, and then it is written.
  */
+#include "ir/drawn.h"
 #include "protocols/anthropic_messages/anthropic_messages.h"
 
 enum {
@@ -571,8 +572,10 @@ int am_encode_request(struct arena *a, const struct ir_request *r, const struct 
 		.w = jw_on(out),
 		.system_as_user = only_system(r),
 	};
-	int rc;
+	int rc = ir_drawn_to_user(a, r, NULL, false, losses, &w.r);
 
+	if (rc)
+		return err_set(reterr, rc, "out of memory for the provider's request");
 	decide_thinking(&w);
 	jw_obj(&w.w);
 	jw_kstr(&w.w, "model", t->model);

@@ -179,6 +179,7 @@ const struct protocol protocol_gemini = {
 	.id_prefix = "",
 	.request_id_header = "x-request-id",
 	.max_stops = GM_MAX_STOPS,
+	.pictures = IR_PICTURES_DATA | IR_PICTURES_URL,
 	.routes = routes,
 	.error_content_type = "application/json; charset=UTF-8",
 	.framing = FRAMING_SSE,

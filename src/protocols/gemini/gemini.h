@@ -188,6 +188,8 @@ int gm_write_part(struct gm_writer *w, const struct ir_part *p, struct str signa
 int gm_write_result_media(struct gm_writer *w, const struct ir_part *p, unsigned message)
 	MUST_CHECK;
 bool gm_part_vanishes(const struct ir_part *p);
+/* The type that the path of a URL tells; absent when it does not. */
+struct str gm_mime_of_url(struct str url);
 /* A function's name within the vendor's limits, and the client's own name for one that was made to fit. */
 struct str gm_tool_name(struct arena *a, struct str name);
 struct str gm_tool_name_restore(const struct ir_request *r, struct str name);

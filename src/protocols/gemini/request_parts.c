@@ -74,8 +74,7 @@ static const struct {
 	{ STR_INIT(".txt"), STR_INIT("text/plain") },
 };
 
-/* Absent when the path of the URL does not tell. */
-static struct str mime_of_url(struct str url)
+struct str gm_mime_of_url(struct str url)
 {
 	struct str path = str_cut(&url, '?');
 
@@ -101,7 +100,7 @@ static struct str mime_of(struct gm_writer *w, const struct ir_part *p)
 		return m->mime;
 	if (p->kind == IR_PART_AUDIO && m->detail.len)
 		return arena_printf(w->arena, "audio/%.*s", STR_ARG(m->detail));
-	return m->source == IR_MEDIA_BASE64 ? seen : mime_of_url(m->data);
+	return m->source == IR_MEDIA_BASE64 ? seen : gm_mime_of_url(m->data);
 }
 
 static void put_uri(struct gm_writer *w, struct str uri, struct str mime)

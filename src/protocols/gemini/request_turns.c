@@ -255,6 +255,8 @@ static int put_model_part(struct gm_writer *w, const struct ir_part *p, struct b
 		put_proof_alone(w, proof);
 		proof = STR_NONE;
 	}
+	if (p->kind == IR_PART_IMAGE && !proof.len && w->wants_proof)
+		proof = DUMMY; /* each picture that was drawn has one */
 	if (p->kind == IR_PART_TOOL_CALL) {
 		if (!proof.len && !b->called && w->wants_proof)
 			proof = DUMMY;

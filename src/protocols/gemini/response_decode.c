@@ -228,28 +228,39 @@ static int on_call(struct protocol_decoder *d, const json *call, struct str sign
 	return rc ? rc : close_raw(d);
 }
 
-/* What the model drew, as a URL; absent when it is no picture, or memory is out. */
-static struct str picture_of(struct protocol_decoder *d, const json *part)
+/* What else the model made than words. A picture is one for others too, unless it is only a thought. */
+static int read_media(struct protocol_decoder *d, const json *part, struct ir_event *ev)
 {
-	const json *data = gm_get(part, "inlineData");
-	struct str mime = json_str(gm_get(data, "mimeType")),
-		   base64 = json_str(gm_get(data, "data"));
+	const json *data = gm_get(part, "inlineData"), *file = gm_get(part, "fileData");
+	struct str mime = json_str(gm_get(data ? data : file, "mimeType"));
 
-	if (!str_starts(mime, STR("image/")) || !base64.len)
-		return STR_NONE;
-	return media_data_url(d->o.scratch, mime, base64);
+	if (!data && !file)
+		return RC_OK;
+	ev->name = media_lost(mime);
+	if (!str_istarts(mime, STR("image/")) || json_bool(gm_get(part, "thought"), false))
+		return RC_OK;
+	ev->picture = json_str(gm_get(file, "fileUri"));
+	if (!data)
+		return RC_OK;
+	ev->picture = media_data_url(d->o.scratch, mime, json_str(gm_get(data, "data")));
+	return str_present(ev->picture) ? RC_OK : RC_NOMEM;
 }
 
-static int on_opaque(struct protocol_decoder *d, const json *part)
+static int on_opaque(struct protocol_decoder *d, const json *part, struct str signature)
 {
 	struct ir_event ev = { .kind = IR_DELTA, .block = IR_BLOCK_OPAQUE, .delta = IR_DELTA_RAW };
-	int rc = open_block(d, IR_BLOCK_OPAQUE, NULL);
+	int rc = settle(d);
 
+	if (!rc)
+		rc = emit_proof(d, signature);
+	if (!rc)
+		rc = open_raw(d, IR_BLOCK_OPAQUE, NULL);
 	ev.index = d->next - 1;
 	ev.text = json_text(d->o.scratch, part);
-	ev.picture = picture_of(d, part);
 	if (!rc && !str_present(ev.text))
 		rc = RC_NOMEM;
+	if (!rc)
+		rc = read_media(d, part, &ev);
 	if (!rc)
 		rc = ir_emit(d->o.sink, &ev);
 	return rc ? rc : close_raw(d);
@@ -278,7 +289,7 @@ static int on_part(struct protocol_decoder *d, const json *part, struct err *ret
 		return on_call(d, m[CALL], signature, reterr);
 	if (json_len(part) == 1 && signature.len)
 		return on_text(d, STR(""), signature);
-	return json_len(part) ? on_opaque(d, part) : RC_OK;
+	return json_len(part) ? on_opaque(d, part, signature) : RC_OK;
 }
 
 /* --- candidates --- */

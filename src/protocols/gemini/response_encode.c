@@ -53,21 +53,30 @@ static void put_text(struct jw *w, struct str text, bool thought, struct str pro
 	jw_end_obj(w);
 }
 
-/* What another protocol's model drew; nothing when `url` holds no data. */
-static void put_picture(struct jw *w, struct str url)
+/* What another protocol's model drew. */
+static void put_picture(struct jw *w, struct str url, struct str proof)
 {
 	struct ir_media m = { .source = IR_MEDIA_URL };
+	bool data;
 
 	media_read_url(url, &m);
-	if (m.source != IR_MEDIA_BASE64)
-		return;
+	data = m.source == IR_MEDIA_BASE64;
+	if (!data)
+		m.mime = gm_mime_of_url(url);
 	jw_obj(w);
-	jw_key(w, "inlineData");
+	jw_key(w, data ? "inlineData" : "fileData");
 	jw_obj(w);
-	jw_kstr(w, "mimeType", str_present(m.mime) ? m.mime : STR("image/png"));
-	jw_kstr(w, "data", m.data);
+	jw_kstr(w, "mimeType", str_starts(m.mime, STR("image/")) ? m.mime : STR("image/png"));
+	jw_kstr(w, data ? "data" : "fileUri", m.data);
 	jw_end_obj(w);
+	put_signature(w, proof);
 	jw_end_obj(w);
+}
+
+/* A part of the vendor's own bears its proof itself. */
+static bool bears_proof(struct arena *a, struct str raw)
+{
+	return gm_get(json_parse(a, raw, NULL), "thoughtSignature") != NULL;
 }
 
 /* `args` is an object whatever the model wrote. */
@@ -338,7 +347,6 @@ static int on_open(struct protocol_encoder *e, const struct ir_event *ev, struct
 		e->had_text = false;
 		return RC_OK;
 	case IR_BLOCK_OPAQUE:
-		flush_proof(e, out);
 		e->origin = ev->origin;
 		return RC_OK;
 	case IR_BLOCK_TEXT:
@@ -348,10 +356,26 @@ static int on_open(struct protocol_encoder *e, const struct ir_event *ev, struct
 	return RC_OK;
 }
 
-static int on_delta(struct protocol_encoder *e, const struct ir_event *ev, struct buf *out)
+static void put_opaque(struct protocol_encoder *e, const struct ir_event *ev, struct buf *out)
 {
 	struct jw w;
 
+	if (gm_minted(e->origin) && e->proof.len && bears_proof(e->o.arena, ev->text))
+		(void)take_proof(e);
+	if (gm_minted(e->origin) || !ev->picture.len)
+		flush_proof(e, out);
+	if (!gm_minted(e->origin) && !ev->picture.len)
+		return;
+	w = chunk_start(e, out);
+	if (gm_minted(e->origin))
+		jw_raw_line(&w, ev->text);
+	else
+		put_picture(&w, ev->picture, take_proof(e));
+	chunk_end(e, out);
+}
+
+static int on_delta(struct protocol_encoder *e, const struct ir_event *ev, struct buf *out)
+{
 	switch (ev->delta) {
 	case IR_DELTA_TEXT:
 		if (!ev->text.len)
@@ -371,14 +395,7 @@ static int on_delta(struct protocol_encoder *e, const struct ir_event *ev, struc
 	case IR_DELTA_CITATION:
 		return keep_source(e, ev->citation);
 	case IR_DELTA_RAW:
-		if (!gm_minted(e->origin) && !ev->picture.len)
-			return RC_OK;
-		w = chunk_start(e, out);
-		if (gm_minted(e->origin))
-			jw_raw_line(&w, ev->text);
-		else
-			put_picture(&w, ev->picture);
-		chunk_end(e, out);
+		put_opaque(e, ev, out);
 		return RC_OK;
 	}
 	return RC_OK;
@@ -501,6 +518,22 @@ static void body_reasoning(struct body *b, const struct ir_block *r)
 	put_text(&b->w, STR(""), true, proof);
 }
 
+static void body_opaque(struct body *b, const struct ir_block *block)
+{
+	bool own = gm_minted(block->origin);
+
+	if (own && b->proof.len && bears_proof(b->arena, block->text))
+		b->proof = STR_NONE;
+	if (own || !block->picture.len)
+		body_flush(b);
+	if (own) {
+		jw_raw(&b->w, block->text);
+	} else if (block->picture.len) {
+		put_picture(&b->w, block->picture, b->proof);
+		b->proof = STR_NONE;
+	}
+}
+
 static void body_block(struct body *b, const struct ir_block *block)
 {
 	switch (block->kind) {
@@ -520,11 +553,7 @@ static void body_block(struct body *b, const struct ir_block *block)
 		b->proof = STR_NONE;
 		return;
 	case IR_BLOCK_OPAQUE:
-		body_flush(b);
-		if (gm_minted(block->origin))
-			jw_raw(&b->w, block->text);
-		else
-			put_picture(&b->w, block->picture);
+		body_opaque(b, block);
 		return;
 	}
 }

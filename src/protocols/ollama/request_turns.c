@@ -3,6 +3,7 @@
  * Ollama's message has one string of text and a bare list of pictures in base64 (trap 52): it fetches nothing, so a picture's
  * URL cannot go there, and this gateway fetches nothing on a client's behalf either. What the model was to see and cannot is
  * refused, never left out. Each tool result is a message of its own with the tool's name (trap 39 undone). */
+#include "ir/fit.h"
 #include "protocols/ollama/ollama.h"
 
 #include "protocols/media.h"
@@ -43,7 +44,24 @@ static int take_file(struct ol_writer *w, const struct ir_part *p, struct conten
 	return RC_OK;
 }
 
-static int take_part(struct ol_writer *w, const struct ir_part *p, struct content *c)
+/* Whose it is decides: what the user shows must be seen, what the model drew can be told where it lies. */
+static int take_image(struct ol_writer *w, const struct ir_part *p, bool drawn, struct content *c)
+{
+	struct str words;
+
+	if (p->media.source == IR_MEDIA_BASE64) {
+		c->images[c->n_images++] = p;
+		return RC_OK;
+	}
+	words = drawn ? ir_picture_words(w->arena, p->media.data) : STR_NONE;
+	if (!str_present(words))
+		return refuse(w, "pictures for Ollama must be sent as data, not by URL");
+	c->texts[c->n_texts++] = (struct ir_part){ .kind = IR_PART_TEXT, .text = words };
+	return RC_OK;
+}
+
+static int take_part(struct ol_writer *w, const struct ir_part *p, bool assistant,
+		     struct content *c)
 {
 	note_losses(w, p);
 	switch (p->kind) {
@@ -54,10 +72,7 @@ static int take_part(struct ol_writer *w, const struct ir_part *p, struct conten
 				(struct ir_part){ .kind = IR_PART_TEXT, .text = p->text };
 		return RC_OK;
 	case IR_PART_IMAGE:
-		if (p->media.source != IR_MEDIA_BASE64)
-			return refuse(w, "pictures for Ollama must be sent as data, not by URL");
-		c->images[c->n_images++] = p;
-		return RC_OK;
+		return take_image(w, p, assistant, c);
 	case IR_PART_FILE:
 		return take_file(w, p, c);
 	case IR_PART_AUDIO:
@@ -73,7 +88,7 @@ static int take_part(struct ol_writer *w, const struct ir_part *p, struct conten
 	return RC_OK;
 }
 
-static int take_parts(struct ol_writer *w, const struct ir_part *parts, unsigned n,
+static int take_parts(struct ol_writer *w, const struct ir_part *parts, unsigned n, bool assistant,
 		      struct content *c)
 {
 	int rc = RC_OK;
@@ -85,7 +100,7 @@ static int take_parts(struct ol_writer *w, const struct ir_part *parts, unsigned
 		return RC_OK;
 	}
 	for (unsigned i = 0; !rc && i < n; i++)
-		rc = take_part(w, &parts[i], c);
+		rc = take_part(w, &parts[i], assistant, c);
 	return rc;
 }
 
@@ -120,7 +135,7 @@ static void begin(struct ol_writer *w, const char *role, const struct ir_message
 static int write_plain(struct ol_writer *w, const char *role, const struct ir_message *m)
 {
 	struct content c;
-	int rc = take_parts(w, m->parts, m->n_parts, &c);
+	int rc = take_parts(w, m->parts, m->n_parts, false, &c);
 
 	if (rc || w->failed || ir_message_is_items(m))
 		return rc;
@@ -203,7 +218,7 @@ static void write_calls(struct ol_writer *w, const struct ir_message *m)
 static int write_assistant(struct ol_writer *w, const struct ir_message *m)
 {
 	struct content c;
-	int rc = take_parts(w, m->parts, m->n_parts, &c);
+	int rc = take_parts(w, m->parts, m->n_parts, true, &c);
 
 	if (rc || w->failed || ir_message_is_items(m))
 		return rc;
@@ -222,7 +237,7 @@ static int write_result(struct ol_writer *w, const struct ir_part *p)
 {
 	struct str name = str_present(p->name) ? p->name : ir_request_call_name(w->r, p->id);
 	struct content c;
-	int rc = take_parts(w, p->content, p->n_content, &c);
+	int rc = take_parts(w, p->content, p->n_content, false, &c);
 
 	if (rc || w->failed)
 		return rc;
@@ -316,7 +331,7 @@ static int write_system(struct ol_writer *w)
 		for (unsigned k = 0; is_system(m) && k < m->n_parts; k++)
 			all[n++] = m->parts[k];
 	}
-	rc = take_parts(w, all, n, &c);
+	rc = take_parts(w, all, n, false, &c);
 	if (!rc && !w->failed)
 		write_text(w, "system", &c, STR("\n\n"));
 	return rc;
@@ -345,7 +360,7 @@ int ol_write_prompt(struct ol_writer *w)
 			return refuse(w, "/api/generate knows no tools; use ollama-chat");
 	rc = write_system(w);
 	if (!rc)
-		rc = take_parts(w, user->parts, user->n_parts, &c);
+		rc = take_parts(w, user->parts, user->n_parts, false, &c);
 	if (rc || w->failed)
 		return rc;
 	if (user->name.len)

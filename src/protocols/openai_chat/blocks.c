@@ -57,6 +57,7 @@ static int emit_picture(struct oc_blocks *b, const struct oc_block *k)
 			       .delta = IR_DELTA_RAW,
 			       .text = k->held,
 			       .picture = k->picture,
+			       .name = k->lost,
 			       .usage = IR_USAGE_NONE };
 
 	return ir_emit(b->sink, &ev);
@@ -247,6 +248,17 @@ int oc_blocks_picture(struct oc_blocks *b, struct str raw, struct str url)
 	k->held = arena_dup(b->arena, raw);
 	k->picture = arena_dup(b->arena, url);
 	return str_present(k->held) && str_present(k->picture) ? advance(b) : RC_NOMEM;
+}
+
+int oc_blocks_lost(struct oc_blocks *b, struct str lost)
+{
+	struct oc_block *k = add_block(b, IR_BLOCK_OPAQUE);
+
+	if (!k)
+		return RC_NOMEM;
+	k->held = STR("{}");
+	k->lost = lost;
+	return advance(b);
 }
 
 /* A copy of `c` behind the others of the list. */

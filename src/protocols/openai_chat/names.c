@@ -1,4 +1,5 @@
-/* protocols/openai_chat/names.c - OpenRouter's names for who minted a signature.
+/* protocols/openai_chat/names.c - words for what OpenAI has none: OpenRouter's for pictures and for who minted a signature, Google's for
+ * its own.
  *
  * A format that stands in no line is its own origin: whoever minted it, the broker has to find its word again. */
 #include "protocols/openai_chat/openai_chat.h"
@@ -42,4 +43,29 @@ bool oc_origin_has_items(const char *origin)
 			return formats[i].item;
 	}
 	return false;
+}
+
+void oc_write_google(struct jw *w, struct str signature)
+{
+	jw_key(w, "extra_content");
+	jw_obj(w);
+	jw_key(w, "google");
+	jw_obj(w);
+	jw_kstr(w, "thought_signature", signature);
+	jw_end_obj(w);
+	jw_end_obj(w);
+}
+
+struct str oc_read_google(const json *v)
+{
+	const json *google = json_get(json_get(v, STR("extra_content")), STR("google"));
+
+	return json_str(json_get(google, STR("thought_signature")));
+}
+
+struct str oc_image_url(const json *image)
+{
+	const json *url = json_is_str(image) ? image : json_get(image, STR("image_url"));
+
+	return json_str(json_is_obj(url) ? json_get(url, STR("url")) : url);
 }

@@ -26,6 +26,7 @@ const struct protocol protocol_openai_chat = {
 	.id_prefix = "chatcmpl-",
 	.request_id_header = "x-request-id",
 	.max_stops = OC_MAX_STOPS,
+	.pictures = IR_PICTURES_DATA | IR_PICTURES_URL,
 	.routes = routes,
 	.error_content_type = "application/json",
 	.peek = oc_peek,

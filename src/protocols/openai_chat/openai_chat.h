@@ -8,7 +8,8 @@
  *	response_encode.c  events -> client answer
  *	relay.c            what of a body does not pass as it is
  *	embeddings.c       the Embeddings API, both ways
- *	names.c, models.c, tokens.c
+ *	names.c            what has a name of OpenRouter's or Google's only
+ *	models.c, tokens.c
  *
  * What it shares with OpenAI's other formats (errors, names, paths, usage, what passes as it is) is in protocols/openai.h.
  */
@@ -36,8 +37,11 @@ bool oc_origin_has_items(const char *origin);
 /* The client offers `functions` of old, and looks for a call in `function_call`. `r` may be NULL. */
 bool oc_asked_of_old(const struct ir_request *r);
 
-/* `extra_content` with a proof of Gemini's, in a call. */
+/* `extra_content` with a proof of Gemini's, in a call or a picture; and what it proves with, absent when there is none. */
 void oc_write_google(struct jw *w, struct str signature);
+struct str oc_read_google(const json *v);
+/* The address of an entry of `images`; empty when it is none. */
+struct str oc_image_url(const json *image);
 
 /* --- tokens.c --- */
 
@@ -107,8 +111,8 @@ struct oc_block {
 	size_t held_cap;
 	struct str held_logprobs; /* of what is held */
 	struct str signature, redacted;
-	struct str picture;    /* opaque; what is held is its raw JSON */
-	struct oc_cites cites; /* text */
+	struct str picture, lost; /* opaque; what is held is its raw JSON */
+	struct oc_cites cites;    /* text */
 	struct oc_nesting {
 		int depth;
 		bool in_string, escaped, whole;
@@ -143,8 +147,10 @@ int oc_blocks_text(struct oc_blocks *b, enum ir_block_kind kind, struct str text
 /* Of the text now being written, else of the next. */
 int oc_blocks_citation(struct oc_blocks *b, const struct ir_citation *c) MUST_CHECK;
 
-/* A picture that was drawn: its JSON, and its `data:` URL. */
+/* A picture that was drawn: its JSON, and its URL. */
 int oc_blocks_picture(struct oc_blocks *b, struct str raw, struct str url) MUST_CHECK;
+/* Something came that no dialect can be given: it is named `lost`. */
+int oc_blocks_lost(struct oc_blocks *b, struct str lost) MUST_CHECK;
 
 struct oc_detail {
 	bool known; /* its type is: else there is nothing in it */

@@ -1,9 +1,10 @@
 /* protocols/openai_chat/relay.c - bodies that pass as they are, but for what their reader would refuse.
  *
- * Turns that other vendors' models made hold their reasoning and its proofs, in members that OpenAI, Groq, Mistral and others do
- * not have: they refuse a request that brings them back. Servers that have them want them, so only who is known to be strict
- * is spared, and of the names for reasoning gets the one it has. The other way round OpenAI's own role `developer` is refused by most
+ * Turns that other vendors' models made hold their reasoning and its proofs, and what they drew, in members that OpenAI, Groq,
+ * Mistral and others do not have: they refuse a request that brings them back. Servers that have them want them, so only who is known to be
+ * strict is spared, and of the names for reasoning gets the one it has. The other way round OpenAI's own role `developer` is refused by most
  * others, who call it `system` (trap 36). */
+#include "ir/drawn.h"
 #include "protocols/glance.h"
 #include "protocols/openai_chat/openai_chat.h"
 
@@ -26,10 +27,19 @@ static bool is_empty(const json *v)
 	       ((json_is_arr(v) || json_is_obj(v)) && json_len(v) == 0);
 }
 
+/* `images` of a message, in the order in which they came. */
+struct drawn {
+	const json *images;
+	struct drawn *next;
+};
+
 struct cut {
 	struct jw w;
+	struct arena *arena;
 	const struct patch_options *o;
-	bool done; /* something was left out */
+	struct drawn *first, **last; /* what waits for a turn of the user */
+	bool done;                   /* something was left out */
+	bool failed;                 /* memory ran out */
 };
 
 static void put_value(struct cut *c, const json *v)
@@ -38,7 +48,7 @@ static void put_value(struct cut *c, const json *v)
 	json_write(c->w.out, v);
 }
 
-static void put_object(struct cut *c, const json *v);
+static void put_object(struct cut *c, const json *v, bool call);
 
 static void put_calls(struct cut *c, const json *calls)
 {
@@ -47,20 +57,38 @@ static void put_calls(struct cut *c, const json *calls)
 	jw_arr(&c->w);
 	while (json_next(&it)) {
 		if (json_is_obj(it.val))
-			put_object(c, it.val);
+			put_object(c, it.val, true);
 		else
 			put_value(c, it.val);
 	}
 	jw_end_arr(&c->w);
 }
 
+static void keep_images(struct cut *c, const json *images)
+{
+	struct drawn *d = arena_alloc(c->arena, sizeof(*d));
+
+	c->done = true;
+	c->failed = c->failed || !d;
+	if (!d || !json_len(images))
+		return;
+	*d = (struct drawn){ .images = images };
+	*c->last = d;
+	c->last = &d->next;
+}
+
 /* An assistant's message, or a call. */
-static void put_object(struct cut *c, const json *v)
+static void put_object(struct cut *c, const json *v, bool call)
 {
 	struct json_iter it = json_iter(v);
 
 	jw_obj(&c->w);
 	while (json_next(&it)) {
+		if (!call && str_eq(it.key, STR("images")) &&
+		    !(c->o->quirks & QUIRK_ASSISTANT_IMAGES)) {
+			keep_images(c, it.val);
+			continue;
+		}
 		if (is_refused(it.key, c->o->quirks)) {
 			c->done = true;
 			if (c->o->losses && !is_empty(it.val))
@@ -93,14 +121,68 @@ static void put_renamed(struct cut *c, const json *message)
 	c->done = true;
 }
 
+static void put_text(struct cut *c, struct str text)
+{
+	jw_obj(&c->w);
+	jw_kcstr(&c->w, "type", "text");
+	jw_kstr(&c->w, "text", text);
+	jw_end_obj(&c->w);
+}
+
+/* What was drawn before, and what the user says. */
+static void put_content(struct cut *c, const json *content)
+{
+	struct json_iter parts = json_iter(content);
+
+	jw_arr(&c->w);
+	put_text(c, STR(IR_DRAWN_LINE));
+	for (; c->first; c->first = c->first->next) {
+		struct json_iter it = json_iter(c->first->images);
+
+		while (json_next(&it)) {
+			jw_obj(&c->w);
+			jw_kcstr(&c->w, "type", "image_url");
+			jw_key(&c->w, "image_url");
+			jw_obj(&c->w);
+			jw_kstr(&c->w, "url", oc_image_url(it.val));
+			jw_end_obj(&c->w);
+			jw_end_obj(&c->w);
+		}
+	}
+	c->last = &c->first;
+	if (json_str(content).len)
+		put_text(c, json_str(content));
+	while (json_is_arr(content) && json_next(&parts))
+		put_value(c, parts.val);
+	jw_end_arr(&c->w);
+}
+
+/* The user's turn, with what the model drew in the one before (ir/drawn.h). */
+static void put_user(struct cut *c, const json *v)
+{
+	struct json_iter it = json_iter(v);
+
+	jw_obj(&c->w);
+	while (json_next(&it)) {
+		jw_key_str(&c->w, it.key);
+		if (str_eq(it.key, STR("content")) && c->first)
+			put_content(c, it.val);
+		else
+			put_value(c, it.val);
+	}
+	jw_end_obj(&c->w);
+}
+
 static void put_message(struct cut *c, const json *message)
 {
 	struct str role = json_str(json_get(message, STR("role")));
 
 	if ((c->o->quirks & QUIRK_STRICT_MESSAGES) && str_eq(role, STR("assistant")))
-		put_object(c, message);
+		put_object(c, message, false);
 	else if ((c->o->quirks & QUIRK_NO_DEVELOPER_ROLE) && str_eq(role, STR("developer")))
 		put_renamed(c, message);
+	else if (c->first && str_eq(role, STR("user")))
+		put_user(c, message);
 	else
 		put_value(c, message);
 }
@@ -109,17 +191,20 @@ static void put_message(struct cut *c, const json *message)
 static struct str mended(struct arena *a, const struct patch_options *o, struct str messages)
 {
 	struct json_iter it = json_iter(json_parse(a, messages, NULL));
-	struct cut c = { .o = o };
+	struct cut c = { .arena = a, .o = o };
 	struct str text = STR_NONE;
 	struct buf b;
 
 	buf_init(&b, OC_TEXT_MAX);
 	c.w = jw_on(&b);
+	c.last = &c.first;
 	jw_arr(&c.w);
 	while (json_next(&it))
 		put_message(&c, it.val);
 	jw_end_arr(&c.w);
-	if (c.done && buf_ok(&b))
+	if (c.first && o->losses) /* nobody speaks after it */
+		ir_loss(o->losses, STR("image"));
+	if (c.done && !c.failed && buf_ok(&b))
 		text = arena_dup(a, buf_str(&b));
 	buf_done(&b);
 	return text;
@@ -133,6 +218,7 @@ static bool may_need_mending(struct str body, unsigned quirks)
 		STR_INIT("\"reasoning_details\""),
 		STR_INIT("\"reasoning\""),
 		STR_INIT("\"extra_content\""),
+		STR_INIT("\"images\""),
 	};
 	static const struct str developer[] = { STR_INIT("\"developer\"") };
 

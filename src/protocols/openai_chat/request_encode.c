@@ -3,6 +3,8 @@
  * The rule: a field is mapped, or dropped and named (ir_loss), or the request is refused; nothing vanishes. */
 #include "protocols/openai_chat/openai_chat.h"
 
+#include "ir/drawn.h"
+
 /* --- tools --- */
 
 /* A custom tool's name, which stands inside its raw JSON. */
@@ -507,6 +509,9 @@ int oc_encode_request(struct arena *a, const struct ir_request *r, const struct 
 	if (r->n != IR_UNSET && r->n > 1 && (t->quirks & QUIRK_ONE_ANSWER)) /* trap 32 */
 		return err_param(reterr, RC_UNSUPPORTED, "n",
 				 "this provider makes one answer to a request; ask for one");
+	rc = ir_drawn_to_user(a, r, NULL, t->quirks & QUIRK_ASSISTANT_IMAGES, losses, &w.r);
+	if (rc)
+		return err_set(reterr, rc, "the request needs more memory than it may use");
 	w.lent_schema =
 		r->format.kind == IR_FORMAT_JSON_SCHEMA && (t->quirks & QUIRK_NO_JSON_SCHEMA);
 	jw_obj(&w.w);

@@ -224,11 +224,10 @@ static int read_function(const struct oc_reader *r, const json *f, const struct 
 	return oc_read_arguments(r, json_get(f, STR("arguments")), at, &p->arguments);
 }
 
-/* Gemini's signature of this call, as its endpoint for OpenAI's clients and our own answers have it (trap 51). */
-static void read_call_proof(const json *call, struct oc_parts *out)
+/* Gemini's signature of this call or picture, as its endpoint for OpenAI's clients and our own answers have it (trap 51). */
+static void read_google_proof(const json *v, struct oc_parts *out)
 {
-	const json *google = json_get(json_get(call, STR("extra_content")), STR("google"));
-	struct str signature = json_str(json_get(google, STR("thought_signature")));
+	struct str signature = oc_read_google(v);
 	struct ir_part *p;
 
 	if (!signature.len)
@@ -250,7 +249,7 @@ static int read_call(const struct oc_reader *r, const json *v, const struct oc_p
 		return oc_refuse_type(r, at, "an object", v);
 	if (!json_str(id).len)
 		return oc_refuse_type(r, &here, "a string", id);
-	read_call_proof(v, out);
+	read_google_proof(v, out);
 	if (str_eq(type, STR("custom"))) {
 		const json *custom = json_get(v, STR("custom"));
 		struct ir_part *p = oc_add_part(out, IR_PART_TOOL_CALL);
@@ -283,6 +282,29 @@ static struct str legacy_id(const struct oc_reader *r, unsigned message)
 	return arena_printf(r->arena, "call_function_%u", message);
 }
 
+/* What the model drew, in OpenRouter's form, which is that of our own answers. What is none stays as it is. */
+static int read_drawn(const struct oc_reader *r, const json *images, struct oc_parts *out)
+{
+	struct json_iter it = json_iter(images);
+
+	while (json_next(&it)) {
+		struct str url = oc_image_url(it.val);
+		struct ir_part *p;
+
+		read_google_proof(it.val, out);
+		p = oc_add_part(out, url.len ? IR_PART_IMAGE : IR_PART_OPAQUE);
+		if (url.len) {
+			media_read_url(url, &p->media);
+			continue;
+		}
+		p->origin = OC_NAME;
+		p->raw = json_text(r->arena, it.val);
+		if (!p->raw.ptr)
+			return oc_nomem(r);
+	}
+	return RC_OK;
+}
+
 static int read_assistant(const struct oc_reader *r, const json *m, const struct oc_path *at,
 			  unsigned index, struct oc_parts *out)
 {
@@ -297,6 +319,8 @@ static int read_assistant(const struct oc_reader *r, const json *m, const struct
 		rc = read_content(r, json_get(m, STR("content")), &here, true, out);
 	if (refusal.len)
 		oc_add_part(out, IR_PART_REFUSAL)->text = refusal;
+	if (!rc)
+		rc = read_drawn(r, JSON_GET(m, "images"), out);
 	if (audio.len) {
 		struct ir_part *p = oc_add_part(out, IR_PART_AUDIO);
 

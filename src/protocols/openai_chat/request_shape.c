@@ -29,6 +29,13 @@ static const struct shape called_custom[] = { SHAPE("name"), SHAPE("input"), SHA
 static const struct shape google[] = { SHAPE("thought_signature"), SHAPE_END };
 static const struct shape extra_content[] = { SHAPE_IN("google", google), SHAPE_END };
 /* `index` is what clients keep of a stream. */
+static const struct shape drawn_image[] = {
+	SHAPE("type"),
+	SHAPE_IN("image_url", image_url),
+	SHAPE_IN("extra_content", extra_content),
+	SHAPE("index"),
+	SHAPE_END,
+};
 static const struct shape function_call[] = {
 	SHAPE("id"),
 	SHAPE("type"),
@@ -67,6 +74,7 @@ static const struct shape assistant[] = {
 	SHAPE("reasoning_details"),
 	SHAPE_IN("function_call", called_function),
 	SHAPE("audio"),
+	SHAPE_IN("images", drawn_image),
 	SHAPE("prefix"),
 	CACHE_MARKS,
 	SHAPE_END,

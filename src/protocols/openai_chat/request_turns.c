@@ -546,17 +546,6 @@ static void write_reasoning(struct oc_writer *w, const struct ir_message *m)
 	write_details(w, m);
 }
 
-void oc_write_google(struct jw *w, struct str signature)
-{
-	jw_key(w, "extra_content");
-	jw_obj(w);
-	jw_key(w, "google");
-	jw_obj(w);
-	jw_kstr(w, "thought_signature", signature);
-	jw_end_obj(w);
-	jw_end_obj(w);
-}
-
 static void write_call(struct oc_writer *w, const struct ir_part *p, const struct ir_part *proof)
 {
 	struct str id = call_id(w, p->id), name = oc_tool_name(w->arena, p->name);
@@ -624,17 +613,46 @@ static bool has_calls(const struct ir_message *m)
 	return false;
 }
 
+/* What OpenAI's model said aloud, and OpenAI keeps. */
+static bool is_own_audio(const struct oc_writer *w, const struct ir_part *p)
+{
+	return p->kind == IR_PART_AUDIO && p->media.source == IR_MEDIA_FILE_ID &&
+	       oc_minted(w->r->origin);
+}
+
 static void note_assistant_losses(struct oc_writer *w, const struct ir_message *m)
 {
 	for (unsigned i = 0; i < m->n_parts; i++) {
 		const struct ir_part *p = &m->parts[i];
 
 		note_losses(w, p);
-		if (p->kind == IR_PART_IMAGE || p->kind == IR_PART_FILE ||
-		    p->kind == IR_PART_TOOL_RESULT ||
-		    (p->kind == IR_PART_OPAQUE && !oc_minted(p->origin)))
-			lose_part(w, p, "content");
+		if (p->kind == IR_PART_AUDIO && !is_own_audio(w, p))
+			lose(w, "audio");
+		else if ((p->kind == IR_PART_IMAGE && part_loss(w, p)) || p->kind == IR_PART_FILE ||
+			 p->kind == IR_PART_TOOL_RESULT ||
+			 (p->kind == IR_PART_OPAQUE && !is_raw_call(p)))
+			lose_part(w, p, p->kind == IR_PART_IMAGE ? "image" : "content");
 	}
+}
+
+/* What the model drew: only where the target takes it (quirk), else it is the user's (ir/drawn.h). */
+static void write_drawn(struct oc_writer *w, const struct ir_message *m)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < m->n_parts; i++) {
+		const struct ir_part *p = &m->parts[i];
+
+		if (p->kind != IR_PART_IMAGE || part_loss(w, p))
+			continue;
+		if (n++ == 0) {
+			jw_key(&w->w, "images");
+			jw_arr(&w->w);
+		}
+		write_image(w, &p->media);
+	}
+	if (n)
+		jw_end_arr(&w->w);
 }
 
 /* Trap 45: the last word is the assistant's, begun by the caller. */
@@ -665,13 +683,14 @@ static void write_assistant(struct oc_writer *w, const struct ir_message *m)
 			jw_kstr(&w->w, "refusal", p->text);
 			break;
 		}
-		if (p->kind == IR_PART_AUDIO && p->media.source == IR_MEDIA_FILE_ID) {
+		if (is_own_audio(w, p)) {
 			jw_key(&w->w, "audio");
 			jw_obj(&w->w);
 			jw_kstr(&w->w, "id", p->media.data);
 			jw_end_obj(&w->w);
 		}
 	}
+	write_drawn(w, m);
 	(void)write_calls(w, m);
 	if ((w->t->quirks & QUIRK_PREFIX) && is_prefill(w, m))
 		jw_kbool(&w->w, "prefix", true);

@@ -20,6 +20,7 @@ struct protocol_decoder {
 	bool custom_open; /* the JSON around a custom call's input is not closed yet */
 	struct oc_call_delta custom;
 	struct str logprobs; /* of this chunk's text, until it is said; absent */
+	bool spoke;          /* sound came, of which only the transcript is told */
 	bool annotated;      /* citations came with the text: those beside it say the same */
 	struct str sources;  /* Perplexity's search_results or citations as JSON; absent */
 };
@@ -239,7 +240,31 @@ static int keep_logprobs(struct protocol_decoder *d)
 	return oc_blocks_text(&d->blocks, IR_BLOCK_TEXT, STR(""), logprobs);
 }
 
-/* A string, or Mistral's list of parts: text, and thinking with a list of its own. */
+/* The proof goes before what it is of (trap 51); Google's endpoint for OpenAI's clients signs calls in this place. */
+static int read_google_proof(struct protocol_decoder *d, const json *v)
+{
+	struct oc_detail detail = { .index = d->blocks.next_detail,
+				    .origin = OC_GOOGLE,
+				    .signature = oc_read_google(v) };
+
+	return detail.signature.len ? oc_blocks_detail(&d->blocks, &detail) : RC_OK;
+}
+
+static int read_image(struct protocol_decoder *d, const json *image)
+{
+	struct str url = oc_image_url(image), raw;
+	int rc;
+
+	if (!url.len)
+		return RC_OK;
+	rc = read_google_proof(d, image);
+	if (rc)
+		return rc;
+	raw = json_text(d->o.scratch, image);
+	return str_present(raw) ? oc_blocks_picture(&d->blocks, raw, url) : RC_NOMEM;
+}
+
+/* A string, or Mistral's list of parts: text, and thinking with a list of its own; a picture in others'. */
 static int read_content(struct protocol_decoder *d, const json *content, enum ir_block_kind kind,
 			unsigned depth)
 {
@@ -259,6 +284,8 @@ static int read_content(struct protocol_decoder *d, const json *content, enum ir
 		else if (str_eq(type, STR("refusal")))
 			rc = read_content(d, json_get(it.val, STR("refusal")), IR_BLOCK_REFUSAL,
 					  depth - 1);
+		else if (str_eq(type, STR("image_url")))
+			rc = read_image(d, it.val);
 		else
 			rc = read_content(d, json_get(it.val, STR("text")), kind, depth - 1);
 	}
@@ -290,23 +317,14 @@ static int read_annotations(struct protocol_decoder *d, const json *annotations)
 	return rc;
 }
 
-/* OpenRouter's form of what a model drew; pictures that are not there as data others have no form for. */
+/* OpenRouter's form of what a model drew. */
 static int read_images(struct protocol_decoder *d, const json *images)
 {
 	struct json_iter it = json_iter(images);
 	int rc = RC_OK;
 
-	while (!rc && json_next(&it)) {
-		struct str url = json_str(json_get(json_get(it.val, STR("image_url")), STR("url")));
-		struct ir_media m = { .source = IR_MEDIA_URL };
-		struct str raw;
-
-		media_read_url(url, &m);
-		if (m.source != IR_MEDIA_BASE64 || !m.data.len)
-			continue;
-		raw = json_text(d->o.scratch, it.val);
-		rc = str_present(raw) ? oc_blocks_picture(&d->blocks, raw, url) : RC_NOMEM;
-	}
+	while (!rc && json_next(&it))
+		rc = read_image(d, it.val);
 	return rc;
 }
 
@@ -324,16 +342,6 @@ static int read_function(struct protocol_decoder *d, const json *function,
 			return RC_NOMEM;
 	}
 	return oc_blocks_call(&d->blocks, &call);
-}
-
-/* Google's endpoint for OpenAI's clients signs calls there; the proof goes before the call it is of (trap 51). */
-static int read_call_proof(struct protocol_decoder *d, const json *call)
-{
-	const json *google = json_get(json_get(call, STR("extra_content")), STR("google"));
-	struct oc_detail detail = { .index = d->blocks.next_detail, .origin = OC_GOOGLE };
-
-	detail.signature = json_str(json_get(google, STR("thought_signature")));
-	return detail.signature.len ? oc_blocks_detail(&d->blocks, &detail) : RC_OK;
 }
 
 /* A custom call's input is free text; in here its arguments are {"input":"..."}. The end of that JSON is owed until
@@ -401,7 +409,7 @@ static int read_calls(struct protocol_decoder *d, const json *const delta[N_DELT
 		}
 		rc = close_custom(d);
 		if (!rc)
-			rc = read_call_proof(d, it.val);
+			rc = read_google_proof(d, it.val);
 		if (!rc)
 			rc = read_function(d, json_get(it.val, STR("function")), call);
 	}
@@ -420,6 +428,7 @@ static int read_delta(struct protocol_decoder *d, const json *v)
 	content = delta[CONTENT];
 	if (!rc && json_str(content).len == 0 && !json_is_arr(content))
 		content = json_get(delta[AUDIO], STR("transcript"));
+	d->spoke = d->spoke || json_str(json_get(delta[AUDIO], STR("data"))).len > 0;
 	if (!rc)
 		rc = read_content(d, content, IR_BLOCK_TEXT, 3);
 	if (!rc)
@@ -558,6 +567,8 @@ static int finish(struct protocol_decoder *d)
 		rc = close_custom(d);
 	if (!rc)
 		rc = cite_sources(d);
+	if (!rc && d->spoke)
+		rc = oc_blocks_lost(&d->blocks, STR("answer.audio"));
 	if (!rc)
 		rc = oc_blocks_end(&d->blocks);
 	if (!rc && d->usage_seen)

@@ -24,7 +24,7 @@ struct protocol_encoder {
 	const char *origin; /* of the open reasoning block, where its signature is not ours */
 	bool format_said;   /* the block has an entry among the details */
 	bool has_text;      /* the open reasoning block */
-	struct str google;  /* a proof of Gemini's for the call that follows; absent */
+	struct str google;  /* a proof of Gemini's for the call or picture that follows; absent */
 	const struct ir_request *request; /* to know custom tools; may be NULL */
 	bool custom;                      /* the open call is one of a custom tool */
 	bool old;                         /* the client asked in `functions` of old */
@@ -246,7 +246,7 @@ static void put_citation_chunk(struct protocol_encoder *e, struct buf *out,
 
 /* --- events --- */
 
-/* The proof was not of a call: it goes where all others do. */
+/* The proof was of neither call nor picture: it goes where all others do. */
 static void put_google_detail(struct protocol_encoder *e, struct buf *out)
 {
 	struct str proof = e->google;
@@ -263,7 +263,7 @@ static void put_google_detail(struct protocol_encoder *e, struct buf *out)
 	e->format_said = said;
 }
 
-/* Where a proof of Gemini's stands alone it is that of the block behind it; a call has a place for it (trap 51). */
+/* Where a proof of Gemini's stands alone it is that of the block behind it; calls and pictures have a place for it (trap 51). */
 static void put_signature(struct protocol_encoder *e, const struct ir_event *ev, struct buf *out)
 {
 	bool alone = !e->has_text && e->origin && strcmp(e->origin, OC_GOOGLE) == 0;
@@ -287,12 +287,25 @@ static void put_old_open(struct protocol_encoder *e, const struct ir_event *ev, 
 			       STR("\",\"arguments\":\"\"}}"));
 }
 
+/* Beside the other members of what it is of. */
+static void put_google(struct buf *out, struct str *proof)
+{
+	if (!str_present(*proof))
+		return;
+	buf_puts(out, ",\"extra_content\":{\"google\":{\"thought_signature\":\"");
+	json_escape(out, *proof);
+	buf_puts(out, "\"}}");
+	*proof = STR_NONE;
+}
+
 static int put_open(struct protocol_encoder *e, const struct ir_event *ev, struct buf *out)
 {
 	if (ev->block == IR_BLOCK_REASONING) {
 		e->origin = ev->origin && !oc_minted(ev->origin) ? ev->origin : NULL;
 		e->format_said = e->has_text = false;
 	}
+	if (ev->block == IR_BLOCK_OPAQUE)
+		return RC_OK; /* what comes in it says whether it is a picture */
 	if (ev->block != IR_BLOCK_TOOL_CALL) {
 		put_google_detail(e, out);
 		return RC_OK;
@@ -313,12 +326,7 @@ static int put_open(struct protocol_encoder *e, const struct ir_event *ev, struc
 				: "\",\"type\":\"function\",\"function\":{\"name\":\"");
 	json_escape(out, ev->name);
 	buf_puts(out, e->custom ? "\",\"input\":\"\"}" : "\",\"arguments\":\"\"}");
-	if (str_present(e->google)) {
-		buf_puts(out, ",\"extra_content\":{\"google\":{\"thought_signature\":\"");
-		json_escape(out, e->google);
-		buf_puts(out, "\"}}");
-		e->google = STR_NONE;
-	}
+	put_google(out, &e->google);
 	buf_puts(out, "}]}");
 	buf_put(out, e->tail);
 	return RC_OK;
@@ -374,22 +382,27 @@ static void put_arguments(struct protocol_encoder *e, struct buf *out, struct st
 }
 
 /* In OpenRouter's form, the only one there is for pictures in an answer of Chat. */
-static void put_picture(struct buf *out, struct str url, unsigned index)
+static void put_picture(struct buf *out, struct str url, unsigned index, struct str proof)
 {
 	buf_puts(out, "{\"type\":\"image_url\",\"index\":");
 	buf_put_u64(out, index);
 	buf_puts(out, ",\"image_url\":{\"url\":\"");
 	json_escape(out, url);
-	buf_puts(out, "\"}}");
+	buf_puts(out, "\"}");
+	put_google(out, &proof);
+	buf_putc(out, '}');
 }
 
 static void put_picture_chunk(struct protocol_encoder *e, struct buf *out, struct str url)
 {
-	if (!url.len)
+	if (!url.len) {
+		put_google_detail(e, out);
 		return;
+	}
 	buf_put(out, e->head);
 	buf_puts(out, "{\"images\":[");
-	put_picture(out, url, e->n_pictures++);
+	put_picture(out, url, e->n_pictures++, e->google);
+	e->google = STR_NONE;
 	buf_puts(out, "]}");
 	buf_put(out, e->tail);
 }
@@ -531,12 +544,13 @@ static unsigned count_kind(const struct ir_response *r, enum ir_block_kind kind)
 	return n;
 }
 
-/* A proof of Gemini's that stands before the call it is of; NULL. */
-static const struct ir_block *proof_of_call(const struct ir_response *r, unsigned call)
+/* A proof of Gemini's that stands before the call or picture it is of; NULL. */
+static const struct ir_block *proof_of(const struct ir_response *r, unsigned at)
 {
-	const struct ir_block *b = call ? &r->blocks[call - 1] : NULL;
+	const struct ir_block *b = at ? &r->blocks[at - 1] : NULL;
+	bool bears = r->blocks[at].kind == IR_BLOCK_TOOL_CALL || r->blocks[at].picture.len;
 
-	return b && b->kind == IR_BLOCK_REASONING && !b->text.len && b->signature.len &&
+	return bears && b && b->kind == IR_BLOCK_REASONING && !b->text.len && b->signature.len &&
 			       b->origin && strcmp(b->origin, OC_GOOGLE) == 0
 		       ? b
 		       : NULL;
@@ -546,10 +560,9 @@ static const struct ir_block *proof_of_call(const struct ir_response *r, unsigne
 static bool has_seal(const struct ir_response *r, unsigned i)
 {
 	const struct ir_block *b = &r->blocks[i];
-	bool of_call = i + 1 < r->n_blocks && r->blocks[i + 1].kind == IR_BLOCK_TOOL_CALL &&
-		       proof_of_call(r, i + 1) == b;
+	bool borne = i + 1 < r->n_blocks && proof_of(r, i + 1) == b;
 
-	return b->kind == IR_BLOCK_REASONING && !of_call &&
+	return b->kind == IR_BLOCK_REASONING && !borne &&
 	       (b->signature.len || str_present(b->redacted));
 }
 
@@ -608,7 +621,8 @@ static void put_pictures(struct jw *w, const struct ir_response *r)
 			jw_arr(w);
 		}
 		jw_raw(w, STR(""));
-		put_picture(w->out, r->blocks[i].picture, n++);
+		put_picture(w->out, r->blocks[i].picture, n++,
+			    proof_of(r, i) ? proof_of(r, i)->signature : STR_NONE);
 	}
 	if (n)
 		jw_end_arr(w);
@@ -631,8 +645,8 @@ static void put_call(struct jw *w, const struct encoder_options *o, const struct
 	else
 		jw_kstr(w, "arguments", b->text.len ? b->text : STR("{}"));
 	jw_end_obj(w);
-	if (proof_of_call(r, i))
-		oc_write_google(w, proof_of_call(r, i)->signature);
+	if (proof_of(r, i))
+		oc_write_google(w, proof_of(r, i)->signature);
 	jw_end_obj(w);
 }
 

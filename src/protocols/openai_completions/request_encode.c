@@ -28,8 +28,8 @@ static bool is_question(const struct ir_request *r)
 	unsigned turns = 0;
 
 	for (unsigned i = 0; i < r->n_messages; i++)
-		turns += is_operator(&r->messages[i]) || ir_message_is_items(&r->messages[i]) ? 0
-											      : 1;
+		turns += is_operator(&r->messages[i]) || transcript_is_silent(&r->messages[i]) ? 0
+											       : 1;
 	return turns == 1 && r->messages[r->n_messages - 1].role == IR_ROLE_USER;
 }
 
@@ -62,7 +62,7 @@ static int put_prompt(struct writer *w)
 	jw_raw(&w->w, STR("\""));
 	for (unsigned i = 0; !rc && i < r->n_messages; i++) {
 		const struct ir_message *m = &r->messages[i];
-		bool silent = ir_message_is_items(m);
+		bool silent = transcript_is_silent(m);
 
 		if (i && !silent)
 			buf_puts(w->w.out, "\\n\\n");

@@ -31,6 +31,7 @@ const struct protocol protocol_openai_responses = {
 	.id_prefix = "resp_",
 	.request_id_header = "x-request-id",
 	.keeps_turns = true,
+	.pictures = IR_PICTURES_DATA,
 	.over_websocket = true,
 	.cannot_stop = true,
 	.routes = routes,

@@ -22,6 +22,8 @@
 
 /* The type of the item that holds a picture. */
 #define RS_PICTURE "image_generation_call"
+/* What was drawn, by its first bytes: the item does not say. */
+struct str rs_picture_type(struct arena *a, struct str base64);
 
 enum { RS_TEXT_MAX = 256 << 20 };
 

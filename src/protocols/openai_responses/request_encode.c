@@ -4,6 +4,8 @@
  * on by default here and nowhere else: an answer is stored, and a schema is strict. Both are said no to unless asked for. */
 #include "protocols/openai_responses/openai_responses.h"
 
+#include "ir/drawn.h"
+
 enum { LEAST_OUTPUT = 16 };
 
 static void lose(struct rs_writer *w, const char *name)
@@ -397,6 +399,9 @@ int rs_encode_request(struct arena *a, const struct ir_request *r, const struct 
 				 "this model's provider gives one answer a request; n must be 1");
 	if (rs_minted(r->origin))
 		w.raw = r->body;
+	rc = ir_drawn_to_user(a, r, RS_NAME, false, losses, &w.r);
+	if (rc)
+		return err_set(reterr, rc, "the request needs more memory than it may use");
 	jw_obj(&w.w);
 	jw_kstr(&w.w, "model", t->model);
 	rc = rs_write_input(&w);

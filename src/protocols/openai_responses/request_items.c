@@ -423,6 +423,25 @@ static int read_other(struct reading *s, const json *v, struct str type)
 	return read_opaque(s->r, v, p);
 }
 
+/* What the model drew; one without the picture is only an id of OpenAI's. For them the item goes on as it is. */
+static int read_drawn(struct reading *s, const json *v, const struct oc_path *at)
+{
+	struct str base64 = json_str(json_get(v, STR("result")));
+	struct ir_part *p;
+
+	(void)at;
+	if (!base64.len)
+		return read_other(s, v, STR(RS_PICTURE));
+	go_on_as_assistant(s);
+	p = oc_add_part(&s->parts, IR_PART_IMAGE);
+	p->origin = RS_NAME;
+	p->raw = json_text(s->r->arena, v);
+	p->media = (struct ir_media){ .source = IR_MEDIA_BASE64,
+				      .mime = rs_picture_type(s->r->arena, base64),
+				      .data = base64 };
+	return p->raw.ptr ? RC_OK : oc_nomem(s->r);
+}
+
 static int read_reference(struct reading *s, const json *v, const struct oc_path *at)
 {
 	struct ir_part *p;
@@ -488,6 +507,7 @@ static const struct {
 	{ STR_INIT("custom_tool_call"), read_custom_call },
 	{ STR_INIT("custom_tool_call_output"), read_result },
 	{ STR_INIT("tool_search_output"), read_found_tools },
+	{ STR_INIT(RS_PICTURE), read_drawn },
 	{ STR_INIT(RS_ITEM_REFERENCE), read_reference },
 };
 

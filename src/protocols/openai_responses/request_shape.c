@@ -104,6 +104,20 @@ static const struct shape result[] = {
 static const struct shape reasoning_item[] = {
 	ITEM, SHAPE("summary"), SHAPE("content"), SHAPE("encrypted_content"), SHAPE_END,
 };
+/* How it was drawn is no word to a model. */
+static const struct shape drawn_image[] = {
+	ITEM,
+	SHAPE("result"),
+	SHAPE("revised_prompt"),
+	SHAPE("action"),
+	SHAPE("background"),
+	SHAPE("output_format"),
+	SHAPE("quality"),
+	SHAPE("size"),
+	SHAPE("svg_usage"),
+	SHAPE("error"),
+	SHAPE_END,
+};
 static const struct shape additional_tools[] = {
 	ITEM,
 	SHAPE("role"),
@@ -121,6 +135,7 @@ static const struct shape item[] = {
 	SHAPE_KIND("type", "custom_tool_call", call),
 	SHAPE_KIND("type", "custom_tool_call_output", result),
 	SHAPE_KIND("type", "reasoning", reasoning_item),
+	SHAPE_KIND("type", "image_generation_call", drawn_image),
 	SHAPE_KIND("type", "additional_tools", additional_tools),
 	SHAPE_KIND("type", "tool_search_output", found_tools),
 	SHAPE_END,

@@ -238,10 +238,16 @@ static int write_user(struct rs_writer *w, const struct ir_message *m)
 
 /* --- the model's side --- */
 
+/* What a model of this protocol drew, as the item that it came in; others' is the user's (ir/drawn.h). */
+static bool is_drawn(const struct ir_part *p)
+{
+	return p->kind == IR_PART_IMAGE && rs_minted(p->origin) && str_present(p->raw);
+}
+
 static bool goes_out(const struct ir_part *p)
 {
-	return (p->kind == IR_PART_TEXT && p->text.len) || p->kind == IR_PART_REFUSAL ||
-	       p->kind == IR_PART_TOOL_CALL || is_item(p);
+	return is_drawn(p) || (p->kind == IR_PART_TEXT && p->text.len) ||
+	       p->kind == IR_PART_REFUSAL || p->kind == IR_PART_TOOL_CALL || is_item(p);
 }
 
 static bool is_followed(const struct ir_message *m, unsigned at)
@@ -381,7 +387,7 @@ static void write_assistant(struct rs_writer *w, const struct ir_message *m)
 			reasoned = write_reasoning(w, m, i) || reasoned;
 		else if (p->kind == IR_PART_TOOL_CALL)
 			write_call(w, p);
-		else if (is_item(p))
+		else if (is_item(p) || is_drawn(p))
 			jw_raw(&w->w, p->raw);
 		else
 			lose(w, p->kind == IR_PART_AUDIO ? "audio" : "content");

@@ -286,27 +286,34 @@ static int finish_call(struct rs_items *s, struct rs_item *it, const json *item)
 
 /* --- items --- */
 
-/* What OpenAI's tool drew, as a URL; absent when the item is another. */
-static int picture_of(struct rs_items *s, const json *item, struct str *ret)
+struct str rs_picture_type(struct arena *a, struct str base64)
 {
-	struct str base64 = json_str(json_get(item, STR("result"))), mime;
+	struct str mime = media_sniff(a, base64);
 
-	*ret = STR_NONE;
-	if (!str_eq(json_str(json_get(item, STR("type"))), STR(RS_PICTURE)) || !base64.len)
+	return str_starts(mime, STR("image/")) ? mime : STR("image/png");
+}
+
+/* What OpenAI's tool drew, as a URL; one that could not be drawn is missed all the same. Other items stay as they are. */
+static int read_picture(struct rs_items *s, const json *item, struct ir_event *ev)
+{
+	struct str base64 = json_str(json_get(item, STR("result")));
+
+	if (!str_eq(json_str(json_get(item, STR("type"))), STR(RS_PICTURE)))
 		return RC_OK;
-	mime = media_sniff(s->scratch, base64);
-	*ret = media_data_url(s->scratch, str_starts(mime, STR("image/")) ? mime : STR("image/png"),
-			      base64);
-	return str_present(*ret) ? RC_OK : RC_NOMEM;
+	ev->name = media_lost(STR("image/"));
+	if (!base64.len)
+		return RC_OK;
+	ev->picture = media_data_url(s->scratch, rs_picture_type(s->scratch, base64), base64);
+	return str_present(ev->picture) ? RC_OK : RC_NOMEM;
 }
 
 static int finish_other(struct rs_items *s, const json *item)
 {
-	struct str raw = json_text(s->scratch, item), picture;
+	struct str raw = json_text(s->scratch, item);
 	struct ir_event ev;
-	int rc = picture_of(s, item, &picture);
+	int rc;
 
-	if (rc || !raw.ptr)
+	if (!raw.ptr)
 		return RC_NOMEM;
 	rc = need_block(s, IR_BLOCK_OPAQUE);
 	if (rc)
@@ -314,8 +321,9 @@ static int finish_other(struct rs_items *s, const json *item)
 	ev = event(s, IR_DELTA);
 	ev.delta = IR_DELTA_RAW;
 	ev.text = raw;
-	ev.picture = picture;
-	rc = ir_emit(s->sink, &ev);
+	rc = read_picture(s, item, &ev);
+	if (!rc)
+		rc = ir_emit(s->sink, &ev);
 	return rc ? rc : close_block(s);
 }
 

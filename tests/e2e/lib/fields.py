@@ -33,7 +33,8 @@ EMBED_TARGETS = {"openai-chat": "OpenAI", "gemini": "Gemini", "ollama-chat": "Ol
 
 # What is left out under another name than that of the place.
 NAMED_AS = {"thinking": ("reasoning_effort", "reasoning_content"), "reasoning": ("reasoning_effort", "reasoning_content"),
-            "output_config": ("reasoning_effort", "response_format"), "text": ("response_format",), "fileData": ("document",)}
+            "output_config": ("reasoning_effort", "response_format"), "text": ("response_format",), "fileData": ("document",),
+            "image_generation_call": ("image",)}
 
 
 # ---- the fields ------------------------------------------------------------------------------------------------------------
@@ -241,16 +242,21 @@ def answer_fates(file, front):
     for field in file.fields:
         for body in (field.without, field.body):
             bodies.setdefault(json.dumps(body, ensure_ascii=False), None)
+    texts = [t.encode() for t in bodies]
     how = {"args": ("embed", file.protocol, front)} if file.op == "embed" else {"args": ("whole", file.protocol, front), "asked": asked(front)}
-    for text, answer in zip(list(bodies), codec(*how.pop("args"), inputs=[t.encode() for t in bodies], **how)):
+    named = dict.fromkeys(bodies, b"") if file.op == "embed" else dict(zip(list(bodies), codec("lost", file.protocol, front, inputs=texts)))
+    for text, answer in zip(list(bodies), codec(*how.pop("args"), inputs=texts, **how)):
         bodies[text] = answer
     out = {}
     for field in file.fields:
-        before, after = (bodies[json.dumps(b, ensure_ascii=False)] for b in (field.without, field.body))
+        texts = [json.dumps(b, ensure_ascii=False) for b in (field.without, field.body)]
+        before, after = (bodies[t] for t in texts)
+        lost = [set(named[t].decode().split(", ")) - {""} for t in texts]
         assert not before.startswith(b"#failed"), (field.name, before)
         failed = after.startswith(b"#failed") or (b'"error"' in after and b'"error"' not in before)
         changes = () if failed else tuple(differences(json.loads(before), json.loads(after)))
-        out[field.name] = Fate(refused="failed" if failed else None, changes=changes, said="–")
+        out[field.name] = Fate(refused="failed" if failed else None, changes=changes, said="–",
+                               named=() if failed else tuple(sorted(lost[1] - lost[0])))
     return out
 
 

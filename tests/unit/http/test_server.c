@@ -52,6 +52,10 @@ static void answer_path(struct exchange *x)
 		http_respond_flush(x->r);
 		http_respond_write(x->r, STR("two"));
 		http_respond_end(x->r);
+	} else if (str_eq(h->path, STR("/late"))) {
+		http_respond_head(x->r, 200, NULL, 0);
+		http_respond_write(x->r, STR("one"));
+		http_respond_end_with(x->r, &type, 1);
 	} else if (str_eq(h->path, STR("/cut"))) {
 		http_respond_head(x->r, 200, &type, 1);
 		http_respond_write(x->r, STR("half"));
@@ -261,6 +265,24 @@ static void a_streamed_answer_is_chunked_one_chunk_a_flush(void **state)
 	assert_true(peer_has(
 		p, "Transfer-Encoding: chunked\r\n\r\n4\r\none \r\n3\r\ntwo\r\n0\r\n\r\n"));
 	assert_false(p->ended);
+	peer_free(p);
+	down(&f);
+}
+
+static void fields_behind_the_body_stand_in_its_last_chunk(void **state)
+{
+	struct fixture f;
+	struct peer *p;
+
+	up(&f);
+	p = ask(&f, "GET /late HTTP/1.1\r\nHost: h\r\n\r\n",
+		"one\r\n0\r\nContent-Type: text/plain\r\n\r\n");
+	peer_sends(p, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+	RUN_UNTIL(&f.rig, peer_has(p, "/a")); /* it was the end of the message */
+	peer_free(p);
+	p = ask(&f, "GET /late HTTP/1.0\r\n\r\n", "\r\n\r\none");
+	RUN_UNTIL(&f.rig, p->ended);
+	assert_false(peer_has(p, "Content-Type"));
 	peer_free(p);
 	down(&f);
 }
@@ -1209,6 +1231,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_request_gets_its_answer_and_the_connection_lives),
 		cmocka_unit_test(a_streamed_answer_is_chunked_one_chunk_a_flush),
+		cmocka_unit_test(fields_behind_the_body_stand_in_its_last_chunk),
 		cmocka_unit_test(http_1_0_gets_no_chunks_and_the_end_of_the_connection),
 		cmocka_unit_test(head_gets_the_head_alone),
 		cmocka_unit_test(an_aborted_stream_can_be_told_from_a_whole_one),

@@ -1,6 +1,7 @@
 /* tests/unit/protocols/openai_chat/test_relay.c - mirrors src/protocols/openai_chat/relay.c.
  * Rule: of a body that passes only what is ours is read or changed, every other byte stays. */
 #include "check.h"
+#include "ir/drawn.h"
 #include "protocols/protocol.h"
 #include "quotes.h"
 
@@ -254,6 +255,37 @@ static void trap_047_who_is_strict_gets_no_reasoning_of_others(void **state)
 	check_cut(called, STRICT | QUIRK_GOOGLE_SIGNATURES, called, "");
 }
 
+#define DREW(content, images) "{'role':'assistant','content':'" content "','images':[" images "]}"
+#define IMAGE(url) "{'type':'image_url','image_url':{'url':'" url "'}}"
+#define LEAD "{'type':'text','text':'" IR_DRAWN_LINE "'}"
+
+static void trap_042_what_others_drew_is_the_users_where_openai_is_strict(void **state)
+{
+	const char *drew = ASKED(DREW(
+		"b",
+		IMAGE("data:image/png;base64,AA==")) ",{'role':'tool','x':1},"
+						     "{'role':'user','n':1,'content':'Bluer'}");
+	const char *parts =
+		ASKED(DREW("b", IMAGE("https://e.com/a.png")) ",{'role':'user','content':["
+							      "{'type':'text','text':'c'}]}");
+
+	check_cut(drew, STRICT,
+		  ASKED("{'role':'assistant','content':'b'},{'role':'tool','x':1},"
+			"{'role':'user','n':1,'content':[" LEAD "," IMAGE(
+				"data:image/png;base64,AA==") ",{'type':'text','text':'Bluer'}]}"),
+		  "");
+	check_cut(parts, STRICT,
+		  ASKED("{'role':'assistant','content':'b'},{'role':'user','content':[" LEAD
+			"," IMAGE("https://e.com/a.png") ",{'type':'text','text':'c'}]}"),
+		  "");
+	/* Nobody speaks after it. */
+	check_cut(ASKED(DREW("b", IMAGE("https://e.com/a.png"))), STRICT,
+		  ASKED("{'role':'assistant','content':'b'}"), "image");
+	check_cut(ASKED(DREW("b", "")), STRICT, ASKED("{'role':'assistant','content':'b'}"), "");
+	check_cut(drew, 0, drew, "");
+	check_cut(drew, STRICT | QUIRK_ASSISTANT_IMAGES, drew, "");
+}
+
 static void names_that_stand_elsewhere_are_left_alone(void **state)
 {
 	static const char *const same[] = {
@@ -477,6 +509,7 @@ int main(void)
 		cmocka_unit_test(trap_010_usage_is_asked_for_in_every_stream),
 		cmocka_unit_test(trap_066_servers_that_know_only_max_tokens_get_it),
 		cmocka_unit_test(trap_047_who_is_strict_gets_no_reasoning_of_others),
+		cmocka_unit_test(trap_042_what_others_drew_is_the_users_where_openai_is_strict),
 		cmocka_unit_test(names_that_stand_elsewhere_are_left_alone),
 		cmocka_unit_test(only_content_opens_the_gate),
 		cmocka_unit_test(usage_and_finish_are_read_on_the_way),

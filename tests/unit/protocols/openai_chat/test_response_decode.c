@@ -136,14 +136,15 @@ static void a_whole_answer_is_the_same_events(void **state)
 		"calls'}\n");
 }
 
-static void pictures_are_blocks_behind_the_text(void **state)
+static void pictures_are_blocks_behind_the_text_and_sound_is_missed(void **state)
 {
 	(void)state;
 	check_body(
 		"{'id':'c1','model':'m','choices':[{'index':0,'message':{'role':'assistant','"
-		"content':'Hi','images':["
-		"{'type':'image_url','image_url':{'url':'https://e.com/a.png'}},"
-		"{'type':'image_url','image_url':{'url':'data:image/png;base64,AAAA'}}]},"
+		"content':'Hi','audio':{'data':'UklG'},'images':["
+		"{'type':'image_url','image_url':{'url':'https://e.com/a.png'}},7,"
+		"{'type':'image_url','image_url':{'url':'data:image/png;base64,AAAA'},"
+		"'extra_content':{'google':{'thought_signature':'c2ln'}}}]},"
 		"'finish_reason':'stop'}]}",
 		0,
 		"{'event':'START','id':'c1','model':'m','usage':{}}\n"
@@ -151,9 +152,18 @@ static void pictures_are_blocks_behind_the_text(void **state)
 		"Hi'}\n{'event':'CLOSE','index':0}\n"
 		"{'event':'OPEN','index':1,'block':'opaque','origin':'openai-chat'}\n"
 		"{'event':'DELTA','of':'raw','text':'{\\'type\\':\\'image_url\\',\\'image_url\\':{"
-		"\\'url\\':\\'data:image/png;base64,AAAA\\'}}','picture':'data:image/"
-		"png;base64,AAAA'}\n{'event':'CLOSE','index':1}\n{'event':'FINISH','stop':'end'}"
-		"\n");
+		"\\'url\\':\\'https://e.com/a.png\\'}}','picture':'https://e.com/a.png'}\n"
+		"{'event':'CLOSE','index':1}\n"
+		"{'event':'OPEN','index':2,'block':'reasoning','origin':'gemini'}\n"
+		"{'event':'DELTA','of':'signature','text':'c2ln'}\n{'event':'CLOSE','index':2}\n"
+		"{'event':'OPEN','index':3,'block':'opaque','origin':'openai-chat'}\n"
+		"{'event':'DELTA','of':'raw','text':'{\\'type\\':\\'image_url\\',\\'image_url\\':{"
+		"\\'url\\':\\'data:image/png;base64,AAAA\\'},\\'extra_content\\':{\\'google\\':{"
+		"\\'thought_signature\\':\\'c2ln\\'}}}','picture':'data:image/png;base64,AAAA'}\n"
+		"{'event':'CLOSE','index':3}\n"
+		"{'event':'OPEN','index':4,'block':'opaque'}\n"
+		"{'event':'DELTA','of':'raw','text':'{}','lost':'answer.audio'}\n"
+		"{'event':'CLOSE','index':4}\n{'event':'FINISH','stop':'end'}\n");
 }
 
 static void what_is_no_answer_is_refused(void **state)
@@ -271,7 +281,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(trap_024_events_do_not_depend_on_how_the_bytes_are_cut),
 		cmocka_unit_test(a_whole_answer_is_the_same_events),
-		cmocka_unit_test(pictures_are_blocks_behind_the_text),
+		cmocka_unit_test(pictures_are_blocks_behind_the_text_and_sound_is_missed),
 		cmocka_unit_test(what_is_no_answer_is_refused),
 		cmocka_unit_test(trap_112_an_error_in_a_200_body_is_an_error),
 		cmocka_unit_test(trap_057_a_shortened_name_comes_back_as_the_clients_own),

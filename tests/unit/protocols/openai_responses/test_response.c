@@ -162,8 +162,9 @@ static void trap_053_what_is_drawn_is_a_picture_by_its_bytes(void **state)
 	     &t, RC_OK);
 	assert_has(buf_str(&t.text), "\"block\":\"opaque\",\"origin\":\"openai-responses\"}\n"
 				     "{\"event\":\"DELTA\",\"of\":\"raw\"");
-	assert_has(buf_str(&t.text), "\"picture\":\"data:image/jpeg;base64,/9j/4AAQ\"}\n"
-				     "{\"event\":\"CLOSE\",\"index\":0}\n{\"event\":\"USAGE\"");
+	assert_has(buf_str(&t.text), "\"picture\":\"data:image/jpeg;base64,/9j/4AAQ\","
+				     "\"lost\":\"answer.image\"}\n{\"event\":\"CLOSE\",\"index\":0}"
+				     "\n{\"event\":\"USAGE\"");
 	tape_done(&t);
 }
 
