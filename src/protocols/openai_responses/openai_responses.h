@@ -8,7 +8,7 @@
  *	request_decode.c   client body -> ir_request        (items in request_items.c, what is known of them in request_shape.c)
  *	request_encode.c   ir_request -> upstream body      (items in request_turns.c)
  *	response_decode.c  upstream answer -> events        (items in response_items.c)
- *	response_encode.c  events -> client answer          (the resource in resource.c)
+ *	response_encode.c  events -> client answer          (its items and parts: encoder.h; the resource in resource.c)
  *	proof.c            foreign proofs in the place of encrypted_content
  *	usage.c, logprobs.c, errors.c, tokens.c
  */
