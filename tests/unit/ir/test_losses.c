@@ -61,6 +61,7 @@ static void fields_that_say_something_are_named_unless_taken(void **state)
 	r.truncation = STR("disabled");
 	r.service_tier = STR("auto");
 	r.modalities = STR(" [\"text\"] ");
+	r.verbosity = STR("medium");
 	r.frequency_penalty = STR("0.00");
 	r.presence_penalty = STR("-0");
 	ir_lose_fields_but(&l, &r, 0);
