@@ -278,7 +278,7 @@ def test_trap_047_openai_never_sees_proofs_of_others(stream, start_gateway, faul
     others = [Anthropic(), Google(), OpenRouter("unknown", False)]
     gateway = start_gateway({"providers": {
         **{f"v{i}": {**v.config, "api_key": "k", "base_url": f"{up.origin}/v{i}", "discover": False} for i, v in enumerate(others)},
-        "real": {"type": "openai", "api_key": "k", "base_url": f"{up.origin}/v1", "discover": False}}})
+        "real": {"type": "openai", "api_key": "k", "base_url": f"{up.origin}/v1", "discover": False, "quirks": ["strict_messages"]}}})
     client = ChatClient(openai_client, gateway)
     for i, vendor in enumerate(others):
         up.reply("POST", f"/v{i}{vendor.path.removeprefix('/v1') if i else vendor.path}", body=vendor.answer(i, stream), times=1)
