@@ -34,6 +34,7 @@ struct request_target forward_target(const struct exchange *x, const struct targ
 		.quirks = quirks_of(t),
 		.default_max_tokens = x->snapshot->default_max_tokens,
 		.adaptive_thinking = wants.adaptive_thinking,
+		.sampling = wants.sampling,
 	};
 
 	if (rt.default_max_tokens <= 0)
@@ -128,7 +129,7 @@ int forward_translate_body(struct exchange *x, const struct target *t, struct bu
 {
 	struct request_target rt = forward_target(x, t);
 	const struct ir_request *r;
-	struct ir_request forced;
+	struct ir_request forced, plain;
 	int rc = forward_read_request(x, reterr);
 
 	if (rc != RC_OK)
@@ -142,6 +143,10 @@ int forward_translate_body(struct exchange *x, const struct target *t, struct bu
 		if (rc != RC_OK)
 			return rc;
 		r = &forced;
+	}
+	if (ir_refuses_sampling(rt.sampling, r)) {
+		ir_without_sampling(r, &plain, &x->losses);
+		r = &plain;
 	}
 	rc = check_limits(r, t->protocol, reterr);
 	if (rc != RC_OK)

@@ -23,6 +23,7 @@
 #include "ir/fit.h"
 #include "ir/losses.h"
 #include "ir/request.h"
+#include "ir/sampling.h"
 #include "json/scan.h"
 #include "wire/http1.h"
 #include "wire/frame.h"
@@ -142,6 +143,7 @@ struct request_target {
 	int64_t default_max_tokens; /* where the protocol demands one and the client gave none (> 0) */
 	int64_t budget[8];          /* thinking tokens by enum ir_effort; 0: that effort has none */
 	bool adaptive_thinking;     /* the model takes effort, not a budget */
+	enum ir_sampling sampling; /* heeded before encoding: encoders need not look */
 };
 
 /* --- responses: relay --- */

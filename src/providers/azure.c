@@ -156,4 +156,5 @@ const struct provider provider_azure = {
 	.speaks = speaks,
 	.prepare = prepare,
 	.model_speaks = compose_openai_model_speaks,
+	.wants = compose_openai_wants,
 };

@@ -45,6 +45,8 @@ const char *compose_openai_path(const struct prepare_options *o);
 
 /* Models of OpenAI's from before conversations, and what was tuned from them, know the Completions API alone, the others all but it. */
 bool compose_openai_model_speaks(struct str model, const struct protocol *p);
+/* What is known of OpenAI's models that reason. */
+struct model_wants compose_openai_wants(struct str model);
 
 /* prepare() of every kind that speaks openai-chat: paths below the base path, a bearer key where there is one. */
 int compose_openai(struct arena *a, const struct prepare_options *o, struct upstream_request *ret,

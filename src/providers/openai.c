@@ -37,4 +37,5 @@ const struct provider provider_openai = {
 	.prefixes = prefixes,
 	.prepare = compose_openai,
 	.model_speaks = compose_openai_model_speaks,
+	.wants = compose_openai_wants,
 };

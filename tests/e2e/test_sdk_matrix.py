@@ -152,7 +152,9 @@ def test_sampling_and_trap_071_stop_sequences(path):
     known = path.provider == "anthropic-messages" == path.front
     assert seen.stop == ("sequence" if known else "end")
     sent = path.sent
-    assert path.limit == 77 and sent["temperature"] == 0.25
+    # A model that always thinks refuses it (trap 70): it is left out, where the body is not the client's own.
+    thinks = path.provider == "openai-chat" and not path.relayed
+    assert path.limit == 77 and sent.get("temperature") == (None if thinks else 0.25)
     assert sent["stop" if path.provider == "openai-chat" else "stop_sequences"] == ["END"]
 
 
@@ -446,6 +448,18 @@ def test_trap_111_and_trap_113_error_during_the_stream(path, how):
     assert ("It broke." if how == "error" else "before its answer was whole") in str(e.value)
     if path.front == "anthropic-messages" and not (path.relayed and how == "error"):
         assert e.value.body["request_id"] == e.value.response.headers["request-id"]
+
+
+def test_trap_070_a_model_that_always_thinks_gets_no_sampling(clients, up):
+    up.clear()
+    up.reply("POST", "/v1/chat/completions", body=canned.openai_answer("Hello."))
+    claude, request = clients["anthropic-messages"].sdk.messages, {"model": "to-chat", "max_tokens": 9, "messages": one_text()}
+    answer = claude.with_raw_response.create(**request, extra_body={"temperature": 0.25, "top_p": 0.5})
+    assert answer.headers["x-llm-gateway-dropped"] == "temperature, top_p"
+    assert not {"temperature", "top_p"} & set(up.requests[-1].json())
+    with pytest.raises(anthropic.BadRequestError, match="temperature"):
+        claude.create(**request, extra_body={"temperature": 0.25}, extra_headers={"x-llm-gateway-strict": "true"})
+    assert "x-llm-gateway-dropped" not in claude.with_raw_response.create(**request, extra_body={"temperature": 1}).headers
 
 
 # ---- everything else the SDKs can ask ----------------------------------------------------------------------------------------------

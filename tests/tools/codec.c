@@ -275,11 +275,14 @@ static struct request_target target_of(const struct job *job)
 		.default_max_tokens = 4096,
 		.budget = { 0, 0, 1024, 2048, 8192, 16384, 32768, 65536 },
 	};
+	struct model_wants wants = { .max_output = 0 };
 
 	if (job->kind) {
 		t.quirks = job->kind->quirks;
 		if (job->kind->wants)
-			t.adaptive_thinking = job->kind->wants(t.model).adaptive_thinking;
+			wants = job->kind->wants(t.model);
+		t.adaptive_thinking = wants.adaptive_thinking;
+		t.sampling = wants.sampling;
 	}
 	return t;
 }
@@ -289,7 +292,7 @@ static int encode_request(struct arena *a, const struct job *job, const struct i
 			  struct buf *body, struct ir_losses *losses, struct err *err)
 {
 	const struct request_target target = target_of(job);
-	struct ir_request forced;
+	struct ir_request forced, plain;
 
 	if (ir_forces_tool(r) && (target.quirks & QUIRK_FORCED_TOOL_AS_SCHEMA)) {
 		int rc = ir_forced_tool_request(a, r, &forced, err);
@@ -297,6 +300,10 @@ static int encode_request(struct arena *a, const struct job *job, const struct i
 		if (rc)
 			return rc;
 		r = &forced;
+	}
+	if (ir_refuses_sampling(target.sampling, r)) {
+		ir_without_sampling(r, &plain, losses);
+		r = &plain;
 	}
 	return job->other->encode_request(a, r, &target, body, losses, err);
 }

@@ -28,6 +28,9 @@ TARGETS = {
     "gemini": ("Gemini", "gemini-3-pro-preview", "google"),
     "ollama-chat": ("Ollama", "llama3.2", "ollama"),
 }
+# Models that a target's other fates are shown with: where they differ from those above.
+OTHER_MODELS = {"openai-chat": ("o3", "gpt-4o"), "openai-responses": ("o3", "gpt-4o"), "anthropic-messages": ("claude-opus-4-6",),
+                "gemini": ("gemini-2.5-flash",)}
 EMBED_TARGETS = {"openai-chat": "OpenAI", "gemini": "Gemini", "ollama-chat": "Ollama"}
 
 
@@ -217,12 +220,12 @@ class Fate:
         return texts if len(texts) <= 3 else [*texts[:3], "…"]
 
 
-def fates(file, target):
-    """{field's name: Fate} towards one target."""
+def fates(file, target, model=None):
+    """{field's name: Fate} towards one target, with its model or another."""
     if file.op == "embed-request":
         args = ("embed-request", file.protocol, target, str(file.variant))
     else:
-        args = ("request", file.protocol, target, *TARGETS[target][1:])
+        args = ("request", file.protocol, target, model or TARGETS[target][1], TARGETS[target][2])
     bodies = {}
     for field in file.fields:
         for body in (field.without, field.body):
@@ -336,7 +339,23 @@ A place in a list is told by its kind: `messages[user].content[image_url]`. What
 
 ## Requests
 
-{request_page(file)}{_answers(file)}"""
+{request_page(file)}{_other_models(file)}{_answers(file)}"""
+
+
+def _other_models(file):
+    """The fields that another model of a target gives another fate."""
+    lines = []
+    for target, models in OTHER_MODELS.items():
+        for model in models if target != file.protocol else ():
+            usual, other = fates(file, target), fates(file, target, model)
+            for field in file.fields:
+                a, b = usual[field.name].cell(field), other[field.name].cell(field)
+                if a != b:
+                    lines.append(f"| {TARGETS[target][0]}, `{model}` | `{field.name}` | {b} | {a} |".replace("|`", "\\|`"))
+    if not lines:
+        return ""
+    return "\n".join(["", "### Where the model decides", "", "What becomes of a field with another model than the one above.", "",
+                      "| to | field | becomes | above |", "|---|---|---|---|", *lines, ""])
 
 
 def _answers(file):

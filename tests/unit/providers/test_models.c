@@ -1,6 +1,7 @@
 /* tests/unit/providers/test_models.c - the table of models: no line stands in another's shadow, and names find theirs. */
 #include "check.h"
 #include "providers/models.h"
+#include "providers/provider.h"
 
 static const char *const globs[] = {
 #define X(glob, context, max_output, can) glob,
@@ -86,12 +87,44 @@ static void names_as_vendors_and_brokers_write_them(void **state)
 	assert_null(model_facts(STR("")));
 }
 
+static void trap_070_openais_models_that_reason_take_no_sampling(void **state)
+{
+	static const struct {
+		const char *model;
+		enum ir_sampling takes;
+	} rows[] = {
+		{ "o1", IR_SAMPLING_NONE },
+		{ "o3-mini", IR_SAMPLING_NONE },
+		{ "o4-mini-2025-04-16", IR_SAMPLING_NONE },
+		{ "gpt-5", IR_SAMPLING_NONE },
+		{ "gpt-5-2025-08-07", IR_SAMPLING_NONE },
+		{ "gpt-5-mini", IR_SAMPLING_NONE },
+		{ "gpt-5-chat-latest", IR_SAMPLING_FREE },
+		{ "gpt-5.1", IR_SAMPLING_AT_REST },
+		{ "gpt-5.4-mini", IR_SAMPLING_AT_REST },
+		{ "gpt-5.2-chat-latest", IR_SAMPLING_FREE },
+		{ "gpt-4o", IR_SAMPLING_FREE },
+		{ "ft:gpt-4.1-mini:org::id", IR_SAMPLING_FREE },
+		{ "ft:o4-mini:org::id", IR_SAMPLING_NONE },
+		{ "my-deployment", IR_SAMPLING_FREE },
+	};
+	static const struct provider *const kinds[] = { &provider_openai, &provider_azure };
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
+			assert_int_equal(kinds[k]->wants(str_from(rows[i].model)).sampling,
+					 rows[i].takes);
+	/* Of a compatible server nothing is known. */
+	assert_null(provider_openai_compatible.wants);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_line_is_hidden_by_an_earlier_one),
 		cmocka_unit_test(numbers_make_sense),
 		cmocka_unit_test(names_as_vendors_and_brokers_write_them),
+		cmocka_unit_test(trap_070_openais_models_that_reason_take_no_sampling),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
