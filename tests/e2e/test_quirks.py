@@ -227,11 +227,13 @@ def assistant_images(b):
     url = "data:image/png;base64,iVBORw0KGgo="
     turn = {"role": "model", "parts": [{"text": "Here"}, {"inlineData": {"mimeType": "image/png", "data": url.partition(",")[2]}}]}
     users = [{"role": "user", "parts": [{"text": text}]} for text in ("Draw", "Bluer")]
-    plain, quirky = b.ask("/v1beta/models/{model}:generateContent", {"contents": [users[0], turn, users[1]]})
+    plain, quirky = b.ask("/v1beta/models/{model}:generateContent",
+                          {"contents": [users[0], turn, users[1]], "generationConfig": {"responseModalities": ["TEXT", "IMAGE"]}})
     image = {"type": "image_url", "image_url": {"url": url}}
     assert quirky[0]["messages"][1:] == [{"role": "assistant", "content": "Here", "images": [image]}, {"role": "user", "content": "Bluer"}]
     assert plain[0]["messages"][1] == {"role": "assistant", "content": "Here"} and image in plain[0]["messages"][2]["content"]
-    assert plain[1] == quirky[1] == [""]
+    assert quirky[0]["modalities"] == ["text", "image"] and "modalities" not in plain[0]
+    assert (plain[1], quirky[1]) == (["modalities"], [""])
 
 
 def strict_messages(b):

@@ -196,15 +196,23 @@ static int read_thinking(struct gm_reader *d, const json *v, const char *at)
 	return RC_OK;
 }
 
-/* Text alone is what happens anyway; more is for those who know it. */
+/* Text alone is what happens anyway. Texts and pictures are asked for in Chat too; more is for those who know it. */
 static int read_modalities(struct gm_reader *d, const json *v, const char *at)
 {
+	bool text = false, image = false;
 	struct json_iter it = json_iter(v);
 
 	(void)at;
-	while (json_next(&it))
-		if (!str_ieq(json_str(it.val), STR("TEXT")))
+	while (json_next(&it)) {
+		if (str_ieq(json_str(it.val), STR("TEXT")))
+			text = true;
+		else if (str_ieq(json_str(it.val), STR("IMAGE")))
+			image = true;
+		else
 			return gm_add_extra(d, CONFIG, STR("responseModalities"), v);
+	}
+	if (image)
+		d->r->modalities = text ? STR("[\"text\",\"image\"]") : STR("[\"image\"]");
 	return RC_OK;
 }
 

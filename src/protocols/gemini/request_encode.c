@@ -452,6 +452,33 @@ static void put_sampling(struct gm_writer *w)
 		jw_ki64(&w->w, "logprobs", r->top_logprobs);
 }
 
+/* Chat's words for kinds of answers; its sounds have a form of their own there, and none here. */
+static void put_modalities(struct gm_writer *w)
+{
+	bool text = false, image = false, more;
+	struct json_iter it;
+	const json *wanted;
+
+	if (!str_present(w->r->modalities))
+		return;
+	wanted = json_parse(w->arena, w->r->modalities, NULL);
+	more = !json_is_arr(wanted);
+	it = json_iter(wanted);
+	while (json_next(&it)) {
+		bool is_text = str_eq(json_str(it.val), STR("text")),
+		     is_image = str_eq(json_str(it.val), STR("image"));
+
+		text = text || is_text;
+		image = image || is_image;
+		more = more || !(is_text || is_image);
+	}
+	if (more)
+		loss(w, "modalities");
+	if (image)
+		jw_kraw(&w->w, "responseModalities",
+			text ? STR("[\"TEXT\",\"IMAGE\"]") : STR("[\"IMAGE\"]"));
+}
+
 static int put_config(struct gm_writer *w, bool tools)
 {
 	int rc;
@@ -463,6 +490,7 @@ static int put_config(struct gm_writer *w, bool tools)
 		put_count(w, "candidateCount", w->r->n);
 	put_sampling(w);
 	put_stop(w);
+	put_modalities(w);
 	put_thinking(w);
 	rc = put_format(w, tools);
 	put_extras(w, "generationConfig.");
@@ -476,13 +504,13 @@ static void note_foreign(struct gm_writer *w)
 {
 	const struct ir_request *r = w->r;
 
-	ir_lose_fields_but(w->losses, r,
-			   IR_FIELD(tools) | IR_FIELD(choice) | IR_FIELD(parallel) |
-				   IR_FIELD(format) | IR_FIELD(reasoning) | IR_FIELD(max_tokens) |
-				   IR_FIELD(temperature) | IR_FIELD(top_p) |
-				   IR_FIELD(frequency_penalty) | IR_FIELD(presence_penalty) |
-				   IR_FIELD(top_k) | IR_FIELD(seed) | IR_FIELD(n) |
-				   IR_FIELD(logprobs) | IR_FIELD(top_logprobs) | IR_FIELD(stop));
+	ir_lose_fields_but(
+		w->losses, r,
+		IR_FIELD(tools) | IR_FIELD(choice) | IR_FIELD(parallel) | IR_FIELD(format) |
+			IR_FIELD(reasoning) | IR_FIELD(max_tokens) | IR_FIELD(temperature) |
+			IR_FIELD(top_p) | IR_FIELD(frequency_penalty) | IR_FIELD(presence_penalty) |
+			IR_FIELD(top_k) | IR_FIELD(seed) | IR_FIELD(n) | IR_FIELD(logprobs) |
+			IR_FIELD(top_logprobs) | IR_FIELD(stop) | IR_FIELD(modalities));
 	if (number(r->temperature, 0) > 2)
 		loss(w, "temperature");
 	for (unsigned i = 0; i < r->n_extras; i++)

@@ -422,6 +422,13 @@ static void write_sampling(struct oc_writer *w)
 	write_stop(w);
 }
 
+/* Pictures are asked for by a word that OpenAI itself refuses: another dialect's client gets it to servers that draw. */
+static bool takes_modalities(const struct oc_writer *w)
+{
+	return oc_minted(w->r->origin) || (w->t->quirks & QUIRK_ASSISTANT_IMAGES) ||
+	       str_find(w->r->modalities, STR("\"image\"")) < 0;
+}
+
 /* What not every vendor has, and most ignore; one that refuses it is Mistral. */
 static void write_uncommon(struct oc_writer *w)
 {
@@ -437,13 +444,15 @@ static void write_uncommon(struct oc_writer *w)
 	write_string(w, "safety_identifier", r->safety_identifier);
 	if (!(w->t->quirks & QUIRK_NO_LOGPROBS))
 		write_number(w, "logit_bias", r->logit_bias);
-	write_number(w, "modalities", r->modalities);
+	if (takes_modalities(w))
+		write_number(w, "modalities", r->modalities);
 	write_number(w, "audio", r->audio);
 }
 
 /* Written, refused, or named where they are looked at. */
-static uint64_t taken(unsigned quirks)
+static uint64_t taken(const struct oc_writer *w)
 {
+	const unsigned quirks = w->t->quirks;
 	const uint64_t uncommon = IR_FIELD(store) | IR_FIELD(user) | IR_FIELD(service_tier) |
 				  IR_FIELD(verbosity) | IR_FIELD(safety_identifier) |
 				  IR_FIELD(logit_bias) | IR_FIELD(modalities) | IR_FIELD(audio),
@@ -462,6 +471,8 @@ static uint64_t taken(unsigned quirks)
 		set &= ~uncommon;
 	if (quirks & QUIRK_NO_LOGPROBS)
 		set &= ~logprobs;
+	if (!takes_modalities(w))
+		set &= ~IR_FIELD(modalities);
 	return set;
 }
 
@@ -474,7 +485,7 @@ static void write_the_rest(struct oc_writer *w)
 	write_string(w, "prompt_cache_key", r->prompt_cache_key);
 	write_number(w, "metadata", r->metadata);
 	write_number(w, "prediction", r->prediction);
-	ir_lose_fields_but(w->losses, r, taken(w->t->quirks));
+	ir_lose_fields_but(w->losses, r, taken(w));
 	if (str_eq(r->reasoning.display, STR("omitted"))) /* who reasons aloud does so */
 		ir_loss(w->losses, STR("thinking.display"));
 	for (unsigned i = 0; i < r->n_extras; i++) { /* trap 91 */
