@@ -261,8 +261,9 @@ int forward_patch_body(struct exchange *x, const struct target *t, struct buf *o
 /* The request's body for a foreign target, its losses noted; reads the request first. */
 int forward_translate_body(struct exchange *x, const struct target *t, struct buf *out,
 			   struct err *reterr) MUST_CHECK;
-/* The answer must be searched for the request's stop sequences: the target's protocol has no place for all of them. */
-bool forward_cuts_stops(const struct ir_request *r, const struct protocol *p);
+/* The answer must be searched for the request's stop sequences: the target's protocol has no place for all of them, or its
+ * model refuses them. */
+bool forward_cuts_stops(const struct ir_request *r, const struct target *t);
 /* What a provider's encoder may assume of the target. */
 struct request_target forward_target(const struct exchange *x, const struct target *t);
 /* The request says how long the target's model is to stay in memory, and may. */

@@ -25,10 +25,16 @@ static bool may_relay(const struct exchange *x, const struct target *t)
 	       !t->protocol->needs_encoder(&x->peek, quirks);
 }
 
-struct request_target forward_target(const struct exchange *x, const struct target *t)
+static struct model_wants wants_of(const struct target *t)
 {
 	const struct provider *kind = t->account->kind;
-	struct model_wants wants = kind->wants ? kind->wants(t->model) : (struct model_wants){ 0 };
+
+	return kind->wants ? kind->wants(t->model) : (struct model_wants){ 0 };
+}
+
+struct request_target forward_target(const struct exchange *x, const struct target *t)
+{
+	struct model_wants wants = wants_of(t);
 	struct request_target rt = {
 		.model = t->model,
 		.quirks = quirks_of(t),
@@ -71,21 +77,23 @@ int forward_check_losses(struct exchange *x, const struct target *t, struct err 
 		       STR_ARG(t->account->name), STR_ARG(ir_losses_text(&x->losses)));
 }
 
-bool forward_cuts_stops(const struct ir_request *r, const struct protocol *p)
+bool forward_cuts_stops(const struct ir_request *r, const struct target *t)
 {
+	const struct protocol *p = t->protocol;
 	unsigned n = ir_stop_cut_count(r);
 
-	return n > 0 && (p->cannot_stop || (p->max_stops > 0 && n > p->max_stops));
+	return n > 0 && (p->cannot_stop || (p->max_stops > 0 && n > p->max_stops) ||
+			 ir_refuses_sampling(wants_of(t).sampling, r));
 }
 
 /* What no encoder has to know: the gateway's own limits. */
-static int check_limits(const struct ir_request *r, const struct protocol *p, struct err *reterr)
+static int check_limits(const struct ir_request *r, const struct target *t, struct err *reterr)
 {
 	if (r->n > IR_CHOICES_MAX)
 		return err_param(reterr, RC_UNSUPPORTED, "n",
 				 "answers of this provider are translated; ask for %d at most",
 				 IR_CHOICES_MAX);
-	if (forward_cuts_stops(r, p) && ir_stop_cut_count(r) > IR_STOP_CUT_MAX)
+	if (forward_cuts_stops(r, t) && ir_stop_cut_count(r) > IR_STOP_CUT_MAX)
 		return err_param(reterr, RC_UNSUPPORTED, "stop",
 				 "%d stop sequences are the most this model's answers are "
 				 "searched for",
@@ -144,13 +152,13 @@ int forward_translate_body(struct exchange *x, const struct target *t, struct bu
 			return rc;
 		r = &forced;
 	}
+	rc = check_limits(r, t, reterr);
+	if (rc != RC_OK)
+		return rc;
 	if (ir_refuses_sampling(rt.sampling, r)) {
 		ir_without_sampling(r, &plain, &x->losses);
 		r = &plain;
 	}
-	rc = check_limits(r, t->protocol, reterr);
-	if (rc != RC_OK)
-		return rc;
 	rc = t->protocol->encode_request(x->arena, r, &rt, out, &x->losses, reterr);
 	ir_lose_unknown(&x->losses, r);
 	return rc == RC_OK ? forward_check_losses(x, t, reterr) : rc;

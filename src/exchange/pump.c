@@ -33,7 +33,7 @@ static struct ir_sink *set_up_sinks(struct exchange *x, struct choice *c)
 	ir_fit_init(&c->fit, x->pump.arena, x->match.protocol->name, x->match.protocol->pictures, r,
 		    &x->losses, first);
 	first = &c->fit.sink;
-	if (r && forward_cuts_stops(r, x->target->protocol)) {
+	if (r && forward_cuts_stops(r, x->target)) {
 		if (ir_stop_cut_init(&c->stop_cut, x->pump.arena, r, first) != RC_OK)
 			return NULL;
 		first = &c->stop_cut.sink;

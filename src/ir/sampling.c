@@ -39,4 +39,5 @@ void ir_without_sampling(const struct ir_request *r, struct ir_request *ret, str
 	ret->frequency_penalty = ret->presence_penalty = ret->logit_bias = STR_NONE;
 	ret->logprobs = IR_TRI_UNSET;
 	ret->top_logprobs = IR_UNSET;
+	ret->n_stop = 0; /* no loss: the answer is cut there */
 }

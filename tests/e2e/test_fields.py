@@ -24,7 +24,9 @@ def targets_of(file):
 @pytest.mark.parametrize("name", FILES)
 def test_trap_089_no_field_vanishes(name):
     file = fields.load(name)
-    silent = {target: [n for n, fate in fields.fates(file, target).items() if fate.silent] for target in targets_of(file)}
+    models = {target: [None, *(fields.OTHER_MODELS.get(target, ()) if file.op == "request" else ())] for target in targets_of(file)}
+    silent = {(target, model): [n for n, fate in fields.fates(file, target, model).items() if fate.silent]
+              for target in models for model in models[target]}
     assert not {target: names for target, names in silent.items() if names}, "neither mapped, named nor refused"
 
 

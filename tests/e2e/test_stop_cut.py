@@ -48,6 +48,23 @@ def test_trap_073_chats_sdk_gets_the_text_before_the_sequence(gateway, openai_cl
     assert (text, reason) == ("One, two, STOP ", "stop")
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_trap_070_models_that_reason_get_no_sequences_and_their_answers_are_cut(start_gateway, upstream, anthropic_client, stream):
+    """OpenAI: "Not supported with latest reasoning models o3 and o4-mini"."""
+    vendor = VENDORS["openai"]
+    upstream.reply("POST", vendor.path, body=lambda request: vendor.reply(request, [("text", TEXT)], None))
+    gateway = start_gateway({"providers": {"up": {"type": "openai", "base_url": f"{upstream.origin}/v1", "api_key": "k", "models": ["o4-mini"]}}})
+    ask = {"model": "o4-mini", "max_tokens": 50, "stop_sequences": [" STOP"], "messages": [{"role": "user", "content": "Count."}]}
+    sdk = anthropic_client(gateway)
+    if stream:
+        with sdk.messages.stream(**ask) as events:
+            answer = events.get_final_message()
+    else:
+        answer = sdk.messages.create(**ask)
+    assert ([b.text for b in answer.content], answer.stop_sequence) == (["One, two,"], " STOP")
+    assert "stop" not in upstream.scripts[0].wait_for_request().request.json()
+
+
 # ---- trap 71: fewer sequences than were asked for fit into the provider's request --------------------------------------------
 
 MANY = [f"no such word {i}" for i in range(7)] + ["STOP"]

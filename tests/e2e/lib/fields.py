@@ -94,10 +94,10 @@ class Fields:
         member = label.partition("=")[0]
         return Field(place["at"], label, put(place["in"], None, None), put(place["in"], member, value), value)
 
-    def said(self, field, target):
-        """What the file says of a field that leaves no trace: "anyway", "gateway" or None."""
+    def said(self, field, target, model=None):
+        """What the file says of a field that leaves no trace: "anyway", "gateway" or None. Of one model alone as target/model."""
         key = f"{field.place}.{field.label}".lstrip(".")
-        return self.words.get((key, target)) or self.words.get((key, "all"))
+        return next(filter(None, (self.words.get((key, to)) for to in (f"{target}/{model}", target, "all"))), None)
 
 
 @functools.lru_cache(maxsize=None)
@@ -235,7 +235,7 @@ def fates(file, target, model=None):
     out = {}
     for field in file.fields:
         before, after = (bodies[json.dumps(b, ensure_ascii=False)] for b in (field.without, field.body))
-        out[field.name] = _fate(file, field, target, before, after)
+        out[field.name] = _fate(field, before, after, file.said(field, target, model))
     return out
 
 
@@ -263,7 +263,7 @@ def answer_fates(file, front):
     return out
 
 
-def _fate(file, field, target, before, after):
+def _fate(field, before, after, said):
     if "error" in before or "error" in after:
         return Fate(refused=before.get("error") or after["error"])
     names = [set((answer.get("dropped") or "").split(", ")) - {""} for answer in (before, after)]
@@ -273,7 +273,7 @@ def _fate(file, field, target, before, after):
     around = {name for name in names[0] if set(name.split(".")) <= words}
     named = names[1] - names[0] or (around if before["body"] == after["body"] else ())
     return Fate(named=tuple(sorted(named)), changes=tuple(differences(before["body"], after["body"])),
-                said=file.said(field, target))
+                said=said)
 
 
 # ---- the page ----------------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 
 static struct ir_request asked(void)
 {
+	static struct str stop[] = { STR_INIT("END") };
 	struct ir_request r;
 
 	ir_request_init(&r);
@@ -15,6 +16,8 @@ static struct ir_request asked(void)
 	r.logprobs = IR_TRUE;
 	r.top_logprobs = 3;
 	r.seed = 7;
+	r.stop = stop;
+	r.n_stop = 1;
 	return r;
 }
 
@@ -34,6 +37,7 @@ static void trap_070_what_a_thinking_model_refuses_is_left_out_and_named(void **
 	assert_int_equal(plain.logprobs, IR_TRI_UNSET);
 	assert_int_equal(plain.top_logprobs, IR_UNSET);
 	assert_int_equal(plain.seed, 7);
+	assert_int_equal(plain.n_stop, 0); /* not named: the gateway cuts there */
 	arena_free(a);
 }
 
