@@ -32,6 +32,7 @@ BOTH = [
     ("store", False, ANY, "nothing is kept elsewhere"),
     ("parallel_tool_calls", True, ANY, "so it is where nothing else is said"),
     ("service_tier", "auto", ANY, "so it is where nothing else is said"),
+    (r"(text\.)?verbosity", "medium", ANY, "so it is where nothing else is said"),
     ("tool_choice", "auto", ANY, "so it is where nothing else is said"),
     ("tool_choice", ANY, {*NO_TOOLS, "ollama-generate"}, "there are no tools at all, and they are named"),
     (r"(.*\.format|response_format)", {"type": "text"}, ANY, "so it is where nothing else is said"),

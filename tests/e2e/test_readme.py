@@ -260,7 +260,7 @@ def test_headers_of_ours_in_the_documents_exist():
 def test_links_of_the_documents_lead_somewhere():
     broken = []
     for path in [*DOCUMENTS, CHECKOUT / "bench" / "README.md", CHECKOUT / "CHANGELOG.md"]:
-        for link in re.findall(r"\]\(([^)\s]+)\)", text_of(path)):
+        for link in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`\n]*`", "", text_of(path))):
             if re.match(r"[a-z]+:", link):
                 continue
             file, _, anchor = link.partition("#")
