@@ -47,6 +47,14 @@ static unsigned parts_needs(const struct ir_part *parts, unsigned n)
 	return needs;
 }
 
+bool ir_asks_reasoning(const struct ir_request *r)
+{
+	const struct ir_reasoning *t = &r->reasoning;
+
+	return (t->effort != IR_EFFORT_UNSET && t->effort != IR_EFFORT_NONE) ||
+	       t->thinking > IR_THINKING_DISABLED || t->budget != IR_UNSET;
+}
+
 void ir_request_needs(struct ir_request *r)
 {
 	unsigned needs = 0;
@@ -59,8 +67,7 @@ void ir_request_needs(struct ir_request *r)
 		needs |= IR_NEED_FORCED_TOOL;
 	if (r->format.kind == IR_FORMAT_JSON_SCHEMA)
 		needs |= IR_NEED_SCHEMA;
-	if (r->reasoning.thinking == IR_THINKING_ENABLED ||
-	    r->reasoning.thinking == IR_THINKING_ADAPTIVE || r->reasoning.effort > IR_EFFORT_NONE)
+	if (ir_asks_reasoning(r))
 		needs |= IR_NEED_REASONING;
 	if (r->suffix.len)
 		needs |= IR_NEED_GAP;

@@ -246,6 +246,8 @@ struct ir_request {
 
 /* All numbers IR_UNSET, the rest absent. */
 void ir_request_init(struct ir_request *r);
+/* It asks the model to think, in whatever words. */
+bool ir_asks_reasoning(const struct ir_request *r);
 /* Fills .needs from the rest. */
 void ir_request_needs(struct ir_request *r);
 

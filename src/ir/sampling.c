@@ -14,17 +14,9 @@ static bool is_one(struct str number)
 	return str_present(number) && json_text_f64(number, &v) && v == 1;
 }
 
-static bool reasons(const struct ir_request *r)
-{
-	const struct ir_reasoning *t = &r->reasoning;
-
-	return (t->effort != IR_EFFORT_UNSET && t->effort != IR_EFFORT_NONE) ||
-	       t->thinking > IR_THINKING_DISABLED || t->budget != IR_UNSET;
-}
-
 bool ir_refuses_sampling(enum ir_sampling takes, const struct ir_request *r)
 {
-	return takes == IR_SAMPLING_NONE || (takes == IR_SAMPLING_AT_REST && reasons(r));
+	return takes == IR_SAMPLING_NONE || (takes == IR_SAMPLING_AT_REST && ir_asks_reasoning(r));
 }
 
 void ir_without_sampling(const struct ir_request *r, struct ir_request *ret, struct ir_losses *l)

@@ -244,19 +244,22 @@ bool compose_openai_model_speaks(struct str model, const struct protocol *p)
 	return completes == (p == &protocol_openai_completions);
 }
 
-/* Those that always reason refuse sampling: "Unsupported value: 'temperature' does not support 0.5 with this model." Since GPT-5.1 they take it
- * while their effort is none, which it is unless they are told otherwise. */
+/* Those that always reason refuse sampling: "Unsupported value: 'temperature' does not support 0.5 with this model." Since GPT-5.1 those that
+ * can do without take it while their effort is none, which it is unless they are told otherwise. */
 struct model_wants compose_openai_wants(struct str model)
 {
-	static const char *const reason[] = { "o1*",        "o3*",          "o4*",
-					      "gpt-5",      "gpt-5-mini*",  "gpt-5-nano*",
-					      "gpt-5-pro*", "gpt-5-codex*", "gpt-5-2*" };
+	static const char *const reason[] = {
+		"o1*",         "o3*",        "o4*",          "gpt-5",    "gpt-5-mini*",
+		"gpt-5-nano*", "gpt-5-pro*", "gpt-5-codex*", "gpt-5-2*", "gpt-5.*-codex*",
+		"gpt-5.*-pro*"
+	};
 	struct str base = str_starts(model, STR("ft:")) ? str_from_offset(model, 3) : model;
 
 	for (size_t i = 0; i < sizeof(reason) / sizeof(*reason); i++)
 		if (str_glob(str_from(reason[i]), base))
 			return (struct model_wants){ .sampling = IR_SAMPLING_NONE };
-	if (str_glob(STR("gpt-5.*"), base) && !str_glob(STR("*-chat*"), base))
+	if ((str_glob(STR("gpt-5.*"), base) || str_glob(STR("gpt-6*"), base)) &&
+	    !str_glob(STR("*-chat*"), base))
 		return (struct model_wants){ .sampling = IR_SAMPLING_AT_REST };
 	return (struct model_wants){ .sampling = IR_SAMPLING_FREE };
 }
