@@ -1,4 +1,4 @@
-/* ir/fit.c - an answer's pictures and sounds, for a client whose dialect may have no form for them.
+/* ir/fit.c - an answer's pictures, sounds and calls, for a client whose dialect may have no form for them.
  *
  * The hard thing is that a block's kind is told when it opens, and what this one is only by what comes in it: so the OPEN of an
  * opaque block waits for that. */
@@ -125,6 +125,9 @@ static int on_event(struct ir_sink *self, const struct ir_event *ev)
 {
 	struct ir_fit *f = (struct ir_fit *)self;
 
+	if (ev->kind == IR_OPEN && ev->block == IR_BLOCK_TOOL_CALL && f->n_calls_++ > 0 &&
+	    f->one_call_)
+		ir_loss(f->losses_, STR("answer.tool_calls"));
 	if (ev->block != IR_BLOCK_OPAQUE)
 		return ir_emit(f->next, ev);
 	switch (ev->kind) {
@@ -162,5 +165,6 @@ void ir_fit_init(struct ir_fit *f, struct arena *a, const char *client, unsigned
 			      .client_ = client,
 			      .json_ = format == IR_FORMAT_JSON_OBJECT ||
 				       format == IR_FORMAT_JSON_SCHEMA,
+			      .one_call_ = request && request->one_call,
 			      .losses_ = losses };
 }

@@ -1,8 +1,9 @@
-/* ir/fit.h - an answer's pictures and sounds, for a client whose dialect may have no form for them.
+/* ir/fit.h - an answer's pictures, sounds and calls, for a client whose dialect may have no form for them.
  *
  * The last of the sinks, so that it alone decides and every encoder may rely on it: a picture that comes through is one that the
  * client's dialect holds. Where the dialect has no form, a picture that lies somewhere becomes a text that points there, as
  * Markdown writes it, for that is what clients show; one that is here as data, and a sound or a film, is left out and its loss noted.
+ * Calls beyond the one that the client has a place for are the encoder's to leave out, and are named here.
  */
 #ifndef GW_IR_FIT_H
 #define GW_IR_FIT_H
@@ -24,7 +25,8 @@ struct ir_fit {
 	struct arena *arena_;
 	unsigned forms_;
 	const char *client_;
-	bool json_;
+	bool json_, one_call_;
+	unsigned n_calls_;
 	struct ir_losses *losses_;
 	struct ir_event held_; /* an OPEN whose block is not known yet */
 	bool holds_;

@@ -238,6 +238,7 @@ struct ir_request {
 	struct str *unknown;
 	unsigned n_unknown;
 
+	bool one_call; /* the client's form of an answer has a place for one call only, the first */
 	unsigned needs;     /* enum ir_need, set by ir_request_needs() at the end of decoding */
 	const char *origin; /* name of the protocol it was decoded from */
 	/* The client's body (a `json`), for encoders whose answers repeat parts of it; MAY be NULL. */

@@ -166,12 +166,12 @@ void oc_usage_glance(struct str text, struct ir_usage *io);
 /* The object with every number the SDKs type, 0 when unknown (trap 119). */
 void oc_usage_write(struct jw *w, const struct ir_usage *u);
 
-/* IR_STOP_END for one nobody knows (trap 105). *ret_failed: the vendor says "error" this way. */
 /* `service_tier` of an answer. A word that says nothing of how it was processed ("auto") is none; the name is NULL where OpenAI has
  * none. */
 enum ir_tier oc_tier_parse(struct str tier);
 const char *oc_tier_name(enum ir_tier t);
 
+/* IR_STOP_END for one nobody knows (trap 105). *ret_failed: the vendor says "error" this way. */
 enum ir_stop oc_stop_parse(struct str reason, bool *ret_failed);
 const char *oc_stop_name(enum ir_stop s);
 

@@ -413,6 +413,7 @@ int oc_decode_request(struct arena *a, const struct request_line *line, struct s
 	if (rc)
 		return rc;
 	ir_request_needs(q);
+	q->one_call = oc_asked_of_old(q);
 	*ret = q;
 	return RC_OK;
 }

@@ -28,7 +28,6 @@ static const struct shape called_function[] = { SHAPE("name"), SHAPE("arguments"
 static const struct shape called_custom[] = { SHAPE("name"), SHAPE("input"), SHAPE_END };
 static const struct shape google[] = { SHAPE("thought_signature"), SHAPE_END };
 static const struct shape extra_content[] = { SHAPE_IN("google", google), SHAPE_END };
-/* `index` is what clients keep of a stream. */
 static const struct shape drawn_image[] = {
 	SHAPE("type"),
 	SHAPE_IN("image_url", image_url),
@@ -36,6 +35,7 @@ static const struct shape drawn_image[] = {
 	SHAPE("index"),
 	SHAPE_END,
 };
+/* `index` is what clients keep of a stream. */
 static const struct shape function_call[] = {
 	SHAPE("id"),
 	SHAPE("type"),

@@ -148,7 +148,7 @@ static void put_detail_piece(struct protocol_encoder *e, struct buf *out, const 
 	json_escape(out, value);
 	if (!e->format_said) {
 		buf_puts(out, "\",\"format\":\"");
-		buf_puts(out, oc_origin_format(e->origin));
+		json_escape(out, str_from(oc_origin_format(e->origin)));
 	}
 	e->format_said = true;
 	buf_puts(out, "\",\"index\":");
@@ -278,11 +278,16 @@ static void put_signature(struct protocol_encoder *e, const struct ir_event *ev,
 	e->failed = e->failed || !e->google.ptr;
 }
 
-/* `functions` of old have a place for one call, the first; the model makes the others again when that is answered. */
+/* `functions` of old have a place for one call, the first, and none in it for a proof: that stands among the details. The model makes
+ * the other calls again when the first is answered, and with them go their proofs. */
 static void put_old_open(struct protocol_encoder *e, const struct ir_event *ev, struct buf *out)
 {
-	put_google_detail(e, out);
-	if (e->n_calls++ == 0)
+	bool first = e->n_calls++ == 0;
+
+	if (first)
+		put_google_detail(e, out);
+	e->google = STR_NONE;
+	if (first)
 		put_text_chunk(e, out, STR("{\"function_call\":{\"name\":\""), ev->name,
 			       STR("\",\"arguments\":\"\"}}"));
 }
@@ -556,24 +561,39 @@ static const struct ir_block *proof_of(const struct ir_response *r, unsigned at)
 		       : NULL;
 }
 
+static unsigned first_call(const struct ir_response *r)
+{
+	unsigned i = 0;
+
+	while (i < r->n_blocks && r->blocks[i].kind != IR_BLOCK_TOOL_CALL)
+		i++;
+	return i;
+}
+
+/* The block is a proof that goes where what it is of goes. `old`: as put_old_open() has it. */
+static bool is_borne(const struct ir_response *r, unsigned i, bool old)
+{
+	return i + 1 < r->n_blocks && proof_of(r, i + 1) == &r->blocks[i] &&
+	       !(old && i + 1 == first_call(r));
+}
+
 /* A block that says or proves something among the details. */
-static bool has_seal(const struct ir_response *r, unsigned i)
+static bool has_seal(const struct ir_response *r, unsigned i, bool old)
 {
 	const struct ir_block *b = &r->blocks[i];
-	bool borne = i + 1 < r->n_blocks && proof_of(r, i + 1) == b;
 
-	return b->kind == IR_BLOCK_REASONING && !borne &&
+	return b->kind == IR_BLOCK_REASONING && !is_borne(r, i, old) &&
 	       (b->signature.len || str_present(b->redacted));
 }
 
 /* All of the reasoning, or none: who reads details reads nothing else. */
-static void put_details(struct jw *w, const struct ir_response *r)
+static void put_details(struct jw *w, const struct ir_response *r, bool old)
 {
 	bool any = false;
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < r->n_blocks; i++)
-		any = any || has_seal(r, i);
+		any = any || has_seal(r, i, old);
 	if (!any)
 		return;
 	jw_key(w, "reasoning_details");
@@ -581,19 +601,20 @@ static void put_details(struct jw *w, const struct ir_response *r)
 	for (unsigned i = 0; i < r->n_blocks; i++) {
 		const struct ir_block *b = &r->blocks[i];
 
-		if (b->kind == IR_BLOCK_REASONING && (b->text.len || has_seal(r, i)))
+		if (b->kind == IR_BLOCK_REASONING && (b->text.len || has_seal(r, i, old)))
 			put_detail(w, n++, b);
 	}
 	jw_end_arr(w);
 }
 
-static void put_reasoning(struct jw *w, const struct ir_response *r)
+static void put_reasoning(struct jw *w, const struct encoder_options *o,
+			  const struct ir_response *r)
 {
 	if (has_text(r, IR_BLOCK_REASONING)) {
 		jw_key(w, "reasoning_content");
 		put_joined(w, r, IR_BLOCK_REASONING);
 	}
-	put_details(w, r);
+	put_details(w, r, oc_asked_of_old(o->request));
 }
 
 static void put_annotations(struct jw *w, const struct ir_response *r)
@@ -652,14 +673,12 @@ static void put_call(struct jw *w, const struct encoder_options *o, const struct
 
 static void put_old_call(struct jw *w, const struct ir_response *r)
 {
-	unsigned i = 0;
+	const struct ir_block *call = &r->blocks[first_call(r)];
 
-	while (r->blocks[i].kind != IR_BLOCK_TOOL_CALL)
-		i++;
 	jw_key(w, "function_call");
 	jw_obj(w);
-	jw_kstr(w, "name", r->blocks[i].name);
-	jw_kstr(w, "arguments", r->blocks[i].text.len ? r->blocks[i].text : STR("{}"));
+	jw_kstr(w, "name", call->name);
+	jw_kstr(w, "arguments", call->text.len ? call->text : STR("{}"));
 	jw_end_obj(w);
 }
 
@@ -690,7 +709,7 @@ static void put_message(struct jw *w, const struct encoder_options *o, const str
 		jw_str(w, STR(""));
 	else
 		put_joined(w, r, IR_BLOCK_TEXT);
-	put_reasoning(w, r);
+	put_reasoning(w, o, r);
 	jw_key(w, "refusal");
 	put_joined(w, r, IR_BLOCK_REFUSAL);
 	put_annotations(w, r);

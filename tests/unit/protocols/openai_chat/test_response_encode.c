@@ -341,6 +341,18 @@ static void trap_046_signatures_survive_a_whole_answer_too(void **state)
 	arena_free(a);
 }
 
+static void a_format_nobody_knows_cannot_end_the_event(void **state)
+{
+	struct ir_block evil = { .kind = IR_BLOCK_REASONING,
+				 .text = STR("hm"),
+				 .signature = STR("SIG"),
+				 .origin = "evil\"\n\ndata: x" };
+	struct ir_response r = sample(0, 1, IR_STOP_END);
+
+	r.blocks = &evil;
+	check_stream_round_trip(&r);
+}
+
 /* --- whole answers --- */
 
 static void check_message(struct ir_response r, const char *want)
@@ -384,6 +396,53 @@ static void trap_044_content_is_null_beside_calls_and_a_string_elsewhere(void **
 			 "reason':'content_filter'");
 }
 
+/* Two calls that Gemini signed, for a client that offers `functions`. */
+static void trap_051_a_call_of_old_has_its_proof_among_the_details(void **state)
+{
+	const struct ir_block proof = { .kind = IR_BLOCK_REASONING,
+					.text = STR(""),
+					.signature = STR("UFJPT0Y="),
+					.origin = "gemini" };
+	struct ir_block signed_calls[] = { proof, blocks[3], proof, blocks[4] };
+	struct ir_response r = sample(0, 4, IR_STOP_TOOL_CALLS);
+	struct arena *a = arena_new(1 << 20);
+	struct encoder_options o = { .arena = a, .id = r.id, .model = r.model };
+	struct ir_request *asked;
+	struct client_tape c;
+	struct buf out;
+	struct err err;
+
+	r.blocks = signed_calls;
+	signed_calls[2].signature = STR("b3RoZXI=");
+	assert_int_equal(chat->decode_request(a, &(struct request_line){ .arg = STR_NONE },
+					      quotes(a, "{'model':'m','messages':[{'role':'user','"
+							"content':'hi'}],'functions':[{'name':"
+							"'f','parameters':{}}]}"),
+					      &asked, &err),
+			 0);
+	client_init_asking(&c, chat, false, asked);
+	assert_int_equal(ir_unfold(&r, &c.fit.sink), 0);
+	CHECK_STR(ir_losses_text(&c.losses), "answer.tool_calls");
+	assert_int_equal(count(buf_str(&c.out),
+			       quotes(a,
+				      "{'reasoning_details':[{'type':'reasoning.encrypted','"
+				      "data':'UFJPT0Y=','format':'google-gemini-v1','index':0}]}")),
+			 1);
+	assert_int_equal(count(buf_str(&c.out), STR("b3RoZXI=")), 0);
+	client_done(&c);
+	o.request = asked;
+	buf_init(&out, 1 << 20);
+	assert_int_equal(chat->encode_response(&o, &r, &out), 0);
+	assert_int_equal(count(buf_str(&out),
+			       quotes(a,
+				      "'reasoning_details':[{'type':'reasoning.encrypted','data':"
+				      "'UFJPT0Y=','format':'google-gemini-v1','index':0}],")),
+			 1);
+	assert_int_equal(count(buf_str(&out), quotes(a, "'function_call':{'name':'f',")), 1);
+	buf_done(&out);
+	arena_free(a);
+}
+
 static void memory_that_runs_out_is_told(void **state)
 {
 	struct ir_response r = sample(0, 5, IR_STOP_END);
@@ -418,6 +477,8 @@ int main(void)
 		cmocka_unit_test(trap_101_every_stop_is_one_the_sdk_knows),
 		cmocka_unit_test(trap_111_an_error_is_the_last_thing_and_no_done_follows),
 		cmocka_unit_test(trap_021_a_ping_is_not_passed_on),
+		cmocka_unit_test(a_format_nobody_knows_cannot_end_the_event),
+		cmocka_unit_test(trap_051_a_call_of_old_has_its_proof_among_the_details),
 		cmocka_unit_test(decode_of_encode_is_the_same_stream),
 		cmocka_unit_test(trap_046_signatures_survive_a_whole_answer_too),
 		cmocka_unit_test(trap_044_content_is_null_beside_calls_and_a_string_elsewhere),
