@@ -196,6 +196,10 @@ static void finish(struct loader *l)
 	if (s->max_event > s->server.arena_max)
 		load_problem(l, option(l, "server.max_event"),
 			     "server.max_event must be at most server.max_memory");
+	if (str_present(s->admin.host) && s->admin.port && s->admin.port == s->listen.port &&
+	    str_ieq(s->admin.host, s->listen.host))
+		load_problem(l, option(l, "admin.address"),
+			     "admin.address is server.address: give it another port");
 	check_callers(l);
 	check_tls(l);
 	check_engine(l);

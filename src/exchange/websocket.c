@@ -72,34 +72,44 @@ static void say_own_error(struct websocket_client *c, const struct socket_own_er
 	http_websocket_flush(c->ws);
 }
 
-static void expire(struct websocket_client *c)
+/* To a message that comes, or still waits, when nothing more begins. */
+static void refuse_ending(struct websocket_client *c, struct str stream_id)
 {
-	const struct socket_own_error e = {
+	const struct socket_own_error leaving = {
+		.status = 503,
+		.code = "server_shutting_down",
+		.message = STR("The gateway is shutting down. Open a new WebSocket."),
+		.stream_id = stream_id,
+	};
+	const struct socket_own_error expired = {
 		.status = 400,
 		.code = "websocket_connection_limit_reached",
 		.message = STR("This WebSocket has been open for as long as one may be. Open a new "
 			       "one to go on."),
+		.stream_id = stream_id,
 	};
 
-	say_own_error(c, &e);
-	close_with(c, WS_GOING_AWAY, "connection limit reached");
+	say_own_error(c, http_websocket_draining(c->ws) ? &leaving : &expired);
 }
 
-static void go_away(struct websocket_client *c)
+static bool is_ending(const struct websocket_client *c)
 {
-	while (first_waiting(c)) {
-		struct waiting *w = first_waiting(c);
-		const struct socket_own_error e = {
-			.status = 503,
-			.code = "server_shutting_down",
-			.message = STR("The gateway is shutting down. Open a new WebSocket."),
-			.stream_id = w->lane->name,
-		};
+	return c->expired || http_websocket_draining(c->ws);
+}
 
-		say_own_error(c, &e);
+/* Nothing is under way any more: who waits is told, and who has been here too long is in any case. */
+static void end_connection(struct websocket_client *c)
+{
+	bool leaving = http_websocket_draining(c->ws);
+
+	if (!leaving && !first_waiting(c))
+		refuse_ending(c, STR_NONE);
+	for (struct waiting *w; (w = first_waiting(c)) != NULL;) {
+		refuse_ending(c, w->lane->name);
 		drop_waiting(c, w);
 	}
-	close_with(c, WS_GOING_AWAY, "the gateway is shutting down");
+	close_with(c, WS_GOING_AWAY,
+		   leaving ? "the gateway is shutting down" : "connection limit reached");
 }
 
 /* To a message that is not carried out. */
@@ -190,15 +200,12 @@ static struct waiting *next_ready(struct websocket_client *c)
 
 static void start_next(struct websocket_client *c)
 {
-	bool ends = http_websocket_draining(c->ws) || c->expired;
 	struct waiting *w;
 
-	if (ends && c->n_turns > 0)
+	if (is_ending(c) && c->n_turns > 0)
 		return; /* what is under way is finished, nothing more begins */
-	if (ends && c->expired && !http_websocket_draining(c->ws))
-		expire(c);
-	else if (ends)
-		go_away(c);
+	if (is_ending(c))
+		end_connection(c);
 	while (c->ws && (w = next_ready(c)) != NULL) {
 		list_remove(&w->node);
 		w->lane->n_waiting--;
@@ -308,7 +315,9 @@ static void take(struct websocket_client *c, const struct socket_envelope *e, st
 	lane = lane_of(c, e->stream_id);
 	if (!lane)
 		return;
-	if (lane->turn || lane->n_waiting || c->kicked || c->expired || !has_room(c))
+	if (is_ending(c))
+		refuse_ending(c, lane->name);
+	else if (lane->turn || (c->kicked && c->n_waiting) || lane->n_waiting || !has_room(c))
 		enqueue(c, lane, text);
 	else
 		start(c, lane, text);
@@ -346,7 +355,7 @@ static void on_shutdown(void *user)
 	struct websocket_client *c = user;
 
 	if (!c->n_turns)
-		go_away(c);
+		end_connection(c);
 }
 
 static void on_gone(void *user, const char *why)
@@ -377,7 +386,7 @@ static void on_lifetime(struct deadline *d)
 
 	c->expired = true;
 	if (!c->n_turns && !c->kicked)
-		expire(c);
+		end_connection(c);
 }
 
 /* --- opening --- */

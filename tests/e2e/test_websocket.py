@@ -349,8 +349,10 @@ def test_the_time_limit_waits_for_all_lanes(scene):
             held.wait_for_request().wait_held()
         time.sleep(0.6)     # the limit has passed
         ws.send(MODEL, "too late", stream_id="c")
+        error = ws.turn()[-1]       # at once: nothing more begins
+        assert (error["error"]["code"], error["stream_id"]) == ("websocket_connection_limit_reached", "c")
         held.release()
-        assert {lane for lane, events in ws.turns(2) if answer_of(events)} == {"a", "b"}
+        assert {(lane, events[-1]["type"]) for lane, events in ws.turns(2)} == {("a", "response.completed"), ("b", "response.completed")}
         assert error_of(ws.turn())["error"]["code"] == "websocket_connection_limit_reached"
         assert ws.closed()[0] == 1001
     assert len(s.up.requests) == 2
@@ -980,6 +982,9 @@ def test_a_drain_lets_turns_end_and_closes(scene):
             s.script.wait_for_request().wait_held()
         s.gateway.signal(signal.SIGTERM)
         assert idle.closed()[0] == 1001
+        busy.send(MODEL, "too late", stream_id="b")     # though its lane is free
+        error = error_of(busy.turn())
+        assert (error["status"], error["error"]["code"], error["stream_id"]) == (503, "server_shutting_down", "b")
         s.script.release()
         ended = busy.turns(2)
         assert {lane for lane, _ in ended} == {None, "a"} and all(answer_of(events) for _, events in ended)

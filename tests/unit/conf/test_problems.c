@@ -57,6 +57,8 @@ static const struct {
 	  "config.yaml:1:21: server.max_body must be at least 1024 bytes\n" },
 	{ "server: { max_body: 1GiB }\n",
 	  "configuration: server.max_memory must be at least server.max_body\n" },
+	{ "server: { address: 127.0.0.1:9000 }\nadmin: { address: 127.0.0.1:9000 }\n",
+	  "config.yaml:2:19: admin.address is server.address: give it another port\n" },
 	{ "timeouts: { connect: 5 days }\n", "config.yaml:1:22: timeouts.connect: '5 days' is not "
 					     "a duration such as 250ms, 30s, 5m or 1h\n" },
 	{ "timeouts: { connect: 1ms }\n",
