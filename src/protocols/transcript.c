@@ -81,12 +81,22 @@ bool transcript_is_silent(const struct ir_message *m)
 {
 	for (unsigned i = 0; i < m->n_parts; i++) {
 		const struct ir_part *p = &m->parts[i];
-		bool drawn = p->kind == IR_PART_IMAGE && m->role == IR_ROLE_ASSISTANT;
+		bool unsaid =
+			p->kind == IR_PART_IMAGE || (p->kind == IR_PART_TEXT && p->text.len == 0);
 
-		if (!drawn && !ir_part_is_item(p))
+		if (!(unsaid && m->role == IR_ROLE_ASSISTANT) && !ir_part_is_item(p))
 			return false;
 	}
 	return m->n_parts > 0;
+}
+
+bool transcript_goes_on(const struct ir_request *r)
+{
+	unsigned n = r->n_messages;
+
+	while (n && transcript_is_silent(&r->messages[n - 1]))
+		n--;
+	return n && r->messages[n - 1].role == IR_ROLE_ASSISTANT;
 }
 
 int transcript_words(const struct transcript *t, const struct ir_message *m, bool behind_blank_line)

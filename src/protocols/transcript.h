@@ -20,8 +20,10 @@ struct transcript {
 	struct err *reterr;
 };
 
-/* Nothing of the message is words: it makes no turn. */
+/* Nothing of the message is words, as in the assistant's that drew and said nothing: it makes no turn. */
 bool transcript_is_silent(const struct ir_message *m);
+/* The last who speaks is the assistant: the model goes on with its words. */
+bool transcript_goes_on(const struct ir_request *r);
 /* The words of a message. `behind_blank_line`: what has been written so far ends in one. */
 int transcript_words(const struct transcript *t, const struct ir_message *m, bool behind_blank_line)
 	MUST_CHECK;

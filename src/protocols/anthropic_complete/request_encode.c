@@ -49,7 +49,6 @@ static int put_prompt(struct writer *w)
 	const struct transcript t = {
 		.out = w->w.out, .marks = marks, .losses = w->losses, .reterr = w->reterr
 	};
-	bool goes_on = r->n_messages && r->messages[r->n_messages - 1].role == IR_ROLE_ASSISTANT;
 	int rc = RC_OK;
 
 	jw_key(&w->w, "prompt");
@@ -61,7 +60,7 @@ static int put_prompt(struct writer *w)
 			put_mark(w, m, i == 0 && r->n_messages > 1);
 		rc = transcript_words(&t, m, i == 0 && is_operator(m));
 	}
-	if (!goes_on)
+	if (!transcript_goes_on(r))
 		json_escape(w->w.out, STR(AC_ASSISTANT));
 	buf_putc(w->w.out, '"');
 	return rc;

@@ -27,7 +27,7 @@ static bool is_empty(const json *v)
 	       ((json_is_arr(v) || json_is_obj(v)) && json_len(v) == 0);
 }
 
-/* `images` of a message, in the order in which they came. */
+/* `images` of a message, in the order in which they came: one at least has an address. */
 struct drawn {
 	const json *images;
 	struct drawn *next;
@@ -67,20 +67,60 @@ static void put_calls(struct cut *c, const json *calls)
 static void keep_images(struct cut *c, const json *images)
 {
 	struct drawn *d = arena_alloc(c->arena, sizeof(*d));
+	struct json_iter it = json_iter(images);
+	size_t n = 0;
 
 	c->done = true;
 	c->failed = c->failed || !d;
-	if (!d || !json_len(images))
+	while (json_next(&it)) {
+		if (oc_image_url(it.val).len)
+			n++;
+		else if (c->o->losses) /* OpenAI refuses an empty address */
+			ir_loss(c->o->losses, STR("image"));
+	}
+	if (!d || !n)
 		return;
 	*d = (struct drawn){ .images = images };
 	*c->last = d;
 	c->last = &d->next;
 }
 
+static bool has(const json *message, const char *key)
+{
+	const json *v = json_get(message, str_from(key));
+
+	return v && !is_empty(v);
+}
+
+/* Texts that are all empty say nothing either. */
+static bool has_words(const json *content)
+{
+	struct json_iter it = json_iter(content);
+
+	if (!json_is_arr(content))
+		return content && !is_empty(content);
+	while (json_next(&it)) {
+		const json *text = json_get(it.val, STR("text"));
+
+		if (!text || !is_empty(text))
+			return true;
+	}
+	return false;
+}
+
+/* Nothing is left of the assistant's turn without what it drew: some refuse that (ir/drawn.h). */
+static bool only_drew(const struct cut *c, const json *message)
+{
+	return !(c->o->quirks & QUIRK_ASSISTANT_IMAGES) && has(message, "images") &&
+	       !has_words(json_get(message, STR("content"))) && !has(message, "tool_calls") &&
+	       !has(message, "function_call") && !has(message, "refusal") && !has(message, "audio");
+}
+
 /* An assistant's message, or a call. */
 static void put_object(struct cut *c, const json *v, bool call)
 {
 	struct json_iter it = json_iter(v);
+	bool silent = !call && only_drew(c, v);
 
 	jw_obj(&c->w);
 	while (json_next(&it)) {
@@ -89,6 +129,8 @@ static void put_object(struct cut *c, const json *v, bool call)
 			keep_images(c, it.val);
 			continue;
 		}
+		if (silent && str_eq(it.key, STR("content")))
+			continue;
 		if (is_refused(it.key, c->o->quirks)) {
 			c->done = true;
 			if (c->o->losses && !is_empty(it.val))
@@ -101,6 +143,8 @@ static void put_object(struct cut *c, const json *v, bool call)
 		else
 			put_value(c, it.val);
 	}
+	if (silent)
+		jw_kcstr(&c->w, "content", IR_DRAWN_PICTURE);
 	jw_end_obj(&c->w);
 }
 
@@ -140,6 +184,8 @@ static void put_content(struct cut *c, const json *content)
 		struct json_iter it = json_iter(c->first->images);
 
 		while (json_next(&it)) {
+			if (!oc_image_url(it.val).len)
+				continue;
 			jw_obj(&c->w);
 			jw_kcstr(&c->w, "type", "image_url");
 			jw_key(&c->w, "image_url");

@@ -70,7 +70,7 @@ static int put_prompt(struct writer *w)
 			buf_puts(w->w.out, speaker(m->role));
 		rc = transcript_words(&t, m, i == 0 || is_operator(m));
 	}
-	if (!question && r->n_messages && r->messages[r->n_messages - 1].role != IR_ROLE_ASSISTANT)
+	if (!question && r->n_messages && !transcript_goes_on(r))
 		buf_puts(w->w.out, "\\n\\nAssistant:");
 	buf_putc(w->w.out, '"');
 	return rc;

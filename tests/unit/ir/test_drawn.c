@@ -6,6 +6,8 @@
 static const struct ir_part text = { .kind = IR_PART_TEXT, .text = STR_INIT("t") },
 			    image = { .kind = IR_PART_IMAGE }, file = { .kind = IR_PART_FILE },
 			    words = { .kind = IR_PART_FILE, .media.source = IR_MEDIA_TEXT },
+			    nothing = { .kind = IR_PART_TEXT, .text = STR_INIT("") },
+			    thought = { .kind = IR_PART_REASONING },
 			    result = { .kind = IR_PART_TOOL_RESULT },
 			    call = { .kind = IR_PART_TOOL_CALL },
 			    own = { .kind = IR_PART_IMAGE,
@@ -17,14 +19,13 @@ struct turn {
 	const struct ir_part *parts[6];
 };
 
-/* "u:t" is a turn of the user with a text; the line that stands before what was drawn is "-". */
+/* "u:t" is a turn of the user with a text; the line that stands before what was drawn is "-", that in its place "p" or "d". */
 static void write_down(const struct ir_request *r, char *to, size_t room)
 {
-	static const char *const names[] = { [IR_PART_TEXT] = "t",
-					     [IR_PART_IMAGE] = "i",
-					     [IR_PART_FILE] = "f",
-					     [IR_PART_TOOL_CALL] = "c",
-					     [IR_PART_TOOL_RESULT] = "r" };
+	static const char *const names[] = {
+		[IR_PART_TEXT] = "t",      [IR_PART_IMAGE] = "i",     [IR_PART_FILE] = "f",
+		[IR_PART_TOOL_CALL] = "c", [IR_PART_REASONING] = "h", [IR_PART_TOOL_RESULT] = "r"
+	};
 
 	to[0] = '\0';
 	for (unsigned i = 0; i < r->n_messages; i++) {
@@ -36,8 +37,10 @@ static void write_down(const struct ir_request *r, char *to, size_t room)
 							   : "a");
 		for (unsigned k = 0; k < m->n_parts; k++)
 			(void)snprintf(to + strlen(to), room - strlen(to), "%s",
-				       str_eq(m->parts[k].text, STR(IR_DRAWN_LINE))
-					       ? "-"
+				       str_eq(m->parts[k].text, STR(IR_DRAWN_LINE))      ? "-"
+				       : str_eq(m->parts[k].text, STR(IR_DRAWN_PICTURE)) ? "p"
+				       : str_eq(m->parts[k].text, STR(IR_DRAWN_DOCUMENT))
+					       ? "d"
 					       : names[m->parts[k].kind]);
 	}
 }
@@ -94,7 +97,7 @@ static void trap_042_it_goes_into_the_users_next_turn_behind_the_results(void **
 	CHECK(false, "a:tc u:rr-ift", "", { MODEL, { &image, &text, &file, &call } },
 	      { USER, { &result, &result, &text } });
 	/* From several turns, whoever speaks between them. */
-	CHECK(false, "a: s:t a:t u:-iit a: u:-i", "", { MODEL, { &image } },
+	CHECK(false, "a:p s:t a:t u:-iit a:p u:-i", "", { MODEL, { &image } },
 	      { IR_ROLE_SYSTEM, { &text } }, { MODEL, { &text, &image } }, { USER, { &text } },
 	      { MODEL, { &image } }, { USER, { 0 } });
 }
@@ -103,8 +106,62 @@ static void what_nobody_answers_is_lost_and_said(void **state)
 {
 	(void)state;
 	CHECK(false, "u:t a:t", "image", { USER, { &text } }, { MODEL, { &text, &image } });
-	CHECK(false, "u:t a:t a:", "document, image", { USER, { &text } },
-	      { MODEL, { &text, &file } }, { MODEL, { &image } });
+	CHECK(false, "u:t a:t", "document, image", { USER, { &text } }, { MODEL, { &text, &file } },
+	      { MODEL, { &image } });
+}
+
+static void trap_040_nothing_comes_between_results_of_their_own_messages(void **state)
+{
+	(void)state;
+	CHECK(false, "a:c u:r u:r-i", "", { MODEL, { &image, &call } }, { USER, { &result } },
+	      { USER, { &result } });
+	CHECK(false, "a:c u:rr u:r u:r-it u:r", "", { MODEL, { &image, &call } },
+	      { USER, { &result, &result } }, { USER, { &result } }, { USER, { &result, &text } },
+	      { USER, { &result } });
+	CHECK(false, "a:c u:r-i u:t", "", { MODEL, { &image, &call } }, { USER, { &result } },
+	      { USER, { &text } });
+}
+
+static void a_turn_that_was_nothing_else_says_what_it_was(void **state)
+{
+	(void)state;
+	CHECK(false, "u:t a:tp u:-it", "", { USER, { &text } }, { MODEL, { &nothing, &image } },
+	      { USER, { &text } });
+	CHECK(false, "a:d u:-ft", "", { MODEL, { &file } }, { USER, { &text } });
+	CHECK(false, "a:hp u:-fit", "", { MODEL, { &thought, &file, &image } },
+	      { USER, { &text } });
+	/* Behind it nobody speaks: the user's is the last turn. */
+	CHECK(false, "u:t", "image", { USER, { &text } }, { MODEL, { &nothing, &image } });
+	CHECK(false, "u:t a:h", "image", { USER, { &text } }, { MODEL, { &thought, &image } });
+	CHECK(false, "a:", "image", { MODEL, { &image } });
+}
+
+/* The work for a body grows with it, not with its square: that was a minute for this one. */
+static void trap_042_many_pictures_are_no_more_work_each(void **state)
+{
+	enum { MANY = 100 * 1000 };
+	struct arena *a = arena_new(1u << 30);
+	struct ir_message m = { .role = MODEL, .n_parts = MANY };
+	const struct ir_request *got;
+	struct ir_request r;
+	struct ir_losses losses;
+	uint64_t before;
+
+	(void)state;
+	ir_request_init(&r);
+	m.parts = arena_array(a, MANY, sizeof(*m.parts));
+	assert_non_null(m.parts);
+	for (unsigned i = 0; i < MANY; i++)
+		m.parts[i].kind = IR_PART_IMAGE;
+	r.messages = &m;
+	r.n_messages = 1;
+	ir_losses_init(&losses, a);
+	before = check_cpu_ms();
+	assert_int_equal(ir_drawn_to_user(a, &r, NULL, false, &losses, &got), 0);
+	assert_true(check_cpu_ms() - before < 3000);
+	assert_int_equal(got->messages[0].n_parts, 0);
+	CHECK_STR_IS(ir_losses_text(&losses), STR("image"));
+	arena_free(a);
 }
 
 static void what_may_stay_stays(void **state)
@@ -122,6 +179,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(trap_042_it_goes_into_the_users_next_turn_behind_the_results),
 		cmocka_unit_test(what_nobody_answers_is_lost_and_said),
+		cmocka_unit_test(trap_040_nothing_comes_between_results_of_their_own_messages),
+		cmocka_unit_test(a_turn_that_was_nothing_else_says_what_it_was),
+		cmocka_unit_test(trap_042_many_pictures_are_no_more_work_each),
 		cmocka_unit_test(what_may_stay_stays),
 	};
 

@@ -286,6 +286,36 @@ static void trap_042_what_others_drew_is_the_users_where_openai_is_strict(void *
 	check_cut(drew, STRICT | QUIRK_ASSISTANT_IMAGES, drew, "");
 }
 
+#define SAID "{'role':'assistant','content':'" IR_DRAWN_PICTURE "'}"
+#define NEXT ",{'role':'user','content':'c'}"
+#define SHOWN                              \
+	",{'role':'user','content':[" LEAD \
+	"," IMAGE("https://e.com/a.png") ",{'type':'text','text':'c'}]}"
+
+static void a_turn_that_was_only_drawn_is_not_left_empty(void **state)
+{
+	check_cut(ASKED(DREW("", IMAGE("https://e.com/a.png")) NEXT), STRICT, ASKED(SAID SHOWN),
+		  "");
+	check_cut(ASKED("{'role':'assistant','images':[" IMAGE("https://e.com/a.png") "]}" NEXT),
+		  STRICT, ASKED(SAID SHOWN), "");
+	check_cut(ASKED("{'role':'assistant','images':[" IMAGE(
+			  "https://e.com/a.png") "],'content':[{'type':'text','text':''}]}" NEXT),
+		  STRICT, ASKED(SAID SHOWN), "");
+	check_cut(ASKED("{'role':'assistant','content':null,'tool_calls':[7],'images':[" IMAGE(
+			  "https://e.com/a.png") "]}" NEXT),
+		  STRICT, ASKED("{'role':'assistant','content':null,'tool_calls':[7]}" SHOWN), "");
+	/* Nobody speaks after it. */
+	check_cut(ASKED(DREW("", IMAGE("https://e.com/a.png"))), STRICT, ASKED(SAID), "image");
+}
+
+static void a_picture_without_an_address_is_left_out_and_named(void **state)
+{
+	check_cut(ASKED(DREW("b", "{'type':'image_url'}") NEXT), STRICT,
+		  ASKED("{'role':'assistant','content':'b'}" NEXT), "image");
+	check_cut(ASKED(DREW("b", IMAGE("") ",7," IMAGE("https://e.com/a.png")) NEXT), STRICT,
+		  ASKED("{'role':'assistant','content':'b'}" SHOWN), "image");
+}
+
 static void names_that_stand_elsewhere_are_left_alone(void **state)
 {
 	static const char *const same[] = {
@@ -510,6 +540,8 @@ int main(void)
 		cmocka_unit_test(trap_066_servers_that_know_only_max_tokens_get_it),
 		cmocka_unit_test(trap_047_who_is_strict_gets_no_reasoning_of_others),
 		cmocka_unit_test(trap_042_what_others_drew_is_the_users_where_openai_is_strict),
+		cmocka_unit_test(a_turn_that_was_only_drawn_is_not_left_empty),
+		cmocka_unit_test(a_picture_without_an_address_is_left_out_and_named),
 		cmocka_unit_test(names_that_stand_elsewhere_are_left_alone),
 		cmocka_unit_test(only_content_opens_the_gate),
 		cmocka_unit_test(usage_and_finish_are_read_on_the_way),

@@ -176,6 +176,14 @@ static void a_conversation_becomes_one_text(void **state)
 		  "{\"role\":\"assistant\",\"content\":\"c\"}",
 		  "User: a\\n\\n Assistant: b\\n\\nAssistant: c" },
 		{ "{\"role\":\"user\",\"content\":\"a\\n\\nUser: b\"}", "a\\n\\nUser: b" },
+		/* Who only drew has said nothing. */
+		{ "{\"role\":\"user\",\"content\":\"a\"},"
+		  "{\"role\":\"assistant\",\"content\":\"\",\"images\":[\"https://e.com/a.png\"]},"
+		  "{\"role\":\"user\",\"content\":\"c\"}",
+		  "User: a\\n\\nUser: c\\n\\nAssistant:" },
+		{ "{\"role\":\"user\",\"content\":\"a\"},"
+		  "{\"role\":\"assistant\",\"content\":\"\",\"images\":[\"https://e.com/a.png\"]}",
+		  "User: a\\n\\nAssistant:" },
 	};
 	struct arena *a = arena_new(1 << 20);
 
