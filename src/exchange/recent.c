@@ -79,13 +79,11 @@ static bool index_items(struct recent *r, struct recent_turn *t)
 {
 	struct stored_turn text = recent_turn_text(t);
 	struct arena *a = arena_new(SCRATCH_MAX);
-	struct item_id *ids;
-	unsigned n;
+	struct item_id *ids = NULL;
+	unsigned n = a ? turn_item_ids(a, &text, &ids) : 0;
 
-	if (a && turn_item_ids(a, &text, &ids, &n) == RC_OK)
+	if (a)
 		ids = arena_grow(a, ids, n * sizeof(*ids), (n + 1) * sizeof(*ids));
-	else
-		ids = NULL;
 	if (ids) {
 		ids[n++] = (struct item_id){ .id = t->id };
 		for (unsigned i = 0; i < n; i++)
@@ -184,11 +182,8 @@ void recent_forget_shown_by(struct recent *r, struct str id, const void *by)
 
 struct recent_turn *recent_find_item(struct recent *r, struct str id)
 {
-	const struct item_entry *e = NULL, *best = NULL;
+	const struct item_entry *best = item_index_best(&r->items, id);
 
-	while ((e = item_index_next(&r->items, id, e)) != NULL)
-		if (!best || (e->item.made && !best->item.made))
-			best = e;
 	return best ? recent_ref((struct recent_turn *)best->item.of) : NULL;
 }
 

@@ -4,9 +4,10 @@
  */
 #include "policy/conversation_impl.h"
 
-#include "store/items.h"
+#include <stdlib.h>
+#include <string.h>
 
-enum { REFERENCES_MAX = 256, FOUND_BUCKETS = 256 };
+enum { REFERENCES_MAX = 256 };
 
 /* {"type":"item_reference","id"}, or the id alone. */
 static struct str named_item(const json *item)
@@ -85,77 +86,78 @@ int turn_references(struct arena *a, struct str input, struct turn_refs *ret, st
 	return RC_OK;
 }
 
-/* An item of a turn that was found. */
+/* One that is named, and the item of that id that was found. */
 struct found_item {
-	const json *item;
+	struct str id;
+	const json *item; /* NULL: none yet */
+	bool made;
 	struct str maker; /* absent: of an input, or made here */
 };
 
-/* All of them, by their ids. */
+/* All of them, in the order of their ids: turns may hold very many items, and few are named. */
 struct found {
-	struct item_index index;
-	struct item_set *set;
-	struct list buckets[FOUND_BUCKETS];
+	struct found_item items[REFERENCES_MAX];
+	unsigned n;
 };
 
-static unsigned add_found(struct item_id *ids, struct found_item *items, unsigned n,
-			  const json *list, bool made, struct str maker)
+static int by_id(const void *a, const void *b)
+{
+	const struct str x = ((const struct found_item *)a)->id;
+	const struct str y = ((const struct found_item *)b)->id;
+	int diff = memcmp(x.ptr, y.ptr, x.len < y.len ? x.len : y.len);
+
+	return diff ? diff : (x.len > y.len) - (x.len < y.len);
+}
+
+static void look_for_named(struct found *f, const json *list)
+{
+	struct json_iter it = json_iter(list);
+
+	while (f->n < REFERENCES_MAX && json_next(&it)) {
+		struct str id = named_item(it.val);
+
+		if (id.len)
+			f->items[f->n++] = (struct found_item){ .id = id };
+	}
+	qsort(f->items, f->n, sizeof(*f->items), by_id);
+}
+
+/* One id may be named several times: it is the same one of them each time. */
+static struct found_item *find_item(struct found *f, struct str id)
+{
+	const struct found_item key = { .id = id };
+
+	return bsearch(&key, f->items, f->n, sizeof(key), by_id);
+}
+
+/* Of equals the one that is added last stays. */
+static void add_found(struct found *f, const json *list, bool made, struct str maker)
 {
 	struct json_iter it = json_iter(list);
 
 	while (json_next(&it)) {
 		struct str id = turn_item_id(it.val);
+		struct found_item *one = id.len ? find_item(f, id) : NULL;
 
-		if (!id.len)
-			continue;
-		items[n] = (struct found_item){ it.val, maker };
-		ids[n] = (struct item_id){ .id = id, .made = made, .of = &items[n] };
-		n++;
+		if (one && (made || !one->made))
+			*one = (struct found_item){ one->id, it.val, made, maker };
 	}
-	return n;
 }
 
-/* Oldest first, so that the newest of equals is met first. */
-static int read_found(struct arena *a, const struct stored_turn *turns, unsigned n,
-		      struct found *ret)
+/* Oldest first, so that the newest of equals stays. */
+static int read_found(struct arena *a, const struct stored_turn *turns, unsigned n, struct found *f)
 {
-	const json **lists = arena_array(a, 2 * (size_t)n + 1, sizeof(*lists));
-	struct found_item *items;
-	struct item_id *ids;
-	size_t cap = 0;
-	unsigned n_ids = 0;
-
-	for (unsigned i = 0; lists && i < n; i++) {
+	for (unsigned i = n; i-- > 0;) {
 		struct str input = turn_items(a, turns[i].input, turns[i].id);
 		struct str output = turn_get(turns[i].answer, "output");
 
 		if (!str_present(input))
 			return RC_NOMEM;
-		lists[2 * i] = json_parse(a, input, NULL);
-		lists[2 * i + 1] = str_present(output) ? json_parse(a, output, NULL) : NULL;
-		cap += json_len(lists[2 * i]) + json_len(lists[2 * i + 1]);
+		add_found(f, json_parse(a, input, NULL), false, STR_NONE);
+		if (str_present(output))
+			add_found(f, json_parse(a, output, NULL), true, turns[i].maker);
 	}
-	items = arena_array(a, cap + 1, sizeof(*items));
-	ids = arena_array(a, cap + 1, sizeof(*ids));
-	if (!lists || !items || !ids)
-		return RC_NOMEM;
-	for (unsigned i = n; i-- > 0;) {
-		n_ids = add_found(ids, items, n_ids, lists[2 * i], false, STR_NONE);
-		n_ids = add_found(ids, items, n_ids, lists[2 * i + 1], true, turns[i].maker);
-	}
-	ret->set = item_index_add(&ret->index, ids, n_ids);
-	return ret->set ? RC_OK : RC_NOMEM;
-}
-
-/* From where it was made, if that was found; NULL: from nowhere. */
-static const struct found_item *find_item(const struct found *f, struct str id)
-{
-	const struct item_entry *e = NULL, *best = NULL;
-
-	while ((e = item_index_next(&f->index, id, e)) != NULL)
-		if (!best || (e->item.made && !best->item.made))
-			best = e;
-	return best ? best->item.of : NULL;
+	return RC_OK;
 }
 
 /* The client's own item, as it is. */
@@ -180,7 +182,7 @@ static struct str resolve_one(struct resolving *r, const json *item)
 	struct str id = named_item(item);
 	const struct found_item *f = id.len ? find_item(&r->found, id) : NULL;
 
-	if (id.len && !f)
+	if (id.len && (!f || !f->item))
 		return id;
 	put_own(&r->ours, &r->comma, f ? f->item : item);
 	if (!f || (str_present(f->maker) && str_eq(f->maker, r->account)))
@@ -219,7 +221,7 @@ int turn_resolve(struct arena *a, struct str input, const struct stored_turn *tu
 	if (!list || !r)
 		return RC_NOMEM;
 	r->account = account;
-	item_index_init(&r->found.index, r->found.buckets, FOUND_BUCKETS);
+	look_for_named(&r->found, list);
 	buf_init(&r->ours, TURN_ITEMS_MAX);
 	buf_init(&r->foreign, TURN_ITEMS_MAX);
 	rc = read_found(a, turns, n, &r->found);
@@ -227,6 +229,5 @@ int turn_resolve(struct arena *a, struct str input, const struct stored_turn *tu
 		rc = resolve_all(a, r, list, ret);
 	buf_done(&r->ours);
 	buf_done(&r->foreign);
-	item_set_free(r->found.set);
 	return rc;
 }

@@ -16,43 +16,64 @@ struct item_set {
 
 /* --- what a turn holds --- */
 
-static int add_ids(struct arena *a, struct str list, bool made, struct item_id **io, unsigned *io_n)
+static void add_ids(struct arena *a, struct str list, bool made, struct item_id **io,
+		    unsigned *io_n)
 {
 	const json *items;
-	struct err e = { 0 };
 	struct item_id *ids;
 	struct json_iter it;
+	size_t cap;
 
 	/* Most inputs name no ids: they are not read. */
 	if (list.len == 0 || list.ptr[0] != '[' || str_find(list, STR("\"id\"")) < 0)
-		return RC_OK;
-	items = json_parse(a, list, &e);
+		return;
+	items = json_parse(a, list, NULL);
 	if (!items)
-		return e.code == RC_NOMEM ? RC_NOMEM : RC_OK;
-	ids = arena_grow(a, *io, *io_n * sizeof(*ids), (*io_n + json_len(items)) * sizeof(*ids));
+		return;
+	cap = *io_n + json_len(items);
+	cap = cap < TURN_IDS_MAX ? cap : TURN_IDS_MAX;
+	ids = arena_grow(a, *io, *io_n * sizeof(*ids), cap * sizeof(*ids));
 	if (!ids)
-		return RC_NOMEM;
-	for (it = json_iter(items); json_next(&it);) {
+		return;
+	for (it = json_iter(items); *io_n < cap && json_next(&it);) {
 		struct str id = json_str(json_get(it.val, STR("id")));
 
 		if (id.len)
 			ids[(*io_n)++] = (struct item_id){ .id = id, .made = made };
 	}
 	*io = ids;
-	return RC_OK;
 }
 
-int turn_item_ids(struct arena *a, const struct stored_turn *t, struct item_id **ret,
-		  unsigned *ret_n)
+/* The first of equals stays. How many are left; none when memory is out. */
+static unsigned drop_repeated(struct arena *a, struct item_id *ids, unsigned n)
+{
+	size_t n_slots = 2 * (size_t)n;
+	unsigned *slots = arena_array(a, n_slots + 1, sizeof(*slots)); /* places in ids, from 1 */
+	unsigned left = 0;
+
+	for (unsigned i = 0; slots && i < n; i++) {
+		size_t at = hash_fnv(ids[i].id) % n_slots;
+
+		while (slots[at] && !str_eq(ids[slots[at] - 1].id, ids[i].id))
+			at = (at + 1) % n_slots;
+		if (slots[at])
+			continue;
+		ids[left++] = ids[i];
+		slots[at] = left;
+	}
+	return left;
+}
+
+unsigned turn_item_ids(struct arena *a, const struct stored_turn *t, struct item_id **ret)
 {
 	struct json_want output = { .key = "output" };
-	int rc = RC_OK;
+	unsigned n = 0;
 
 	*ret = NULL;
-	*ret_n = 0;
 	if (str_present(t->answer) && json_skim(t->answer, &output, 1))
-		rc = add_ids(a, output.value, true, ret, ret_n);
-	return rc == RC_OK ? add_ids(a, str_trim(t->input), false, ret, ret_n) : rc;
+		add_ids(a, output.value, true, ret, &n);
+	add_ids(a, str_trim(t->input), false, ret, &n);
+	return drop_repeated(a, *ret, n);
 }
 
 size_t item_ids_bytes(const struct item_id *ids, unsigned n)
@@ -122,4 +143,17 @@ const struct item_entry *item_index_next(const struct item_index *x, struct str 
 			return e;
 	}
 	return NULL;
+}
+
+const struct item_entry *item_index_best(const struct item_index *x, struct str id)
+{
+	const struct item_entry *e = NULL, *best = NULL;
+
+	while ((e = item_index_next(x, id, e)) != NULL) {
+		if (e->item.made)
+			return e;
+		if (!best)
+			best = e;
+	}
+	return best;
 }

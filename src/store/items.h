@@ -17,15 +17,17 @@
 #include "base/str.h"
 #include "store/store.h"
 
+enum { TURN_IDS_MAX = 4096 };
+
 struct item_id {
 	struct str id;
 	bool made; /* of the answer */
 	const void *of;
 };
 
-/* The ids of a turn's items, those of its answer first; .of absent. What cannot be read has none. RC_OK or RC_NOMEM. */
-int turn_item_ids(struct arena *a, const struct stored_turn *t, struct item_id **ret,
-		  unsigned *ret_n) MUST_CHECK;
+/* How many ids its items have: each once, those of its answer first; .of absent. What cannot be read, or not within the
+ * arena, has none; what comes after TURN_IDS_MAX has none either, so that what one turn costs has an end. */
+unsigned turn_item_ids(struct arena *a, const struct stored_turn *t, struct item_id **ret);
 /* What keeping them takes, as a bound. */
 size_t item_ids_bytes(const struct item_id *ids, unsigned n);
 
@@ -50,5 +52,7 @@ void item_set_free(struct item_set *s); /* NULL is a no-op */
 /* The entries of that id, newest first: the first one after NULL; NULL: no more. */
 const struct item_entry *item_index_next(const struct item_index *x, struct str id,
 					 const struct item_entry *after);
+/* The newest that made it, else the newest; NULL: none. */
+const struct item_entry *item_index_best(const struct item_index *x, struct str id);
 
 #endif

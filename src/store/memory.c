@@ -125,10 +125,10 @@ static int index_items(struct memory *m, struct kept *k)
 {
 	struct arena *a = arena_new(SCRATCH_MAX);
 	struct item_id *ids;
-	unsigned n;
-	int rc = a ? turn_item_ids(a, &k->turn, &ids, &n) : RC_NOMEM;
 
-	if (rc == RC_OK) {
+	if (a) {
+		unsigned n = turn_item_ids(a, &k->turn, &ids);
+
 		for (unsigned i = 0; i < n; i++)
 			ids[i].of = k;
 		k->bytes = store_turn_bytes(&k->turn) + item_ids_bytes(ids, n);

@@ -422,10 +422,12 @@ static int put(void *b, const struct stored_turn *t, struct err *reterr)
 	struct arena *a = arena_new(SQLITE_SCRATCH_MAX);
 	struct item_id *ids;
 	unsigned n;
-	int rc = a ? turn_item_ids(a, t, &ids, &n) : RC_NOMEM;
+	int rc;
 
-	if (rc == RC_OK)
-		rc = put_with_items(b, t, ids, n, reterr);
+	if (!a)
+		return err_set(reterr, RC_NOMEM, "out of memory");
+	n = turn_item_ids(a, t, &ids);
+	rc = put_with_items(b, t, ids, n, reterr);
 	arena_free(a);
 	return rc;
 }
@@ -562,7 +564,7 @@ static int drop_alone(struct sqlite *q, const struct store_key *key, struct err 
 {
 	struct arena *a = arena_new(STORE_CHAIN_MAX * 512);
 	struct store_key k = *key;
-	int step = SQLITE_ROW, rc = a ? RC_OK : RC_NOMEM;
+	int step = SQLITE_ROW, rc = a ? RC_OK : err_set(reterr, RC_NOMEM, "out of memory");
 
 	while (rc == RC_OK && step == SQLITE_ROW && str_present(k.id)) {
 		sqlite3_stmt *s = bound(q, Q_DROP_IF_ALONE, &k);

@@ -78,7 +78,7 @@ static int index_all(struct sqlite *q, struct err *reterr)
 {
 	sqlite3_stmt *all = NULL, *add = NULL;
 	struct arena *a = arena_new(SQLITE_SCRATCH_MAX);
-	int rc = a ? RC_OK : RC_NOMEM, step = SQLITE_DONE;
+	int rc = a ? RC_OK : err_set(reterr, RC_NOMEM, "out of memory"), step = SQLITE_DONE;
 
 	if (rc == RC_OK &&
 	    (sqlite3_prepare_v2(q->db, "SELECT id, owner, answer, input FROM turns", -1, &all,
@@ -91,11 +91,9 @@ static int index_all(struct sqlite *q, struct err *reterr)
 					 .answer = sqlite_peek(all, 2),
 					 .input = sqlite_peek(all, 3) };
 		struct item_id *ids;
-		unsigned n;
+		unsigned n = turn_item_ids(a, &t, &ids);
 
-		rc = turn_item_ids(a, &t, &ids, &n);
-		if (rc == RC_OK)
-			rc = sqlite_insert_items(q, add, &t, ids, n, reterr);
+		rc = sqlite_insert_items(q, add, &t, ids, n, reterr);
 		arena_reset(a);
 	}
 	if (rc == RC_OK && step != SQLITE_DONE)

@@ -217,6 +217,31 @@ static void items_are_found_while_their_turn_is_kept(void **state)
 	assert_int_equal(r.bytes, 0);
 }
 
+static void an_item_is_taken_from_the_newest_turn_that_made_it(void **state)
+{
+	static const char *const outputs[] = { "{\"output\":[{\"id\":\"x1\"}]}",
+					       "{\"output\":[{\"id\":\"x1\"}]}", "{}", "{}" };
+	static const char *const ids[] = { "one", "two", "three", "four" };
+	struct recent r;
+
+	(void)state;
+	recent_init(&r);
+	for (int i = 0; i < 4; i++) {
+		struct stored_turn turn = { .id = str_from(ids[i]),
+					    .answer = str_from(outputs[i]),
+					    .input = STR("[{\"id\":\"x1\"},{\"id\":\"x2\"}]") };
+		struct recent_turn *t = recent_turn_new(&r, NULL, &turn);
+
+		assert_non_null(t);
+		recent_show(&r, t, NULL, 1 << 20);
+		recent_unref(t);
+	}
+	check_item(&r, "x1", "two");
+	check_item(&r, "x2", "four");
+	recent_clear(&r);
+	assert_int_equal(r.bytes, 0);
+}
+
 static void a_very_long_chain_ends_without_deep_calls(void **state)
 {
 	struct recent_turn *last = NULL;
@@ -245,6 +270,7 @@ int main(void)
 		cmocka_unit_test(turns_of_the_store_become_a_chain),
 		cmocka_unit_test(a_reference_outlives_what_is_shown),
 		cmocka_unit_test(items_are_found_while_their_turn_is_kept),
+		cmocka_unit_test(an_item_is_taken_from_the_newest_turn_that_made_it),
 		cmocka_unit_test(a_very_long_chain_ends_without_deep_calls),
 	};
 

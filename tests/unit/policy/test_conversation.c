@@ -352,6 +352,46 @@ static void an_item_is_taken_from_where_it_was_made(void **state)
 	CHECK_STR(r.foreign, "[{\"id\":\"msg_9\"},{\"id\":\"msg_8\",\"n\":3}]");
 }
 
+/* The list is as long as may be, the ids begin alike, and turns say each of them again and again. */
+static void many_names_each_find_their_own(void **state)
+{
+	struct buf input, said;
+	struct stored_turn held[2];
+	struct turn_refs refs;
+	struct turn_resolved r;
+	struct err e = { 0 };
+
+	(void)state;
+	buf_init(&input, 1 << 20);
+	buf_init(&said, 1 << 20);
+	for (int i = 256; i > 0; i--)
+		buf_printf(&input, "%c{\"id\":\"i%d\"}", i == 256 ? '[' : ',', i % 128);
+	for (int i = 0; i < 1000; i++)
+		buf_printf(&said, "%c{\"id\":\"i%d\",\"n\":%d}", i ? ',' : '[', i % 200, i);
+	buf_puts(&input, "]");
+	buf_puts(&said, ",{\"id\":\"\"},{\"id\":\"i\"}]");
+	held[0] = kept("a", arena_dup(arena, buf_str(&said)).ptr, "[]", NULL);
+	held[1] = kept("b", "[{\"id\":\"i1\",\"n\":-2}]", "[{\"id\":\"i12\",\"n\":-1}]", NULL);
+	assert_int_equal(turn_references(arena, buf_str(&input), &refs, &e), RC_OK);
+	assert_int_equal(refs.n, 256);
+	assert_int_equal(turn_resolve(arena, buf_str(&input), held, 2, STR("acme"), &r), RC_OK);
+	assert_false(str_present(r.missing));
+	for (int i = 0; i < 128; i++) {
+		char want[64];
+
+		(void)snprintf(want, sizeof(want), "{\"id\":\"i%d\",\"n\":%d}", i,
+			       i == 12 ? -1 : 800 + i);
+		assert_true(str_find(r.ours, str_from(want)) >= 0);
+	}
+	assert_true(str_find(r.ours, STR("-2")) < 0);
+	assert_int_equal(turn_resolve(arena, STR("[{\"id\":\"i1\"},{\"id\":\"i1000\"}]"), held, 2,
+				      STR("acme"), &r),
+			 RC_OK);
+	CHECK_STR(r.missing, "i1000");
+	buf_done(&input);
+	buf_done(&said);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -359,6 +399,7 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(an_item_is_taken_from_where_it_was_made, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(many_names_each_find_their_own, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_the_provider_made_is_left_to_it_by_name,
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(trap_097_what_a_body_says_of_state_is_read, set_up,

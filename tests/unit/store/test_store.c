@@ -12,6 +12,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "store/items.h"
 #include "store/store.h"
 
 /* --- a store on a loop --- */
@@ -438,6 +439,74 @@ static void check_the_oldest_makes_room(struct fixture *f)
 }
 ON_BOTH(the_oldest_makes_room)
 
+/* `n` items of different ids, each said twice. */
+static size_t write_items(char *to, size_t size, char prefix, unsigned n)
+{
+	size_t at = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		at += (size_t)snprintf(to + at, size - at, "%c{\"id\":\"%c%u\"},{\"id\":\"%c%u\"}",
+				       i ? ',' : '[', prefix, i, prefix, i);
+	return at + (size_t)snprintf(to + at, size - at, "]");
+}
+
+static void check_one_turn_takes_no_more_than_its_share_of_the_index(struct fixture *f)
+{
+	static char input[200000], answer[1000];
+	struct stored_turn t = turn("a", "ann", NULL);
+	size_t at = (size_t)snprintf(answer, sizeof(answer), "{\"output\":");
+
+	at += write_items(answer + at, sizeof(answer) - at, 'o', 10);
+	(void)snprintf(answer + at, sizeof(answer) - at, "}");
+	(void)write_items(input, sizeof(input), 'i', 3000);
+	t.answer = str_from(answer);
+	t.input = str_from(input);
+	assert_int_equal(put(f, t), RC_OK);
+	finds(f, "o0", "a");
+	finds(f, "o9", "a");
+	finds(f, "i0", "a");
+	finds(f, "i2037", "a"); /* 20 + 2 * 2038: all that are looked at */
+	finds(f, "i2038", NULL);
+	assert_int_equal(get(f, "ann", "a"), RC_OK);
+}
+ON_BOTH(one_turn_takes_no_more_than_its_share_of_the_index)
+
+static void a_turns_ids_are_each_once_and_those_of_its_answer_first(void **state)
+{
+	struct stored_turn t =
+		holding("a", "ann", "{\"output\":[{\"id\":\"x1\"},{\"id\":\"x2\"}]}",
+			"[{\"id\":\"x3\"},{\"id\":\"x1\"},{\"id\":\"x3\"},{\"id\":7},{}]");
+	struct arena *a = arena_new(1 << 20);
+	struct item_id *ids;
+
+	(void)state;
+	assert_int_equal(turn_item_ids(a, &t, &ids), 3);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_true(str_eq(ids[i].id, (struct str){ &"x1x2x3"[2 * i], 2 }));
+		assert_int_equal(ids[i].made, i < 2);
+	}
+	arena_free(a);
+}
+
+/* It is kept all the same. */
+static void a_turn_that_is_too_large_to_be_read_has_no_ids(void **state)
+{
+	static char input[100000];
+	struct stored_turn t = holding("a", "ann", "{\"output\":[{\"id\":\"x1\"}]}", input);
+	struct arena *a = arena_new(32768);
+	struct item_id *ids;
+
+	(void)state;
+	(void)write_items(input, sizeof(input), 'i', 2000);
+	t.input = str_from(input);
+	assert_int_equal(turn_item_ids(a, &t, &ids), 1); /* the answer could be */
+	assert_true(str_eq(ids[0].id, STR("x1")));
+	arena_reset(a);
+	t.answer = STR("{}");
+	assert_int_equal(turn_item_ids(a, &t, &ids), 0);
+	arena_free(a);
+}
+
 /* --- the queue --- */
 
 static void a_cancelled_call_does_not_come_back(void **state)
@@ -658,6 +727,7 @@ static void sql(struct fixture *f, const char *text)
 	sqlite3 *db;
 
 	assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+	sqlite3_busy_timeout(db, GUARD_MS); /* the store may be sweeping */
 	assert_int_equal(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(db);
 }
@@ -669,6 +739,7 @@ static int count(struct fixture *f, const char *query)
 	int n;
 
 	assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+	sqlite3_busy_timeout(db, GUARD_MS); /* the store may be sweeping */
 	assert_int_equal(sqlite3_prepare_v2(db, query, -1, &s, NULL), SQLITE_OK);
 	assert_int_equal(sqlite3_step(s), SQLITE_ROW);
 	n = sqlite3_column_int(s, 0);
@@ -831,6 +902,9 @@ int main(void)
 		cmocka_unit_test(only_an_unfinished_turn_is_kept_alive),
 		cmocka_unit_test(what_ends_a_turn_needs_one_that_is_unfinished),
 		cmocka_unit_test(the_oldest_makes_room),
+		cmocka_unit_test(one_turn_takes_no_more_than_its_share_of_the_index),
+		cmocka_unit_test(a_turns_ids_are_each_once_and_those_of_its_answer_first),
+		cmocka_unit_test(a_turn_that_is_too_large_to_be_read_has_no_ids),
 		cmocka_unit_test(a_cancelled_call_does_not_come_back),
 		cmocka_unit_test(too_much_that_waits_is_refused),
 		cmocka_unit_test(one_that_fails_fails_alone),
