@@ -308,7 +308,7 @@ int oc_blocks_detail(struct oc_blocks *b, const struct oc_detail *d)
 {
 	struct oc_block *k = b->head ? b->tail : NULL;
 	bool goes_on = k && k->kind == IR_BLOCK_REASONING && !k->sealed &&
-		       k->vendor_index == d->index && !str_present(d->redacted);
+		       oc_detail_goes_on(d, k->origin, k->vendor_index);
 	int rc;
 
 	if (!goes_on) {

@@ -161,6 +161,11 @@ struct oc_detail {
 /* One of OpenRouter's reasoning_details. index -1: not said. RC_NOMEM, or RC_OK. */
 int oc_detail_read(struct arena *a, const json *v, struct oc_detail *ret) MUST_CHECK;
 int oc_blocks_detail(struct oc_blocks *b, const struct oc_detail *d) MUST_CHECK;
+/* reasoning_details.c: as an entry of the list; an item's summary and its content are two with one index. */
+void oc_detail_write(struct jw *w, const struct oc_detail *d);
+/* It is more of the unsealed one of that origin and index: said by the same index, or an item's content behind its summary. (In a
+ * stream of ours that has the next index, for SDKs make one thing of all that has the same.) */
+bool oc_detail_goes_on(const struct oc_detail *d, const char *origin, int64_t index);
 
 struct oc_call_delta {
 	int64_t index; /* -1: not said */

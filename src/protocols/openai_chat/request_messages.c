@@ -170,7 +170,7 @@ static int read_details(const struct oc_reader *r, const json *details, struct o
 			return oc_nomem(r);
 		if (!d.text.len && !d.signature.len && !d.redacted.len)
 			continue;
-		goes_on = last && d.index >= 0 && d.index == open_index && !d.redacted.len &&
+		goes_on = last && oc_detail_goes_on(&d, last->origin, open_index) &&
 			  !str_present(last->signature) && !str_present(last->redacted);
 		if (!goes_on) {
 			last = oc_add_part(out, IR_PART_REASONING);

@@ -434,52 +434,13 @@ static bool has_seal(const struct ir_part *p)
 	return p->kind == IR_PART_REASONING && (p->signature.len || str_present(p->redacted));
 }
 
-static void end_detail(struct oc_writer *w, const struct ir_part *p, unsigned index)
-{
-	jw_kcstr(&w->w, "format", oc_origin_format(p->origin));
-	jw_ki64(&w->w, "index", index);
-	jw_end_obj(&w->w);
-}
-
-/* An item of Responses: its summary, and its content with the id that it is bound to. */
-static void write_item_details(struct oc_writer *w, const struct ir_part *p, unsigned index)
-{
-	struct str id, data;
-
-	if (p->text.len) {
-		begin_part(w, "reasoning.summary");
-		jw_kstr(&w->w, "summary", p->text);
-		end_detail(w, p, index);
-	}
-	if (!p->signature.len)
-		return;
-	oc_proof_split(p->signature, &id, &data);
-	begin_part(w, "reasoning.encrypted");
-	jw_kstr(&w->w, "data", data);
-	if (id.len)
-		jw_kstr(&w->w, "id", id);
-	end_detail(w, p, index);
-}
-
 static void write_detail(struct oc_writer *w, const struct ir_part *p, unsigned index)
 {
-	bool google = p->origin && strcmp(p->origin, OC_GOOGLE) == 0;
-	struct str data =
-		google && !p->text.len ? p->signature : p->redacted; /* OpenRouter's form of it */
-
-	if (oc_origin_has_items(p->origin) && !str_present(data)) {
-		write_item_details(w, p, index);
-		return;
-	}
-	begin_part(w, str_present(data) ? "reasoning.encrypted" : "reasoning.text");
-	if (str_present(data)) {
-		jw_kstr(&w->w, "data", data);
-	} else {
-		jw_kstr(&w->w, "text", p->text);
-		if (p->signature.len)
-			jw_kstr(&w->w, "signature", p->signature);
-	}
-	end_detail(w, p, index);
+	oc_detail_write(&w->w, &(struct oc_detail){ .index = index,
+						    .origin = p->origin,
+						    .text = p->text,
+						    .signature = p->signature,
+						    .redacted = p->redacted });
 }
 
 /* A proof of Gemini's before the call it is of, where the target takes it with the call. */

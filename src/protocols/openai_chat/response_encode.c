@@ -132,16 +132,17 @@ static void put_role(struct protocol_encoder *e, struct buf *out)
 
 /* --- reasoning details --- */
 
-/* OpenRouter's form: the only one in which a signature survives a trip through an OpenAI client. In a stream the text
- * comes piece by piece beside reasoning_content, the signature last; `format` stands in the first piece
- * only, for the SDKs join the strings of pieces with the same index. */
+/* In a stream the text comes piece by piece beside reasoning_content, the signature last; `format` stands in the first piece only, for
+ * the SDKs join the strings of pieces with the same index. */
 static void put_detail_piece(struct protocol_encoder *e, struct buf *out, const char *key,
 			     struct str value)
 {
 	if (!e->format_said)
 		e->n_details++;
 	buf_puts(out, "\"reasoning_details\":[{\"type\":\"");
-	buf_puts(out, strcmp(key, "data") == 0 ? "reasoning.encrypted" : "reasoning.text");
+	buf_puts(out, strcmp(key, "data") == 0      ? "reasoning.encrypted"
+		      : strcmp(key, "summary") == 0 ? "reasoning.summary"
+						    : "reasoning.text");
 	buf_puts(out, "\",\"");
 	buf_puts(out, key);
 	buf_puts(out, "\":\"");
@@ -167,7 +168,7 @@ static void put_reasoning_chunk(struct protocol_encoder *e, struct buf *out, str
 	buf_puts(out, "{\"reasoning_content\":\"");
 	json_escape(out, text);
 	buf_puts(out, "\",");
-	put_detail_piece(e, out, "text", text);
+	put_detail_piece(e, out, oc_origin_has_items(e->origin) ? "summary" : "text", text);
 	buf_put(out, e->tail);
 }
 
@@ -180,26 +181,28 @@ static void put_seal_chunk(struct protocol_encoder *e, struct buf *out, const ch
 	buf_put(out, e->tail);
 }
 
-/* The same in a whole answer: one entry a block. */
+/* An item's content, which is not a text's signature: an entry of its own. */
+static void put_item_chunk(struct protocol_encoder *e, struct buf *out, struct str proof)
+{
+	struct jw w = jw_on(out);
+
+	buf_put(out, e->head);
+	buf_puts(out, "{\"reasoning_details\":[");
+	oc_detail_write(&w, &(struct oc_detail){ .index = e->n_details++,
+						 .origin = e->origin,
+						 .signature = proof });
+	buf_puts(out, "]}");
+	buf_put(out, e->tail);
+}
+
+/* The same in a whole answer. */
 static void put_detail(struct jw *w, unsigned index, const struct ir_block *b)
 {
-	bool google = b->origin && strcmp(b->origin, OC_GOOGLE) == 0;
-	struct str data =
-		google && !b->text.len ? b->signature : b->redacted; /* OpenRouter's form of it */
-
-	jw_obj(w);
-	if (str_present(data)) {
-		jw_kcstr(w, "type", "reasoning.encrypted");
-		jw_kstr(w, "data", data);
-	} else {
-		jw_kcstr(w, "type", "reasoning.text");
-		jw_kstr(w, "text", b->text);
-		if (b->signature.len)
-			jw_kstr(w, "signature", b->signature);
-	}
-	jw_kcstr(w, "format", oc_origin_format(b->origin));
-	jw_ki64(w, "index", index);
-	jw_end_obj(w);
+	oc_detail_write(w, &(struct oc_detail){ .index = index,
+						.origin = b->origin,
+						.text = b->text,
+						.signature = b->signature,
+						.redacted = b->redacted });
 }
 
 /* --- citations --- */
@@ -270,6 +273,10 @@ static void put_signature(struct protocol_encoder *e, const struct ir_event *ev,
 
 	if (!ev->text.len)
 		return;
+	if (oc_origin_has_items(e->origin)) {
+		put_item_chunk(e, out, ev->text);
+		return;
+	}
 	if (!alone) {
 		put_seal_chunk(e, out, "signature", ev->text);
 		return;

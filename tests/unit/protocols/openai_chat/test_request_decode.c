@@ -432,6 +432,28 @@ static void trap_046_signatures_come_back_from_the_details(void **state)
 	assert_int_equal(m->parts[4].kind, IR_PART_TEXT);
 }
 
+/* As streams of ours have an item: its content has an index of its own, and is that of the summary before all the same. */
+static void trap_050_an_items_summary_and_content_are_one(void **state)
+{
+	const struct ir_message *m =
+		talk("{'role':'assistant','content':'t','reasoning_details':["
+		     "{'type':'reasoning.summary','summary':'h','format':'"
+		     "openai-responses-v1','index':0},"
+		     "{'type':'reasoning.summary','summary':'m','index':0},"
+		     "{'type':'reasoning.encrypted','data':'BLOB','id':'rs_x','"
+		     "format':'openai-responses-v1','index':1},"
+		     "{'type':'reasoning.encrypted','data':'MORE','id':'rs_y','"
+		     "format':'openai-responses-v1','index':2}]}")
+			->messages;
+
+	assert_int_equal(m->n_parts, 3);
+	CHECK_STR(m->parts[0].text, "hm");
+	CHECK_STR(m->parts[0].signature, "rs_x:BLOB");
+	CHECK_STR(str_from(m->parts[0].origin), "openai-responses");
+	CHECK_STR(m->parts[1].text, "");
+	CHECK_STR(m->parts[1].signature, "rs_y:MORE");
+}
+
 /* --- mistakes --- */
 
 static const struct {
@@ -584,6 +606,7 @@ static void memory_that_runs_out_is_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(trap_050_an_items_summary_and_content_are_one),
 		TEST(the_parameters_find_their_fields),
 		TEST(absent_is_told_from_zero),
 		TEST(trap_066_both_names_of_max_tokens_are_read),

@@ -320,25 +320,31 @@ static void decode_of_encode_is_the_same_stream(void **state)
 	}
 }
 
-static void trap_046_signatures_survive_a_whole_answer_too(void **state)
+static void check_round_trip(const struct ir_response *r)
 {
-	struct ir_response r = sample(0, 5, IR_STOP_TOOL_CALLS);
 	struct arena *a = arena_new(1 << 20);
-	struct encoder_options o = { .arena = a, .id = r.id, .model = r.model };
+	struct encoder_options o = { .arena = a, .id = r->id, .model = r->model };
 	struct tape want, got;
 	struct feed f = { .p = chat, .sink = &got.sink };
 	struct buf out;
 
 	buf_init(&out, 1 << 20);
-	assert_int_equal(chat->encode_response(&o, &r, &out), 0);
+	assert_int_equal(chat->encode_response(&o, r, &out), 0);
 	tape_init(&got);
 	got.join = true;
 	assert_int_equal(feed_body(&f, buf_str(&out)), 0);
-	CHECK_STR_IS(buf_str(&got.text), tape_of(&want, &r));
+	CHECK_STR_IS(buf_str(&got.text), tape_of(&want, r));
 	tape_done(&got);
 	tape_done(&want);
 	buf_done(&out);
 	arena_free(a);
+}
+
+static void trap_046_signatures_survive_a_whole_answer_too(void **state)
+{
+	struct ir_response r = sample(0, 5, IR_STOP_TOOL_CALLS);
+
+	check_round_trip(&r);
 }
 
 static void a_format_nobody_knows_cannot_end_the_event(void **state)
@@ -351,6 +357,46 @@ static void a_format_nobody_knows_cannot_end_the_event(void **state)
 
 	r.blocks = &evil;
 	check_stream_round_trip(&r);
+}
+
+/* Items of Responses: an entry of what they say, and one of their content with the id that it is bound to. */
+static void trap_050_an_items_content_is_data_with_its_id(void **state)
+{
+	struct ir_block items[] = {
+		{ .kind = IR_BLOCK_REASONING,
+		  .text = STR_INIT("hm"),
+		  .signature = STR_INIT("rs_x:BLOB"),
+		  .origin = "openai-responses" },
+		{ .kind = IR_BLOCK_REASONING,
+		  .text = STR_INIT(""),
+		  .signature = STR_INIT("rs_y:MORE"),
+		  .origin = "openai-responses" },
+		{ .kind = IR_BLOCK_REASONING,
+		  .text = STR_INIT("so"),
+		  .signature = STR_INIT("rs_z:LAST"),
+		  .origin = "xai-responses-v1" },
+	};
+	struct ir_response r = sample(0, 3, IR_STOP_END);
+	struct arena *a = arena_new(1 << 16);
+	struct client_tape c;
+
+	r.blocks = items;
+	check_round_trip(&r);
+	check_stream_round_trip(&r);
+	(void)stream(&c, &r, false);
+	assert_int_equal(
+		count(buf_str(&c.out),
+		      quotes(a, "{'reasoning_content':'hm','reasoning_details':[{'type':'reasoning."
+				"summary','summary':'hm','format':'openai-responses-v1','index':0}"
+				"]}")),
+		1);
+	assert_int_equal(count(buf_str(&c.out),
+			       quotes(a, "{'reasoning_details':[{'type':'reasoning.encrypted','"
+					 "data':'BLOB','id':'rs_x','format':'openai-responses-v1','"
+					 "index':1}]}")),
+			 1);
+	client_done(&c);
+	arena_free(a);
 }
 
 /* --- whole answers --- */
@@ -478,6 +524,7 @@ int main(void)
 		cmocka_unit_test(trap_111_an_error_is_the_last_thing_and_no_done_follows),
 		cmocka_unit_test(trap_021_a_ping_is_not_passed_on),
 		cmocka_unit_test(a_format_nobody_knows_cannot_end_the_event),
+		cmocka_unit_test(trap_050_an_items_content_is_data_with_its_id),
 		cmocka_unit_test(trap_051_a_call_of_old_has_its_proof_among_the_details),
 		cmocka_unit_test(decode_of_encode_is_the_same_stream),
 		cmocka_unit_test(trap_046_signatures_survive_a_whole_answer_too),
