@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "engine/engine.h"
+#include "exchange/exchange.h"
 #include "json/write.h"
 #include "policy/auth.h"
 #include "upstream/health.h"
@@ -117,19 +118,48 @@ static void answer_ready(struct http_request *r, const struct admin_facts *f)
 	respond_json(r, f->draining ? 503 : 200, &body);
 }
 
+static void refuse_method(struct http_request *r)
+{
+	const struct http_head *h = http_request_head(r);
+	struct http_field fields[] = { { STR("content-type"), STR_NONE },
+				       { STR("allow"), STR("GET, HEAD") } };
+	struct arena *a = http_request_arena(r);
+	struct buf body;
+
+	buf_init(&body, BODY_MAX);
+	exchange_refuse(h, 405,
+			arena_printf(a, "Method %.*s is not allowed for %.*s; use GET, HEAD.",
+				     STR_ARG(h->method_text), STR_ARG(h->path)),
+			a, &body, &fields[0].value, NULL);
+	http_respond(r, 405, fields, 2, buf_str(&body));
+	buf_done(&body);
+}
+
+enum place { PLACE_NONE, PLACE_HEALTH, PLACE_READY, PLACE_ABOUT };
+
+static enum place place_of(struct str path)
+{
+	if (str_eq(path, STR("/health")) || str_eq(path, STR("/healthz")))
+		return PLACE_HEALTH;
+	if (str_eq(path, STR("/ready")) || str_eq(path, STR("/readyz")))
+		return PLACE_READY;
+	return str_eq(path, STR("/")) ? PLACE_ABOUT : PLACE_NONE;
+}
+
 bool admin_answer(struct http_request *r, const struct admin_facts *f)
 {
 	const struct http_head *h = http_request_head(r);
+	enum place place = place_of(h->path);
 
+	if (place == PLACE_NONE)
+		return false;
 	if (h->method != HTTP_GET && h->method != HTTP_HEAD)
-		return false;
-	if (str_eq(h->path, STR("/health")) || str_eq(h->path, STR("/healthz")))
+		refuse_method(r);
+	else if (place == PLACE_HEALTH)
 		answer_health(r);
-	else if (str_eq(h->path, STR("/ready")) || str_eq(h->path, STR("/readyz")))
+	else if (place == PLACE_READY)
 		answer_ready(r, f);
-	else if (str_eq(h->path, STR("/")))
-		answer_about(r);
 	else
-		return false;
+		answer_about(r);
 	return true;
 }

@@ -58,9 +58,10 @@ enum kept_op { KEPT_GET, KEPT_DELETE, KEPT_INPUT, KEPT_CANCEL };
 
 struct protocol_route {
 	enum http_method method;
-	/* Literal but for one "{id}", which takes one segment or more (model names hold slashes); what stands behind
-	 * it must follow: "/v1beta/models/{id}:countTokens". The first route that matches counts. Eight bytes or more, the end
-	 * counted, stand before "{id}" (route_find() looks at them first). */
+	/* Literal but for one "{id}", which takes one segment, or "{name}", which takes one or more (model names hold slashes);
+	 * what stands behind it must follow: "/v1beta/models/{name}:countTokens". Of several paths that match, the one that says
+	 * most counts, by whatever method: where it has none for a request, that is ROUTE_METHOD. Eight bytes or more, the end
+	 * counted, stand before the brace (route_find() looks at them first). */
 	const char *path;
 	enum ir_op op;
 	unsigned variant; /* of the protocol's own: which of several forms of one operation */
@@ -71,7 +72,7 @@ struct request_line {
 	enum ir_op op;
 	unsigned variant; /* of the route */
 	struct str
-		arg; /* what "{id}" took, percent-decoded: a model's or a response's name; absent */
+		arg; /* what stood in the braces' place, percent-decoded: a model's or a response's name; absent */
 	struct str query; /* without '?'; absent */
 };
 

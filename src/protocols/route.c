@@ -104,22 +104,27 @@ static uint64_t head_word(const char *text, size_t len)
 	return word;
 }
 
-static bool path_matches(const char *route, struct str path, struct str *ret_arg)
+/* How much of the path the route says, SIZE_MAX where it has no placeholder; 0: it does not match. */
+static size_t path_matches(const char *route, struct str path, struct str *ret_arg)
 {
-	struct str after, rest;
+	struct str brace, rest;
 	size_t n = 0;
 
 	*ret_arg = STR_NONE;
 	while (n < path.len && route[n] != '{' && route[n] == path.ptr[n])
 		n++;
 	if (route[n] != '{')
-		return n == path.len && !route[n];
-	after = str_from(route + n + strlen("{id}"));
+		return n == path.len && !route[n] ? SIZE_MAX : 0;
+	brace = str_from(route + n);
 	rest = str_from_offset(path, n);
-	if (rest.len <= after.len || !str_ends(rest, after))
-		return false;
-	*ret_arg = (struct str){ rest.ptr, rest.len - after.len };
-	return true;
+	n = (size_t)str_chr(brace, '}') + 1;
+	if (rest.len <= brace.len - n || !str_ends(rest, str_from_offset(brace, n)))
+		return 0;
+	rest.len -= brace.len - n;
+	if (str_starts(brace, STR("{id}")) && str_chr(rest, '/') >= 0)
+		return 0;
+	*ret_arg = rest;
+	return path.len - rest.len;
 }
 
 static int hex_digit(char c)
@@ -216,8 +221,9 @@ static struct str allow_list(struct arena *a, unsigned methods)
 	return list;
 }
 
-/* What the routes say to the path: the first that fits, unless another of the SDK's family does too. */
+/* What the routes say to the path: of those that say most of it the first that fits, unless another of the SDK's family does too. */
 struct search {
+	size_t said; /* as path_matches() has it: all below is of such routes alone */
 	const struct protocol
 		*protocol; /* of `route`; else the one that has the path at all; NULL */
 	const struct protocol_route *route; /* NULL: none with that path and method */
@@ -229,7 +235,7 @@ struct search {
 /* No other route can be meant. */
 static bool is_settled(const struct asked *q, const struct search *s)
 {
-	return s->route && (s->preferred || !q->sdk.len);
+	return s->route && s->said == SIZE_MAX && (s->preferred || !q->sdk.len);
 }
 
 static void search_routes(const struct asked *q, const struct protocol *p, struct search *s)
@@ -241,12 +247,17 @@ static void search_routes(const struct asked *q, const struct protocol *p, struc
 
 	for (const struct protocol_route *r = p->routes; r->path; r++) {
 		uint64_t word = head_word(r->path, sizeof(word));
+		size_t said;
 
 		if (word != path && word != full)
 			continue;
-		if (!path_matches(r->path, q->path, &arg) &&
-		    (q->path.len == q->full.len || !path_matches(r->path, q->full, &arg)))
+		said = path_matches(r->path, q->path, &arg);
+		if (!said && q->path.len != q->full.len)
+			said = path_matches(r->path, q->full, &arg);
+		if (!said || said < s->said)
 			continue;
+		if (said > s->said)
+			*s = (struct search){ .said = said, .arg = STR_NONE };
 		if (!s->route && (!s->methods || preferred))
 			s->protocol = p;
 		s->methods |= 1u << r->method;

@@ -209,12 +209,41 @@ def test_unknown_routes_are_404_in_the_dialect_of_the_path(gateway, path, dialec
     check_error(ANTHROPIC, with_version, 404)
 
 
-@pytest.mark.parametrize("path,allow,dialect", [("/v1/chat/completions", "POST", OPENAI), ("/v1/messages", "POST", ANTHROPIC),
-                                                ("/v1/messages/count_tokens", "POST", ANTHROPIC), ("/v1/models", "GET, HEAD", OPENAI),
-                                                ("/v1/models/x", "GET, HEAD", OPENAI)])
-def test_wrong_methods_are_405_with_allow(gateway, path, allow, dialect):
+GEMINI, OLLAMA = "gemini", "ollama"
+
+
+def check_refusal_of_a_method(words, response):
+    """In the words of whoever the path is of."""
+    if words in DIALECTS:
+        error = check_error(words, response, 405)
+        assert words != OPENAI or error["code"] == "method_not_allowed"
+        return error["message"]
+    error = response.json()["error"]
+    if words == OLLAMA:
+        assert set(response.json()) == {"error"} and isinstance(error, str)
+        return error
+    assert error["code"] == 405 and error["status"] == "INVALID_ARGUMENT"
+    return error["message"]
+
+
+@pytest.mark.parametrize("path,allow,words", [
+    ("/v1/chat/completions", "POST", OPENAI), ("/api/v1/chat/completions", "POST", OPENAI), ("/v1/inference", "POST", OPENAI),
+    ("/v1/completions", "POST", OPENAI), ("/v1/embeddings", "POST", OPENAI), ("/v1/models", "GET, HEAD", OPENAI), ("/v1/models/x", "GET, HEAD", OPENAI),
+    ("/openai/deployments/x/chat/completions", "POST", OPENAI), ("/openai/deployments/x/embeddings", "POST", OPENAI),
+    ("/v1/responses", "POST", OPENAI), ("/v1/responses/x", "GET, HEAD, DELETE", OPENAI), ("/v1/responses/x/cancel", "POST", OPENAI),
+    ("/v1/responses/x/input_items", "GET, HEAD", OPENAI), ("/v1/responses/compact", "POST", OPENAI), ("/v1/responses/input_tokens", "POST", OPENAI),
+    ("/openai/responses/x/cancel", "POST", OPENAI),
+    ("/v1/messages", "POST", ANTHROPIC), ("/v1/messages/count_tokens", "POST", ANTHROPIC), ("/v1/complete", "POST", ANTHROPIC),
+    ("/anthropic/v1/models", "GET, HEAD", ANTHROPIC), ("/anthropic/v1/models/x", "GET, HEAD", ANTHROPIC),
+    ("/v1beta/models", "GET, HEAD", GEMINI), ("/v1beta/models/x", "GET, HEAD", GEMINI), ("/v1beta/models/x:generateContent", "POST", GEMINI),
+    ("/v1/models/x:countTokens", "POST", GEMINI), ("/google/v1beta/models/x:batchEmbedContents", "POST", GEMINI),
+    ("/v1/projects/p/locations/l/publishers/google/models/x:streamGenerateContent", "POST", GEMINI),
+    ("/api/chat", "POST", OLLAMA), ("/api/generate", "POST", OLLAMA), ("/api/embed", "POST", OLLAMA), ("/api/embeddings", "POST", OLLAMA),
+    ("/api/tags", "GET, HEAD", OLLAMA), ("/api/show", "POST", OLLAMA), ("/api/ps", "GET, HEAD", OLLAMA), ("/api/version", "GET, HEAD", OLLAMA),
+    ("/health", "GET, HEAD", OPENAI), ("/ready", "GET, HEAD", OPENAI), ("/", "GET, HEAD", OPENAI)])
+def test_wrong_methods_are_405_with_allow(gateway, path, allow, words):
     for method in ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "BREW", "post"):
-        if method in allow or (method == "HEAD" and "GET" in allow):
+        if method in allow.split(", "):
             continue
         with gateway.connect() as c:
             c.request(method, path)
@@ -224,7 +253,8 @@ def test_wrong_methods_are_405_with_allow(gateway, path, allow, dialect):
         assert response.status == 405, (method, response)
         assert response.headers.get("allow") == allow
         if method != "HEAD":
-            check_error(dialect, response, 405)
+            message = check_refusal_of_a_method(words, response)
+            assert message == f"Method {method} is not allowed for {path}; use {allow}."
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

@@ -8,7 +8,7 @@ static const struct protocol_route routes[] = {
 	{ HTTP_POST, "/v1/messages", IR_OP_GENERATE, 0 },
 	{ HTTP_POST, "/v1/messages/count_tokens", IR_OP_COUNT_TOKENS, 0 },
 	{ HTTP_GET, "/v1/models", IR_OP_LIST_MODELS, 0 },
-	{ HTTP_GET, "/v1/models/{id}", IR_OP_GET_MODEL, 0 },
+	{ HTTP_GET, "/v1/models/{name}", IR_OP_GET_MODEL, 0 },
 	{ .path = NULL },
 };
 

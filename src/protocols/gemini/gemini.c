@@ -10,13 +10,13 @@
 #include "ir/carrier.h"
 
 /* All verbs of a model below one root. What stands for the model may hold slashes: Vertex names projects and locations. */
-#define VERBS(root)                                                                          \
-	{ HTTP_POST, root "{id}:generateContent", IR_OP_GENERATE, GM_WHOLE },                \
-		{ HTTP_POST, root "{id}:streamGenerateContent", IR_OP_GENERATE, GM_STREAM }, \
-		{ HTTP_POST, root "{id}:countTokens", IR_OP_COUNT_TOKENS, GM_WHOLE },        \
-		{ HTTP_POST, root "{id}:embedContent", IR_OP_EMBED, GM_SINGLE },             \
-	{                                                                                    \
-		HTTP_POST, root "{id}:batchEmbedContents", IR_OP_EMBED, GM_BATCH             \
+#define VERBS(root)                                                                            \
+	{ HTTP_POST, root "{name}:generateContent", IR_OP_GENERATE, GM_WHOLE },                \
+		{ HTTP_POST, root "{name}:streamGenerateContent", IR_OP_GENERATE, GM_STREAM }, \
+		{ HTTP_POST, root "{name}:countTokens", IR_OP_COUNT_TOKENS, GM_WHOLE },        \
+		{ HTTP_POST, root "{name}:embedContent", IR_OP_EMBED, GM_SINGLE },             \
+	{                                                                                      \
+		HTTP_POST, root "{name}:batchEmbedContents", IR_OP_EMBED, GM_BATCH             \
 	}
 
 static const struct protocol_route routes[] = {
@@ -27,10 +27,10 @@ static const struct protocol_route routes[] = {
 	VERBS("/v1/publishers/google/models/"),
 	VERBS("/v1beta1/publishers/google/models/"),
 	{ HTTP_GET, "/v1beta/models", IR_OP_LIST_MODELS, GM_WHOLE },
-	{ HTTP_GET, "/v1beta/models/{id}", IR_OP_GET_MODEL, GM_WHOLE },
+	{ HTTP_GET, "/v1beta/models/{name}", IR_OP_GET_MODEL, GM_WHOLE },
 	/* Newer SDKs ask here, where everybody does: route.c knows them by their fields. */
 	{ HTTP_GET, "/v1/models", IR_OP_LIST_MODELS, GM_WHOLE },
-	{ HTTP_GET, "/v1/models/{id}", IR_OP_GET_MODEL, GM_WHOLE },
+	{ HTTP_GET, "/v1/models/{name}", IR_OP_GET_MODEL, GM_WHOLE },
 	{ .path = NULL },
 };
 

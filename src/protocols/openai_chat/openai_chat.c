@@ -8,11 +8,11 @@ static const struct protocol_route routes[] = {
 	/* Any dialect: this one's words are for what is of none. */
 	{ HTTP_POST, "/v1/inference", IR_OP_GENERATE, DETECT_UNIVERSAL },
 	/* Azure's SDK class: the deployment in the path is the model. */
-	{ HTTP_POST, "/openai/deployments/{id}/chat/completions", IR_OP_GENERATE, 0 },
+	{ HTTP_POST, "/openai/deployments/{name}/chat/completions", IR_OP_GENERATE, 0 },
 	{ HTTP_POST, "/v1/embeddings", IR_OP_EMBED, 0 },
-	{ HTTP_POST, "/openai/deployments/{id}/embeddings", IR_OP_EMBED, 0 },
+	{ HTTP_POST, "/openai/deployments/{name}/embeddings", IR_OP_EMBED, 0 },
 	{ HTTP_GET, "/v1/models", IR_OP_LIST_MODELS, 0 },
-	{ HTTP_GET, "/v1/models/{id}", IR_OP_GET_MODEL, 0 },
+	{ HTTP_GET, "/v1/models/{name}", IR_OP_GET_MODEL, 0 },
 	{ .path = NULL },
 };
 

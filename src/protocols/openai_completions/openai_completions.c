@@ -3,7 +3,7 @@
 
 static const struct protocol_route routes[] = {
 	{ HTTP_POST, "/v1/completions", IR_OP_GENERATE, 0 },
-	{ HTTP_POST, "/openai/deployments/{id}/completions", IR_OP_GENERATE, 0 },
+	{ HTTP_POST, "/openai/deployments/{name}/completions", IR_OP_GENERATE, 0 },
 	{ .path = NULL },
 };
 

@@ -54,6 +54,20 @@ static const struct {
 	  "POST" },
 	{ HTTP_DELETE, "/v1/models/x", false, ROUTE_METHOD, "openai-chat", 0, NULL, "GET, HEAD" },
 	{ HTTP_POST, "/v1/models", true, ROUTE_METHOD, "anthropic-messages", 0, NULL, "GET, HEAD" },
+	{ HTTP_GET, "/v1/responses/resp_1/cancel", false, ROUTE_METHOD, "openai-responses", 0, NULL,
+	  "POST" },
+	{ HTTP_GET, "/v1/responses/compact", false, ROUTE_METHOD, "openai-responses", 0, NULL,
+	  "POST" },
+	{ HTTP_DELETE, "/responses/resp_1/input_items", false, ROUTE_METHOD, "openai-responses", 0,
+	  NULL, "GET, HEAD" },
+	{ HTTP_POST, "/openai/v1/responses/resp_1", false, ROUTE_METHOD, "openai-responses", 0,
+	  NULL, "GET, HEAD, DELETE" },
+	{ HTTP_GET, "/v1/responses/resp_1/output_items", false, ROUTE_NOT_FOUND, "openai-responses",
+	  0, NULL, NULL },
+	{ HTTP_GET, "/v1/responses/a%2Fcancel", false, ROUTE_OK, "openai-responses", IR_OP_KEPT,
+	  "a/cancel", NULL },
+	{ HTTP_GET, "/v1/models/x:countTokens", false, ROUTE_METHOD, "gemini", 0, NULL, "POST" },
+	{ HTTP_POST, "/v1beta/models", false, ROUTE_METHOD, "gemini", 0, NULL, "GET, HEAD" },
 	{ HTTP_POST, "/v1/messages/batches", false, ROUTE_NOT_FOUND, "anthropic-messages", 0, NULL,
 	  NULL },
 	{ HTTP_POST, "/v1/complete", false, ROUTE_OK, "anthropic-complete", IR_OP_GENERATE, NULL,
@@ -113,6 +127,63 @@ static void trap_121_a_head_finds_its_protocol_or_is_refused_in_its_words(void *
 			CHECK_STR_IS(m.allow, str_from(rows[i].allow));
 		arena_free(a);
 	}
+}
+
+/* A route's path with something in the place of its placeholder. */
+static struct str filled(struct arena *a, const char *path)
+{
+	const char *open = strchr(path, '{');
+
+	return open ? arena_printf(a, "%.*sx1%s", (int)(open - path), path, strchr(path, '}') + 1)
+		    : str_from(path);
+}
+
+/* Bit m: some route of any protocol has just this path with the method m. */
+static unsigned methods_of(const char *path)
+{
+	unsigned methods = 0;
+
+	for (unsigned i = 0; protocols[i]; i++)
+		for (const struct protocol_route *r = protocols[i]->routes; r->path; r++)
+			if (strcmp(r->path, path) == 0)
+				methods |= 1u << r->method;
+	return methods & 1u << HTTP_GET ? methods | 1u << HTTP_HEAD : methods;
+}
+
+static void check_methods_of(struct arena *a, const struct protocol_route *r)
+{
+	unsigned may = methods_of(r->path);
+
+	for (enum http_method m = HTTP_GET; m <= HTTP_OTHER; m++) {
+		struct http_head head = { .method = m, .path = filled(a, r->path) };
+		struct route_match found;
+		enum route_result got = route_find(a, &head, &found);
+
+		if (got != (may & 1u << m ? ROUTE_OK : ROUTE_METHOD))
+			fail_msg("%s by method %d: %d", r->path, m, got);
+		if (got == ROUTE_OK)
+			continue;
+		for (unsigned k = 0; k < 4; k++) {
+			static const struct str names[] = { STR_INIT("GET"), STR_INIT("HEAD"),
+							    STR_INIT("POST"), STR_INIT("DELETE") };
+			static const enum http_method same[] = { HTTP_GET, HTTP_HEAD, HTTP_POST,
+								 HTTP_DELETE };
+
+			if ((str_find(found.allow, names[k]) >= 0) != !!(may & 1u << same[k]))
+				fail_msg("%s: allow is %.*s", r->path, STR_ARG(found.allow));
+		}
+	}
+}
+
+static void every_route_takes_its_own_methods_and_names_them_to_all_others(void **state)
+{
+	struct arena *a = arena_new(1 << 20);
+
+	(void)state;
+	for (unsigned i = 0; protocols[i]; i++)
+		for (const struct protocol_route *r = protocols[i]->routes; r->path; r++)
+			check_methods_of(a, r);
+	arena_free(a);
 }
 
 static void protocols_and_quirks_are_found_by_name(void **state)
@@ -175,6 +246,7 @@ int main(void)
 		cmocka_unit_test(a_query_is_read_one_parameter_after_the_other),
 		cmocka_unit_test(every_route_has_eight_bytes_to_tell_it_by),
 		cmocka_unit_test(trap_121_a_head_finds_its_protocol_or_is_refused_in_its_words),
+		cmocka_unit_test(every_route_takes_its_own_methods_and_names_them_to_all_others),
 		cmocka_unit_test(protocols_and_quirks_are_found_by_name),
 	};
 
