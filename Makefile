@@ -93,13 +93,16 @@ soak:  ## the long tests
 traps:  ## which protocol traps have a test
 	@tools/traps
 
-bench: build  ## the side-by-side benchmark against nginx
-	@tools/install-deps bench
+pgo: build  ## the binary that `make install` installs: optimised for what it was seen to do (gcc), build/pgo/llm-gateway
 	@$(call compile,release,bench-tools)
-	@bench/run $(ARGS)
+	@tools/build-pgo
 
-install: build  ## into PREFIX (/usr/local), under DESTDIR
-	@DESTDIR=$(DESTDIR) cmake --install build/release --prefix $(PREFIX)
+bench: pgo  ## the side-by-side benchmark against nginx
+	@tools/install-deps bench
+	@bench/run --gateway build/pgo/llm-gateway $(ARGS)
+
+install: pgo  ## into PREFIX (/usr/local), under DESTDIR
+	@DESTDIR=$(DESTDIR) cmake --install build/pgo --prefix $(PREFIX)
 
 lock:  ## the lock files of the tests' packages anew (Python's newest; Node's as their package.json says)
 	@tools/lock
@@ -110,4 +113,4 @@ clean:  ## the build folders; the cache stays
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: build run engine test unit e2e lint fmt asan tsan fuzz soak traps bench install lock clean help
+.PHONY: build run engine test unit e2e lint fmt asan tsan fuzz soak traps pgo bench install lock clean help

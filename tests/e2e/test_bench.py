@@ -241,3 +241,32 @@ def test_bench_tells_when_others_used_the_core(bench, shares, says):
     results = {("c10", "nginx"): [{"foreign": share} for share in shares], "memory": {}}
     assert says in bench.disturbance(results)
     assert bench.busy_seconds({0}) > 0
+
+
+def test_the_gateway_is_exercised_with_every_pair(gateway_binary, tools):
+    command = [CHECKOUT / "bench" / "run", "--exercise", "--quick", "--gateway", gateway_binary, "--tools", tools]
+    done = subprocess.run(command, timeout=120, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_an_exercise_of_something_else_is_refused(tools, tmp_path):
+    impostor = tmp_path / "llm-gateway"
+    impostor.write_text("#!/bin/sh\necho not a gateway\n")
+    impostor.chmod(0o755)
+    command = [CHECKOUT / "bench" / "run", "--exercise", "--gateway", impostor, "--tools", tools]
+    done = subprocess.run(command, timeout=120, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.startswith("bench: ")
+
+
+@pytest.mark.soak
+def test_a_profile_guided_build_is_made_once(tmp_path):
+    """Takes minutes: three builds. In a clone, so that nobody's build is touched."""
+    subprocess.run(["git", "clone", "-q", CHECKOUT, tmp_path / "clone"], check=True)
+    binary = tmp_path / "clone/build/pgo/llm-gateway"
+    seen = []
+    for _ in range(2):
+        subprocess.run(["make", "-C", tmp_path / "clone", "pgo"], check=True, timeout=1500, capture_output=True)
+        seen.append((binary.stat().st_mtime_ns, binary.stat().st_ino))
+    assert seen[0] == seen[1], "built again though nothing changed"
+    said = subprocess.run([binary, "version"], check=True, capture_output=True, text=True).stdout
+    assert said.startswith("llm-gateway ")
