@@ -648,6 +648,8 @@ static void read_remote(struct reading *r)
 		acc->quirks |= acc->kind->account_quirks(acc);
 	if (acc->kind->account_speaks)
 		keep_spoken(acc);
+	acc->minter = account_minter(r->l->s->arena, acc);
+	r->l->nomem = r->l->nomem || !acc->minter;
 }
 
 static void read_account(struct loader *l, const struct draft *d, struct account *acc)

@@ -38,6 +38,7 @@ struct request_target forward_target(const struct exchange *x, const struct targ
 	struct request_target rt = {
 		.model = t->model,
 		.quirks = quirks_of(t),
+		.minter = t->account->minter,
 		.default_max_tokens = x->snapshot->default_max_tokens,
 		.adaptive_thinking = wants.adaptive_thinking,
 		.sampling = wants.sampling,

@@ -76,6 +76,7 @@ static struct decoder_options decoder_options(struct exchange *x, unsigned choic
 		.sink = &p->choices[choice].grammar.sink,
 		.request = x->ir,
 		.quirks = x->target->account->quirks,
+		.minter = x->target->account->minter,
 		.choice = choice,
 	};
 }

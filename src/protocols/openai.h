@@ -14,6 +14,7 @@
 #include "json/json.h"
 #include "json/write.h"
 #include "protocols/glance.h"
+#include "protocols/minters.h"
 #include "protocols/protocol.h"
 #include "protocols/shape.h"
 

@@ -143,7 +143,9 @@ struct request_target {
 	unsigned quirks;
 	int64_t default_max_tokens; /* where the protocol demands one and the client gave none (> 0) */
 	int64_t budget[8];          /* thinking tokens by enum ir_effort; 0: that effort has none */
-	bool adaptive_thinking;     /* the model takes effort, not a budget */
+	const char *
+		minter; /* whose proofs it takes (account_minter()); NULL: the protocol's own vendor's */
+	bool adaptive_thinking;    /* the model takes effort, not a budget */
 	enum ir_sampling sampling; /* heeded before encoding: encoders need not look */
 };
 
@@ -183,6 +185,7 @@ struct decoder_options {
 	struct arena *scratch; /* emptied by the pump after each frame (arena_reset) */
 	struct ir_sink *sink;
 	unsigned quirks;
+	const char *minter; /* whose answer it is, as in request_target */
 	const struct ir_request *
 		request; /* what was asked, to give tools back the names the client knows; MAY be NULL */
 	/* Which of several answers to read (Chat's choices, Gemini's candidates). Of one that does not come no event comes; only

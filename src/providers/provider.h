@@ -51,6 +51,7 @@ struct account {
 	struct str name; /* the operator's name for it */
 	const struct provider *kind;
 	const struct provider_preset *preset; /* NULL: none */
+	const char *minter;                   /* account_minter() */
 	struct origin origin;                 /* for `local`: filled per model at run time */
 	struct str api_key;                   /* absent: none is sent */
 	struct str api_version;               /* Azure's; absent: none */
@@ -146,6 +147,10 @@ enum count_form account_counts(const struct account *acc, const struct protocol 
 
 /* True when the account's address is `domain` or a host in it. */
 bool provider_host_is(const struct account *acc, struct str domain);
+
+/* By which vendor's key what the account's models sign and encrypt is made: a short name of letters, digits and '-', in the arena
+ * or a constant. The vendor whose address it is; else the preset, or the kind. NULL: memory is out. */
+const char *account_minter(struct arena *a, const struct account *acc);
 
 /* True when the account is taken to serve a model of that name, by the globs of its kind or preset. */
 bool account_has_prefix(const struct account *acc, struct str model);

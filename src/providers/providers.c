@@ -120,6 +120,62 @@ bool provider_host_is(const struct account *acc, struct str domain)
 	return host.len == domain.len || host.ptr[host.len - domain.len - 1] == '.';
 }
 
+/* The last two labels of the host in such a URL. */
+static struct str domain_of(const char *url)
+{
+	struct str host = str_from_offset(str_from(url), strlen("https://"));
+	size_t from, dots = 0;
+
+	host = str_cut(&host, '/');
+	for (from = host.len; from > 0; from--)
+		if (host.ptr[from - 1] == '.' && ++dots == 2)
+			break;
+	return str_from_offset(host, from);
+}
+
+/* Where the vendors are who want a key; NULL: it is nobody's address that is known. */
+static const char *vendor_at(const struct account *acc)
+{
+	for (size_t i = 0; providers[i]; i++)
+		if (providers[i]->key_required && providers[i]->default_base_url &&
+		    provider_host_is(acc, domain_of(providers[i]->default_base_url)))
+			return providers[i]->name;
+	for (const struct provider_preset *p = provider_presets; p->name; p++)
+		if (p->key_required && provider_host_is(acc, domain_of(p->base_url)))
+			return p->name;
+	return provider_host_is(acc, STR("azure.com")) ? provider_azure.name : NULL;
+}
+
+/* A name that holds nothing but letters, digits and '-'. */
+static const char *plain_name(struct arena *a, struct str name)
+{
+	char *to = arena_alloc_raw(a, name.len + 1);
+
+	for (size_t i = 0; to && i < name.len; i++) {
+		char c = name.ptr[i];
+		bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+
+		to[i] = (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : plain ? c : '-');
+	}
+	if (to)
+		to[name.len] = '\0';
+	return to;
+}
+
+const char *account_minter(struct arena *a, const struct account *acc)
+{
+	const char *vendor = vendor_at(acc);
+
+	if (vendor)
+		return vendor;
+	if (acc->preset)
+		return acc->preset->name;
+	if (acc->kind != &provider_openai_compatible)
+		return acc->kind->name;
+	return plain_name(a,
+			  str_present(acc->origin.unix_path) ? acc->name : acc->origin.host_header);
+}
+
 bool account_has_prefix(const struct account *acc, struct str model)
 {
 	if (acc->preset && acc->preset->prefix && str_glob(str_from(acc->preset->prefix), model))

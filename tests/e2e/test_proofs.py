@@ -123,6 +123,36 @@ class Gemini:
             ("weather", {"city": "Rom"}, p["thoughtSignature"]) for p in self.parts(n)]
 
 
+class Responses:
+    """Responses' own items: a summary, and what only who minted it can read, bound to an id."""
+    path = "/v1/responses"
+
+    def __init__(self, kind):
+        self.name, self.config = f"responses-{kind}", {"type": kind, "protocols": ["openai-responses"]}
+
+    def items(self, n):
+        return [{"type": "reasoning", "id": f"rs_0{n}", "summary": [{"type": "summary_text", "text": f"Let me see {n}."}],
+                 "encrypted_content": SIGNATURE + str(n) * 4},
+                {"type": "function_call", "id": f"fc_0{n}", "call_id": f"call_{n}", "name": "weather", "arguments": '{"city":"Rom"}'}]
+
+    def answer(self, n, stream):
+        done = {"id": f"resp_{n}", "object": "response", "created_at": 1, "status": "completed", "error": None, "model": "m",
+                "output": self.items(n), "tools": [], "usage": {"input_tokens": 5, "output_tokens": 3, "total_tokens": 8}}
+        if not stream:
+            return dumps(done).encode()
+        events = [{"type": "response.created", "response": {**done, "status": "in_progress", "output": []}}]
+        for i, item in enumerate(self.items(n)):
+            events += [{"type": "response.output_item.added", "output_index": i, "item": item},
+                       {"type": "response.output_item.done", "output_index": i, "item": item}]
+        events.append({"type": "response.completed", "response": done})
+        return b"".join(canned.sse({**e, "sequence_number": i}, event=e["type"]) for i, e in enumerate(events))
+
+    def came_back(self, body, n):
+        sent = [i for i in body["input"] if i.get("type") in ("reasoning", "function_call")][2 * n:2 * n + 2]
+        assert {**sent[0], "encrypted_content": sent[0]["encrypted_content"].replace("-sig_", "+sig/")} == self.items(n)[0]
+        assert sent[1]["call_id"] == f"call_{n}"
+
+
 class ChatClient:
     name = "openai-sdk"
 
@@ -209,7 +239,8 @@ class GeminiClient:
 
 VENDORS = [Anthropic(), Google(), Gemini(), OpenRouter("anthropic-claude-v1", False), OpenRouter("google-gemini-v1", True),
            OpenRouter("openai-responses-v1", True), OpenRouter("openai-responses-v1", True, item=True),
-           OpenRouter("xai-responses-v1", True, item=True), OpenRouter("vendor-to-come-v7", True), OpenRouter("unknown", False)]
+           OpenRouter("xai-responses-v1", True, item=True), OpenRouter("vendor-to-come-v7", True), OpenRouter("unknown", False),
+           Responses("xai"), Responses("openai-compatible")]
 
 
 @pytest.fixture(params=(ChatClient, ClaudeClient, ResponsesClient, GeminiClient), ids=lambda c: c.name)
@@ -298,6 +329,23 @@ def test_trap_047_openai_never_sees_proofs_of_others(stream, start_gateway, faul
     # A conversation without them is OpenAI's byte for byte.
     answer = client.sdk.chat.completions.with_raw_response.create(model="real/m", messages=plain)
     assert "x-llm-gateway-dropped" not in answer.headers
+
+
+@pytest.mark.parametrize("stream", (False, True), ids=("whole", "stream"))
+@pytest.mark.parametrize("client_class", (ChatClient, ClaudeClient), ids=lambda c: c.name)
+def test_trap_050_vendors_of_one_protocol_get_only_what_they_minted(client_class, stream, start_gateway, faultd, openai_client, anthropic_client):
+    """xAI and another server both speak Responses, and neither reads what the other has encrypted."""
+    up, vendor = faultd(), Responses("xai")
+    gateway = start_gateway({"providers": {
+        "grok": {**vendor.config, "api_key": "k", "base_url": f"{up.origin}/v1", "discover": False},
+        "other": {**Responses("openai-compatible").config, "base_url": f"{up.origin}/v1", "discover": False}}})
+    client = client_class({ClaudeClient: anthropic_client}.get(client_class, openai_client), gateway)
+    for n, model in enumerate(("grok/m", "other/m", "grok/m", "grok/m")):
+        up.reply("POST", "/v1/responses", body=vendor.answer(n, stream), times=1)
+        client.turn(model, stream)
+    minted = [[i["id"] for i in r.json()["input"] if i.get("type") == "reasoning"] for r in up.requests]
+    assert minted == [[], [], ["rs_00"], ["rs_00", "rs_02"]]
+    assert all(len([i for i in r.json()["input"] if i.get("type") == "function_call"]) == n for n, r in enumerate(up.requests))
 
 
 def test_trap_061_ids_no_other_vendor_would_take_come_back(start_gateway, faultd, anthropic_client):

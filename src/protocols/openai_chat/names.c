@@ -7,13 +7,10 @@
 static const struct {
 	const char *origin;
 	struct str format;
-	bool item; /* proofs are those of items: an `id` and a `data` */
 } formats[] = {
-	{ "anthropic-messages", STR_INIT("anthropic-claude-v1"), false },
-	{ "gemini", STR_INIT("google-gemini-v1"), false },
-	{ "openai-responses", STR_INIT("openai-responses-v1"), true },
-	{ "azure-openai-responses-v1", STR_INIT("azure-openai-responses-v1"), true },
-	{ "xai-responses-v1", STR_INIT("xai-responses-v1"), true },
+	{ "anthropic-messages", STR_INIT("anthropic-claude-v1") },
+	{ "gemini", STR_INIT("google-gemini-v1") },
+	{ "openai-responses", STR_INIT("openai-responses-v1") },
 };
 
 const char *oc_format_origin(struct arena *a, struct str format)
@@ -34,15 +31,6 @@ const char *oc_origin_format(const char *origin)
 			return formats[i].format.ptr;
 	}
 	return origin && !oc_minted(origin) ? origin : "unknown";
-}
-
-bool oc_origin_has_items(const char *origin)
-{
-	for (size_t i = 0; origin && i < sizeof(formats) / sizeof(*formats); i++) {
-		if (strcmp(origin, formats[i].origin) == 0)
-			return formats[i].item;
-	}
-	return false;
 }
 
 void oc_write_google(struct jw *w, struct str signature)

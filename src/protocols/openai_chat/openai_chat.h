@@ -31,8 +31,6 @@ bool oc_minted(const char *origin);
 /* OpenRouter's `format` of a reasoning detail <-> the protocol that minted its signature. NULL: memory is out. */
 const char *oc_format_origin(struct arena *a, struct str format);
 const char *oc_origin_format(const char *origin);
-/* Its proofs are those of items of Responses: an id and opaque data, as oc_proof_join() has them in one. */
-bool oc_origin_has_items(const char *origin);
 
 /* The client offers `functions` of old, and looks for a call in `function_call`. `r` may be NULL. */
 bool oc_asked_of_old(const struct ir_request *r);

@@ -43,7 +43,7 @@ void oc_detail_write(struct jw *w, const struct oc_detail *d)
 	struct str data =
 		google && !d->text.len ? d->signature : d->redacted; /* OpenRouter's form of it */
 
-	if (oc_origin_has_items(d->origin) && !str_present(data)) {
+	if (minter_has_items(d->origin) && !str_present(data)) {
 		write_item(w, d);
 		return;
 	}
@@ -62,7 +62,6 @@ bool oc_detail_goes_on(const struct oc_detail *d, const char *origin, int64_t in
 {
 	if (d->index < 0 || index < 0 || d->redacted.len)
 		return false;
-	return d->index == index ||
-	       (d->index == index + 1 && !d->text.len && d->signature.len &&
-		oc_origin_has_items(d->origin) && strcmp(d->origin, origin) == 0);
+	return d->index == index || (d->index == index + 1 && !d->text.len && d->signature.len &&
+				     minter_has_items(d->origin) && strcmp(d->origin, origin) == 0);
 }

@@ -112,7 +112,7 @@ static int read_encrypted(struct arena *a, const json *v, struct oc_detail *ret)
 	ret->known = data.len > 0;
 	if (strcmp(ret->origin, OC_GOOGLE) == 0)
 		ret->signature = data;
-	else if (oc_origin_has_items(ret->origin) && data.len)
+	else if (minter_has_items(ret->origin) && data.len)
 		ret->signature = oc_proof_join(a, json_str(json_get(v, STR("id"))), data);
 	else
 		ret->redacted = data;

@@ -168,7 +168,7 @@ static void put_reasoning_chunk(struct protocol_encoder *e, struct buf *out, str
 	buf_puts(out, "{\"reasoning_content\":\"");
 	json_escape(out, text);
 	buf_puts(out, "\",");
-	put_detail_piece(e, out, oc_origin_has_items(e->origin) ? "summary" : "text", text);
+	put_detail_piece(e, out, minter_has_items(e->origin) ? "summary" : "text", text);
 	buf_put(out, e->tail);
 }
 
@@ -273,7 +273,7 @@ static void put_signature(struct protocol_encoder *e, const struct ir_event *ev,
 
 	if (!ev->text.len)
 		return;
-	if (oc_origin_has_items(e->origin)) {
+	if (minter_has_items(e->origin)) {
 		put_item_chunk(e, out, ev->text);
 		return;
 	}

@@ -107,6 +107,7 @@ struct rs_writer {
 	struct ir_losses *losses;
 	struct err *reterr;
 	const json *raw; /* the client's own body, where it came in this protocol; else NULL */
+	const char *minted_by; /* the origin of what the target itself has minted */
 	struct jw w;
 	bool failed; /* memory ran out */
 };
@@ -153,6 +154,7 @@ struct rs_items {
 	struct arena *arena, *scratch;
 	struct ir_sink *sink;
 	const struct ir_request *request; /* to give tools their own names back; may be NULL */
+	const char *minted_by;            /* the origin of reasoning (protocols/minters.h) */
 	struct rs_item **all;             /* in the order of arrival */
 	unsigned n, cap;
 	struct rs_item *head;

@@ -399,7 +399,8 @@ int rs_encode_request(struct arena *a, const struct ir_request *r, const struct 
 				 "this model's provider gives one answer a request; n must be 1");
 	if (rs_minted(r->origin))
 		w.raw = r->body;
-	rc = ir_drawn_to_user(a, r, RS_NAME, false, losses, &w.r);
+	w.minted_by = minter_origin(a, RS_NAME, t->minter);
+	rc = !w.minted_by ? RC_NOMEM : ir_drawn_to_user(a, r, RS_NAME, false, losses, &w.r);
 	if (rc)
 		return err_set(reterr, rc, "the request needs more memory than it may use");
 	jw_obj(&w.w);

@@ -21,8 +21,9 @@ struct protocol_decoder *rs_decoder_new(const struct decoder_options *o)
 	d->items = (struct rs_items){
 		.arena = o->arena, .scratch = o->scratch, .sink = o->sink, .request = o->request
 	};
+	d->items.minted_by = minter_origin(o->arena, RS_NAME, o->minter);
 	d->usage = IR_USAGE_NONE;
-	return d;
+	return d->items.minted_by ? d : NULL;
 }
 
 static int start(struct protocol_decoder *d, const json *response)

@@ -49,11 +49,11 @@ static void put_proof(struct protocol_encoder *e, const struct ir_event *ev, str
 	if (e->item != ITEM_REASONING)
 		rs_item_open(e, out, ITEM_REASONING, e->own_id);
 	oc_proof_split(ev->text, &id, &encrypted);
-	/* OpenAI's own is bound to its item: with another id, as a broker's, it is carried like a foreign one. */
+	/* It is bound to its item: with another id, as a broker's, it is carried like a foreign one. */
 	if (!e->origin && id.len && str_eq(id, e->own_id))
 		encrypted = arena_dup(e->o.arena, encrypted);
 	else
-		encrypted = rs_carrier_pack(e->o.arena, e->origin ? e->origin : RS_NAME,
+		encrypted = rs_carrier_pack(e->o.arena, e->origin ? e->origin : e->minted_by,
 					    redacted ? STR_NONE : ev->text,
 					    redacted ? ev->text : STR_NONE);
 	e->failed = e->failed || !encrypted.ptr;
@@ -148,11 +148,12 @@ static void put_open(struct protocol_encoder *e, const struct ir_event *ev, stru
 	if (ev->block == IR_BLOCK_TOOL_CALL) {
 		open_call(e, ev, out);
 	} else if (ev->block == IR_BLOCK_REASONING) {
-		bool ours = rs_minted(ev->origin);
+		bool ours = minter_has_items(ev->origin);
 
 		/* Each is an item of its own: it has one proof. */
 		rs_item_close(e, out, "completed");
 		e->origin = ours ? NULL : ev->origin ? ev->origin : "unknown";
+		e->minted_by = ev->origin;
 		e->own_id = ours ? arena_dup(e->o.arena, ev->id) : STR_NONE;
 		e->failed = e->failed || (ours && ev->id.len && !e->own_id.ptr);
 	} else if (ev->block == IR_BLOCK_OPAQUE) {

@@ -19,7 +19,9 @@ static int open_block(struct rs_items *s, enum ir_block_kind kind, struct str id
 			       .name = name,
 			       .usage = IR_USAGE_NONE };
 
-	if (kind == IR_BLOCK_REASONING || kind == IR_BLOCK_OPAQUE)
+	if (kind == IR_BLOCK_REASONING)
+		ev.origin = s->minted_by;
+	else if (kind == IR_BLOCK_OPAQUE)
 		ev.origin = RS_NAME;
 	s->open = true;
 	s->block = kind;
