@@ -229,75 +229,6 @@ static void on_wait_by(struct deadline *d)
 
 /* --- starting --- */
 
-struct args {
-	char numbers[5][24];
-	char *argv[CHILD_MAX_ARGS];
-	unsigned n;
-};
-
-static void arg(struct args *s, const char *a)
-{
-	if (s->n < CHILD_MAX_ARGS - 1)
-		s->argv[s->n++] = (char *)a;
-}
-
-static void arg_number(struct args *s, unsigned slot, const char *name, int64_t v)
-{
-	if (v <= 0)
-		return;
-	snprintf(s->numbers[slot], sizeof(s->numbers[slot]), "%lld", (long long)v);
-	arg(s, name);
-	arg(s, s->numbers[slot]);
-}
-
-/* `context` is what one request may use; llama-server divides its -c among the slots. */
-static int64_t total_context(const struct local_model *c)
-{
-	int64_t slots = c->parallel > 1 ? c->parallel : 1;
-
-	return c->context > 0 && c->context <= INT32_MAX / slots ? c->context * slots : c->context;
-}
-
-static void make_args(struct args *s, const struct model *m, struct str program)
-{
-	const struct local_model *c = &m->conf;
-
-	s->n = 0;
-	arg(s, program.ptr);
-	arg(s, "--host");
-	arg(s, m->path);
-	arg(s, "-m");
-	arg(s, c->path.ptr);
-	arg(s, "--alias"); /* its answers name the model as clients do, not the file */
-	arg(s, c->name.ptr);
-	arg_number(s, 0, "-c", total_context(c));
-	arg_number(s, 1, "-t", c->threads);
-	arg_number(s, 2, "-np", c->parallel);
-	if (str_chr(c->name, ',') < 0) { /* else answers name the model by its file's path */
-		arg(s, "--alias");
-		arg(s, c->name.ptr);
-	}
-	if (c->embeddings) {
-		/* An input must fit into one batch, or it is an error 500. */
-		arg(s, "--embeddings");
-		arg_number(s, 3, "-b", c->context);
-		arg_number(s, 4, "-ub", c->context);
-	} else {
-		arg(s, "--jinja"); /* without it older ones know no tools */
-	}
-	for (unsigned i = 0; i < c->n_extra_args; i++)
-		arg(s, c->extra_args[i].ptr);
-	s->argv[s->n] = NULL;
-}
-
-/* Wishes that not every version knows as an argument: an unknown argument ends llama-server, a variable does not. */
-static const char *const soft_env[MODEL_EXTRA_ENV] = {
-	"LLAMA_ARG_UI=0",
-	"LLAMA_ARG_OFFLINE=1",
-	"LLAMA_ARG_LOG_COLORS=off",
-	NULL,
-};
-
 static void missing(struct model *m, const char *why)
 {
 	char text[ENGINE_MESSAGE];
@@ -310,40 +241,6 @@ static void missing(struct model *m, const char *why)
 	fail_waits(m, IR_ERR_UNAVAILABLE, -1, text);
 	if (m->conf.preload)
 		deadline_set(&m->tick, m->e->o.backoff_max_ms);
-}
-
-static void on_exit_cb(void *user, int64_t status, int signal);
-
-static struct child *spawn(struct model *m, struct str program, struct err *reterr)
-{
-	struct args s;
-
-	uv_mutex_lock(&m->e->lock);
-	snprintf(m->path, sizeof(m->path), "%s/m%u-%u.sock", m->e->dir.path, m->seq % 1000000u,
-		 m->generation++ % 1000000u);
-	uv_mutex_unlock(&m->e->lock);
-	(void)unlink(m->path);
-	m->origin = (struct origin){
-		.host = STR("localhost"),
-		.port = 80,
-		.unix_path = str_from(m->path),
-		.host_header = STR("localhost"),
-		.base_path = STR(""),
-		.tls_verify = true,
-		.pool_key = str_from(m->path),
-	};
-	make_args(&s, m, program);
-	return child_start(
-		&(struct child_options){
-			.loop = m->e->loop,
-			.shim = m->e->shim,
-			.argv = s.argv,
-			.env = soft_env,
-			.label = m->conf.name,
-			.on_exit = on_exit_cb,
-			.user = m,
-		},
-		reterr);
 }
 
 static void start_failed(struct model *m, const char *why);
@@ -367,7 +264,7 @@ static void start(struct model *m)
 	} else {
 		m->killed_why = NULL;
 		m->probes = m->probe_failures = 0;
-		m->child = spawn(m, program, &err);
+		m->child = model_launch(m, program, &err);
 		if (m->child) {
 			set_state(m, ENGINE_STARTING, NULL);
 			log_model(LOG_INFO, "engine.start", NULL, m);
@@ -485,7 +382,7 @@ static void next_ready_tick(struct model *m)
 	deadline_set(&m->tick, at > now ? at - now : 0);
 }
 
-static void probe_result(struct model *m, bool good)
+void model_probed(struct model *m, bool good)
 {
 	unsigned touched = atomic_load_explicit(&m->touched, memory_order_relaxed);
 
@@ -513,70 +410,6 @@ static void probe_result(struct model *m, bool good)
 		kill_child(m, "it hung: its health endpoint did not answer");
 	else
 		next_ready_tick(m);
-}
-
-static void probe_head(void *user, const struct http_head *head)
-{
-	struct model *m = user;
-
-	m->probe_good = head->status == 200;
-}
-
-static void probe_body(void *user, struct str bytes)
-{
-	(void)user;
-	(void)bytes;
-}
-
-static void probe_end(void *user)
-{
-	struct model *m = user;
-
-	m->probe = NULL;
-	probe_result(m, m->probe_good);
-}
-
-static void probe_error(void *user, enum http_failure f, struct str detail)
-{
-	struct model *m = user;
-
-	(void)f;
-	(void)detail;
-	m->probe = NULL;
-	probe_result(m, false);
-}
-
-static const struct http_call_events probe_events = {
-	.on_head = probe_head,
-	.on_body = probe_body,
-	.on_end = probe_end,
-	.on_error = probe_error,
-};
-
-static void probe(struct model *m)
-{
-	if (m->probe)
-		return;
-	m->probe_good = false;
-	m->probe = http_call_start(m->e->http, &(struct http_call_options){
-		.origin = &m->origin, .method = HTTP_GET, .path = STR("/health"), .no_replay = true,
-		.deadlines = {
-			.connect_ms = m->e->o.health_timeout_ms, .tls_ms = m->e->o.health_timeout_ms,
-			.first_byte_ms = m->e->o.health_timeout_ms, .idle_ms = m->e->o.health_timeout_ms,
-		},
-	}, &probe_events, m);
-	if (!m->probe)
-		probe_result(
-			m,
-			m->state ==
-				ENGINE_READY); /* no memory for a probe says nothing about the child */
-}
-
-static void probe_cancel(struct model *m)
-{
-	if (m->probe)
-		http_call_cancel(m->probe);
-	m->probe = NULL;
 }
 
 static void set_ready(struct model *m)
@@ -619,7 +452,7 @@ static bool stop_if_unused(struct model *m, bool idle_only)
 		  : kept     ? "not used for keep_alive"
 			     : "not used for idle_timeout",
 		  m);
-	probe_cancel(m);
+	model_probe_cancel(m);
 	stop_child(m);
 	return true;
 }
@@ -629,7 +462,7 @@ static void tick_ready(struct model *m)
 	if (m->retired ? stop_if_unused(m, false) : stop_if_unused(m, true))
 		return;
 	if (clock_mono_ms() >= m->next_probe_ms)
-		probe(m);
+		model_probe(m);
 	else
 		next_ready_tick(m);
 }
@@ -641,7 +474,7 @@ static void on_tick(struct deadline *d)
 	switch (m->state) {
 	case ENGINE_STARTING:
 		if (clock_mono_ms() - m->since_ms < m->e->o.start_ms)
-			probe(m);
+			model_probe(m);
 		else
 			kill_child(m, "it was not ready in time (start_timeout)");
 		break;
@@ -718,14 +551,14 @@ static void crashed(struct model *m, const char *why)
 	restart_later(m);
 }
 
-static void on_exit_cb(void *user, int64_t status, int signal)
+void model_on_exit(void *user, int64_t status, int signal)
 {
 	struct model *m = user;
 	enum engine_state was = m->state;
 	char why[ENGINE_MESSAGE - 128];
 
 	death_message(m, status, signal, why, sizeof(why));
-	probe_cancel(m);
+	model_probe_cancel(m);
 	child_free(m->child, NULL, NULL);
 	m->child = NULL;
 	deadline_clear(&m->tick);
@@ -788,7 +621,7 @@ void model_close(struct model *m)
 	m->retired = true;
 	uv_mutex_unlock(&m->e->lock);
 	fail_waits(m, IR_ERR_UNAVAILABLE, -1, "The gateway is shutting down; try again later.");
-	probe_cancel(m);
+	model_probe_cancel(m);
 	if (!m->child) {
 		deadline_clear(&m->tick);
 		model_end(m);

@@ -1,4 +1,4 @@
-/* engine/priv.h - what engine.c (the table, the leases) and model.c (one model's life) share. Internal to engine/.
+/* engine/priv.h - what engine.c (the table), lease.c and model.c (one model's life) with launch.c and probe.c share. Internal to engine/.
  *
  * Who may touch what: members marked [lock] are read and written under engine->lock, by any thread; everything else
  * belongs to the control thread. A member that only the control thread writes may be read there without the lock.
@@ -103,16 +103,21 @@ struct engine_wait {
 
 struct engine *engine_ref(struct engine *e);
 void engine_unref(struct engine *e);
+/* The model not retired under that name; NULL. Under the lock, or on the control thread. */
+struct model *engine_find_model(struct engine *e, struct str account, struct str name);
+/* A model's timers are closed; it is freed here, or stays for its leases. */
+void engine_model_ended(struct model *m);
+
+/* --- lease.c --- */
+
+/* engine->retry: sends the answers that loop_post() had no memory for. */
+void engine_deliver_late(struct deadline *d);
 /* Fills the lease of a READY model and counts it. Under the lock. */
 void lease_grant(struct engine_lease *lease, struct model *m);
 /* Answer a wait that is in no list any more; control thread. */
 void wait_answer_ready(struct engine_wait *w, struct model *m);
 void wait_answer_error(struct engine_wait *w, enum ir_error_kind kind, int64_t retry_after_ms,
 		       const char *message);
-/* The model not retired under that name; NULL. Under the lock, or on the control thread. */
-struct model *engine_find_model(struct engine *e, struct str account, struct str name);
-/* A model's timers are closed; it is freed here, or stays for its leases. */
-void engine_model_ended(struct model *m);
 
 /* --- model.c: control thread --- */
 
@@ -134,5 +139,20 @@ void model_retire(struct model *m, struct model *heir);
 void model_check(struct model *m);
 /* engine_close(): stop whatever leases are out. */
 void model_close(struct model *m);
+/* The child's end, however it came about (child_options.on_exit). */
+void model_on_exit(void *user, int64_t status, int signal);
+/* A probe's result: 200 or not. */
+void model_probed(struct model *m, bool good);
+
+/* --- launch.c: control thread --- */
+
+/* A new child on a socket of its own, m->path and m->origin; NULL with what is wrong in `reterr`. */
+struct child *model_launch(struct model *m, struct str program, struct err *reterr);
+
+/* --- probe.c: control thread --- */
+
+/* Asks the child, unless a probe is under way; model_probed() hears the result, perhaps at once. */
+void model_probe(struct model *m);
+void model_probe_cancel(struct model *m);
 
 #endif

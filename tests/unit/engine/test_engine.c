@@ -441,6 +441,18 @@ static void R11_arguments_and_environment(void **state)
 	assert_null(strstr(dump, "canary"));
 }
 
+/* The engine takes a comma in --alias for two names, neither of which the client asked for. */
+static void a_name_with_a_comma_is_no_alias(void **state)
+{
+	char dump[16384];
+
+	model(0, "a,b", "dump %s/dump\n");
+	apply();
+	engine_release(lease_of("a,b"));
+	read_file("dump", dump, sizeof(dump));
+	assert_null(strstr(dump, "--alias"));
+}
+
 /* --- what goes wrong --- */
 
 static void want_error(unsigned slot, enum ir_error_kind kind, const char *word)
@@ -1129,6 +1141,7 @@ int main(int argc, char **argv)
 		IT(preload_starts_without_a_request),
 		IT(side_by_side),
 		IT(R11_arguments_and_environment),
+		IT(a_name_with_a_comma_is_no_alias),
 		IT(a_missing_binary_says_make_engine),
 		IT(a_missing_model_file_is_named),
 		IT(an_unknown_model_is_not_found),
