@@ -89,10 +89,11 @@ static int read_content(struct reading *s, const json *m, struct ir_part *parts,
 	return ol_read_images(s->r, images, at, parts, n);
 }
 
+/* Thoughts, a text, pictures, and calls, each of which may bring its proof. */
 static struct ir_part *room_for(struct reading *s, const json *m)
 {
-	size_t n =
-		2 + json_len(json_get(m, STR("images"))) + json_len(json_get(m, STR("tool_calls")));
+	size_t n = 2 + json_len(json_get(m, STR("images"))) +
+		   2 * json_len(json_get(m, STR("tool_calls")));
 
 	return arena_array(s->r->arena, n, sizeof(struct ir_part));
 }

@@ -167,6 +167,26 @@ static void trap_062_results_find_their_calls(void **state)
 	expect_str(results[3].id, "call_5_0");
 }
 
+/* Six calls, so that room for one part each is not enough however it is rounded. */
+static void trap_051_each_call_may_bring_its_proof(void **state)
+{
+#define CALL "{\"signature\":\"lgw1.gemini.QUFB\",\"function\":{\"name\":\"f\",\"arguments\":{}}}"
+	const struct ir_request *r =
+		decode(&protocol_ollama_chat,
+		       "{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\",\"content\":\"t\","
+		       "\"thinking\":\"y\",\"signature\":\"lgw1.anthropic-messages.QUFB\","
+		       "\"tool_calls\":[" CALL "," CALL "," CALL "," CALL "," CALL "," CALL "]}]}");
+	const struct ir_message *m = &r->messages[0];
+
+	assert_int_equal(m->n_parts, 2 + 6 * 2);
+	assert_int_equal(m->parts[0].kind, IR_PART_REASONING);
+	for (unsigned i = 2; i < m->n_parts; i += 2) {
+		assert_int_equal(m->parts[i].kind, IR_PART_REASONING);
+		assert_string_equal(m->parts[i].origin, "gemini");
+		assert_int_equal(m->parts[i + 1].kind, IR_PART_TOOL_CALL);
+	}
+}
+
 static void trap_039_the_user_speaks_behind_the_results(void **state)
 {
 	const struct ir_request *r = decode(
@@ -263,6 +283,7 @@ int main(void)
 		cmocka_unit_test(trap_080_tools),
 		cmocka_unit_test(trap_053_pictures_are_known_by_their_bytes),
 		cmocka_unit_test(trap_062_results_find_their_calls),
+		cmocka_unit_test(trap_051_each_call_may_bring_its_proof),
 		cmocka_unit_test(trap_039_the_user_speaks_behind_the_results),
 		cmocka_unit_test(a_prompt),
 		cmocka_unit_test(what_is_wrong_is_said),
