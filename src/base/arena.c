@@ -28,6 +28,92 @@ static inline size_t rounded(size_t n)
 	return n > SIZE_MAX - (ALIGN - 1) ? 0 : (n + (ALIGN - 1)) & ~(size_t)(ALIGN - 1);
 }
 
+/* --- budgets --- */
+
+struct arena_budget {
+	size_t used, max;
+	unsigned refs;
+};
+
+/* An arena's part in one. */
+struct share {
+	struct arena_budget *budget; /* NULL: none */
+	size_t taken;
+};
+
+struct arena_budget *arena_budget_new(size_t max_bytes)
+{
+	struct arena_budget *b = malloc(sizeof(*b));
+
+	if (b)
+		*b = (struct arena_budget){ .max = max_bytes, .refs = 1 };
+	return b;
+}
+
+struct arena_budget *arena_budget_unref(struct arena_budget *b)
+{
+	if (b && --b->refs == 0)
+		free(b);
+	return NULL;
+}
+
+void arena_budget_set_max(struct arena_budget *b, size_t max_bytes)
+{
+	b->max = max_bytes;
+}
+
+static bool share_take(struct share *s, size_t n)
+{
+	struct arena_budget *b = s->budget;
+
+	if (!b)
+		return true;
+	if (b->used > b->max || n > b->max - b->used)
+		return false;
+	b->used += n;
+	s->taken += n;
+	return true;
+}
+
+static void share_give(struct share *s, size_t n)
+{
+	if (!s->budget)
+		return;
+	s->budget->used -= n;
+	s->taken -= n;
+}
+
+#if GW_ARENA_MALLOC
+/* What was given just now, whatever the budget says. */
+static void share_take_back(struct share *s, size_t n)
+{
+	if (!s->budget)
+		return;
+	s->budget->used += n;
+	s->taken += n;
+}
+#endif
+
+static void share_join(struct share *s, struct arena_budget *b)
+{
+	*s = (struct share){ .budget = b };
+	if (b)
+		b->refs++;
+}
+
+static void share_leave(struct share *s)
+{
+	share_give(s, s->taken);
+	s->budget = arena_budget_unref(s->budget);
+}
+
+/* --- arenas --- */
+
+struct arena *arena_new(size_t max_bytes)
+{
+	return arena_new_within(max_bytes, NULL);
+}
+
 #if GW_ARENA_MALLOC
 
 /* One malloc() an allocation, in a list that runs both ways so that arena_grow() can
@@ -40,6 +126,7 @@ struct node {
 struct arena {
 	struct node head;
 	size_t used, max;
+	struct share share;
 };
 
 static void link_node(struct arena *a, struct node *n)
@@ -56,12 +143,13 @@ static void unlink_node(struct node *n)
 	n->next->prev = n->prev;
 }
 
-struct arena *arena_new(size_t max_bytes)
+struct arena *arena_new_within(size_t max_bytes, struct arena_budget *b)
 {
 	struct arena *a = malloc(sizeof(*a));
 
 	if (!a)
 		return NULL;
+	share_join(&a->share, b);
 	a->head.prev = a->head.next = &a->head;
 	a->used = 0;
 	a->max = max_bytes > SIZE_MAX - ALIGN ? SIZE_MAX : rounded(max_bytes);
@@ -77,12 +165,14 @@ void arena_reset(struct arena *a)
 		free(n);
 	}
 	a->used = 0;
+	share_give(&a->share, a->share.taken);
 }
 
 struct arena *arena_free(struct arena *a)
 {
 	if (a) {
 		arena_reset(a);
+		share_leave(&a->share);
 		free(a);
 	}
 	return NULL;
@@ -93,11 +183,14 @@ void *arena_alloc_raw(struct arena *a, size_t n)
 	size_t take = rounded(n);
 	struct node *node;
 
-	if (!take || take > a->max - a->used || n > SIZE_MAX - sizeof(*node))
+	if (!take || take > a->max - a->used || n > SIZE_MAX - sizeof(*node) ||
+	    !share_take(&a->share, take))
 		return NULL;
 	node = malloc(sizeof(*node) + n);
-	if (!node)
+	if (!node) {
+		share_give(&a->share, take);
 		return NULL;
+	}
 	link_node(a, node);
 	a->used += take;
 	return node + 1;
@@ -111,10 +204,13 @@ void *arena_grow(struct arena *a, void *p, size_t old_n, size_t new_n)
 
 	if (p && new_n <= old_n)
 		return p;
-	if (p)
+	if (p) {
 		a->used -= rounded(old_n);
+		share_give(&a->share, rounded(old_n));
+	}
 	moved = arena_alloc_raw(a, new_n);
 	if (!moved) {
+		share_take_back(&a->share, before - a->used);
 		a->used = before;
 		return NULL;
 	}
@@ -151,6 +247,7 @@ struct arena {
 	struct block *big;    /* allocations with a block of their own, newest first */
 	size_t used, max;
 	size_t next_size;
+	struct share share;
 };
 _Static_assert(sizeof(struct arena) % ALIGN == 0, "payload follows the header");
 
@@ -169,7 +266,7 @@ static void start_over(struct arena *a)
 	a->next_size = 2 * FIRST_BLOCK;
 }
 
-struct arena *arena_new(size_t max_bytes)
+struct arena *arena_new_within(size_t max_bytes, struct arena_budget *b)
 {
 	struct arena *a;
 
@@ -184,6 +281,7 @@ struct arena *arena_new(size_t max_bytes)
 			return NULL;
 	}
 	start_over(a);
+	share_join(&a->share, b);
 	a->max = max_bytes > SIZE_MAX - ALIGN ? SIZE_MAX : rounded(max_bytes);
 	return a;
 }
@@ -202,6 +300,7 @@ void arena_reset(struct arena *a)
 {
 	free_blocks(a->blocks);
 	free_blocks(a->big);
+	share_give(&a->share, a->share.taken);
 	start_over(a);
 }
 
@@ -213,6 +312,7 @@ struct arena *arena_free(struct arena *a)
 		return NULL;
 	free_blocks(a->blocks);
 	free_blocks(a->big);
+	share_leave(&a->share);
 	if (spare.n >= FREE_LIST_MAX) {
 		free(a);
 		return NULL;
@@ -230,15 +330,17 @@ void arena_thread_done(void)
 	spare.n = 0;
 }
 
-static struct block *block_new(struct block **chain, size_t size)
+static struct block *block_new(struct arena *a, struct block **chain, size_t size)
 {
 	struct block *b;
 
-	if (size > SIZE_MAX - sizeof(*b))
+	if (size > SIZE_MAX - sizeof(*b) || !share_take(&a->share, size))
 		return NULL;
 	b = malloc(sizeof(*b) + size);
-	if (!b)
+	if (!b) {
+		share_give(&a->share, size);
 		return NULL;
+	}
 	b->next = *chain;
 	b->size = size;
 	*chain = b;
@@ -251,10 +353,10 @@ static void *alloc_slow(struct arena *a, size_t take)
 	struct block *b;
 
 	if (take > a->next_size / 4) {
-		b = block_new(&a->big, take);
+		b = block_new(a, &a->big, take);
 		return b ? b + 1 : NULL;
 	}
-	b = block_new(&a->blocks, a->next_size - sizeof(*b));
+	b = block_new(a, &a->blocks, a->next_size - sizeof(*b));
 	if (!b)
 		return NULL;
 	if (a->next_size < MAX_BLOCK)
@@ -289,11 +391,14 @@ static void *grow_big(struct arena *a, size_t have, size_t take)
 {
 	struct block *b = a->big;
 
-	if (take - have > a->max - a->used || take > SIZE_MAX - sizeof(*b))
+	if (take - have > a->max - a->used || take > SIZE_MAX - sizeof(*b) ||
+	    !share_take(&a->share, take - have))
 		return NULL;
 	b = realloc(b, sizeof(*b) + take);
-	if (!b)
+	if (!b) {
+		share_give(&a->share, take - have);
 		return NULL;
+	}
 	b->size = take;
 	a->big = b;
 	a->used += take - have;
@@ -327,6 +432,11 @@ void *arena_grow(struct arena *a, void *p, size_t old_n, size_t new_n)
 }
 
 #endif
+
+struct arena_budget *arena_budget_of(const struct arena *a)
+{
+	return a->share.budget;
+}
 
 void *arena_alloc(struct arena *a, size_t n)
 {

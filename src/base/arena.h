@@ -18,11 +18,24 @@
 
 struct arena; /* opaque: only base/arena.c sees inside */
 
+/* What several arenas of one thread may take together, beside the cap that each has. Counted in blocks, so a little more than their
+ * payload; the first block of each is not counted. */
+struct arena_budget;
+/* With one reference; each arena in it holds another. NULL when out of memory. */
+struct arena_budget *arena_budget_new(size_t max_bytes);
+struct arena_budget *arena_budget_unref(struct arena_budget *b); /* NULL is a no-op; always NULL */
+/* May be less than what is taken: then nothing more is until enough was given back. */
+void arena_budget_set_max(struct arena_budget *b, size_t max_bytes);
+
 /* A new arena that will never hold more than `max_bytes` of payload (> 0, rounded
  * up to 16; so is each allocation).
  * The first block is small (4 KiB) and comes from a per-thread free list, so
  * making and ending one is cheap. NULL when out of memory. End with arena_free(). */
 struct arena *arena_new(size_t max_bytes);
+/* The same within a budget (NULL: none): allocations fail when that is used up, too. */
+struct arena *arena_new_within(size_t max_bytes, struct arena_budget *b);
+/* The budget of an arena, without a reference; NULL: none. */
+struct arena_budget *arena_budget_of(const struct arena *a);
 
 /* Frees the arena and all it handed out; NULL is a no-op. Always returns NULL,
  * so that `x->arena = arena_free(x->arena)` leaves no dangling pointer. */

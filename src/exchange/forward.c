@@ -205,6 +205,7 @@ static int start(struct exchange *x, const struct target *t, struct err *reterr)
 		.relay = x->relay,
 		.framing = x->relay ? x->peek.framing : t->protocol->framing,
 		.client_head = x->head,
+		.budget = arena_budget_of(x->arena),
 	};
 	o.keeps = forward_keeps(x, t, &o.keep_alive_ms);
 	buf_init(&o.body, 2 * x->snapshot->max_body + 65536);

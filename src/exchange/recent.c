@@ -11,6 +11,8 @@ struct recent_turn {
 	struct recent *home;
 	struct recent_turn *before;
 	unsigned refs;
+	unsigned
+		shown_refs; /* 1 when it is shown, and 1 for each that continues it and has any itself */
 	size_t size;
 	struct item_set *items;
 	struct str id, maker, answer, input;
@@ -44,9 +46,23 @@ struct recent_turn *recent_unref(struct recent_turn *t)
 	return NULL;
 }
 
+/* Counts it and what it continues, as far as that was not. */
+static void count(struct recent *r, struct recent_turn *t)
+{
+	for (; t && t->shown_refs++ == 0; t = t->before)
+		r->shown_bytes += t->size;
+}
+
+static void uncount(struct recent *r, struct recent_turn *t)
+{
+	for (; t && --t->shown_refs == 0; t = t->before)
+		r->shown_bytes -= t->size;
+}
+
 static void hide(struct recent *r, struct recent_turn *t)
 {
 	list_remove(&t->shown);
+	uncount(r, t);
 	r->n_shown--;
 	recent_unref(t);
 }
@@ -141,8 +157,9 @@ void recent_show(struct recent *r, struct recent_turn *t, const void *by, size_t
 	t->by = by;
 	recent_forget(r, t->id); /* a provider that gives the same id twice */
 	list_append(&r->shown, &recent_ref(t)->shown);
+	count(r, t);
 	r->n_shown++;
-	while (r->n_shown > RECENT_SHOWN_MAX || (r->n_shown > 0 && r->bytes > max_bytes))
+	while (r->n_shown > RECENT_SHOWN_MAX || (r->n_shown > 1 && r->shown_bytes > max_bytes))
 		hide_oldest(r);
 }
 

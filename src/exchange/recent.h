@@ -21,7 +21,8 @@ enum { RECENT_SHOWN_MAX = 64, RECENT_BUCKETS = 256 };
 struct recent {
 	struct list shown;
 	unsigned n_shown;
-	size_t bytes; /* of all turns that are kept */
+	size_t bytes;       /* of all turns that are kept */
+	size_t shown_bytes; /* of those that are shown, or that one of these continues */
 	struct item_index items;
 	struct list buckets[RECENT_BUCKETS];
 };
@@ -38,8 +39,8 @@ struct recent_turn *recent_turns_new(struct recent *r, const struct stored_turn 
 struct recent_turn *recent_ref(struct recent_turn *t);
 struct recent_turn *recent_unref(struct recent_turn *t); /* NULL is a no-op; always NULL */
 
-/* May be continued from now on, under its id; `by` says who showed it. More than RECENT_SHOWN_MAX turns, or more than `max_bytes` in all, and the
- * oldest are forgotten; the newest too, if it alone is too much. */
+/* May be continued from now on, under its id; `by` says who showed it. More than RECENT_SHOWN_MAX turns, or more than `max_bytes` that
+ * are kept for them, and the oldest are forgotten, but never this one. What only a reference holds takes none of that room. */
 void recent_show(struct recent *r, struct recent_turn *t, const void *by, size_t max_bytes);
 /* With one more reference; NULL: not shown. */
 struct recent_turn *recent_find(struct recent *r, struct str id);

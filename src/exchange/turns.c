@@ -194,6 +194,21 @@ static void recalled(void *user, const struct store_answer *a)
 	answer_error(x, &error, "refused");
 }
 
+/* Measured as the store does. */
+static bool is_too_long(const struct exchange *x, const struct stored_turn *turns, unsigned n)
+{
+	size_t left = x->snapshot->responses.max_context;
+
+	for (unsigned i = 0; i < n; i++) {
+		size_t bytes = turns[i].answer.len + turns[i].input.len;
+
+		if (bytes > left)
+			return true;
+		left -= bytes;
+	}
+	return false;
+}
+
 /* On a WebSocket what was said there last needs no store. False: it is not known there. */
 static bool ask_recent(struct exchange *x)
 {
@@ -207,6 +222,8 @@ static bool ask_recent(struct exchange *x)
 	a.turns = recent_chain(x->turn.before, x->arena, &a.n);
 	if (!a.turns)
 		a.rc = RC_NOMEM;
+	else if (is_too_long(x, a.turns, a.n))
+		a.rc = RC_TOOBIG;
 	recalled(x, &a);
 	return true;
 }

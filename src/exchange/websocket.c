@@ -17,16 +17,28 @@ struct waiting {
 
 enum { ENVELOPE_MAX = 64 * 1024 };
 
+/* What all turns may take together: as much as one could alone, who has an arena of its own and one of its attempt. */
+static size_t budget_of(const struct snapshot *s)
+{
+	return 2 * s->server.arena_max;
+}
+
 static void start_next(struct websocket_client *c);
 
 /* --- the end of it all --- */
+
+static void client_free(struct websocket_client *c)
+{
+	recent_clear(&c->recent);
+	arena_budget_unref(c->budget); /* an attempt that only reads its rest may hold it on */
+	arena_free(c->arena);
+}
 
 static void on_lifetime_closed(struct deadline *d)
 {
 	struct websocket_client *c = LIST_ENTRY(d, struct websocket_client, lifetime);
 
-	recent_clear(&c->recent);
-	arena_free(c->arena);
+	client_free(c);
 }
 
 static void drop_waiting(struct websocket_client *c, struct waiting *w)
@@ -157,11 +169,12 @@ static void refresh_limits(struct websocket_client *c)
 						.ping_ms = s->keepalive_ms };
 
 	http_websocket_set_limits(c->ws, &limits);
+	arena_budget_set_max(c->budget, budget_of(s));
 }
 
 static void start(struct websocket_client *c, struct lane *lane, struct str text)
 {
-	struct arena *a = arena_new(c->env->snapshot->server.arena_max);
+	struct arena *a = arena_new_within(c->env->snapshot->server.arena_max, c->budget);
 	struct exchange *x = a ? arena_alloc(a, sizeof(*x)) : NULL;
 
 	if (x)
@@ -414,12 +427,17 @@ static struct websocket_client *client_new(struct exchange *x)
 		c->env = x->env;
 		c->head = http_head_copy(a, x->head);
 		c->peer = arena_dup(a, http_request_peer(x->request));
+		c->budget = arena_budget_new(budget_of(x->snapshot));
+		recent_init(&c->recent);
 	}
-	if (!c || !c->head || !c->peer.ptr) {
+	if (!c) {
 		arena_free(a);
 		return NULL;
 	}
-	recent_init(&c->recent);
+	if (!c->head || !c->peer.ptr || !c->budget) {
+		client_free(c);
+		return NULL;
+	}
 	list_init(&c->waiting);
 	list_init(&c->kick.node);
 	list_init(&c->lanes);
@@ -480,6 +498,6 @@ void websocket_open(struct exchange *x)
 		return;
 	}
 	if (c)
-		arena_free(c->arena);
+		client_free(c);
 	refuse(x, IR_ERR_UNAVAILABLE, 503, STR("No WebSocket can be opened now. Try again later."));
 }

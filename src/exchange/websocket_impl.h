@@ -23,8 +23,9 @@ struct lane {
 
 struct websocket_client {
 	struct exchange_env *env;
-	struct http_websocket *ws; /* NULL: over */
-	struct arena *arena;       /* of this, of the head, and of the lanes */
+	struct http_websocket *ws;   /* NULL: over */
+	struct arena *arena;         /* of this, of the head, and of the lanes */
+	struct arena_budget *budget; /* of all turns together */
 	const struct http_head *head;
 	struct str peer;
 	struct recent recent;

@@ -336,7 +336,7 @@ static int begin(struct attempt *t, struct err *reterr)
 struct attempt *attempt_start(const struct attempt_options *o, const struct attempt_events *ev,
 			      void *user, struct err *reterr)
 {
-	struct arena *a = arena_new(o->snapshot->server.arena_max);
+	struct arena *a = arena_new_within(o->snapshot->server.arena_max, o->budget);
 	struct attempt *t = a ? arena_alloc(a, sizeof(*t)) : NULL;
 	struct prepare_options p = {
 		.account = o->account,

@@ -85,7 +85,8 @@ struct attempt_options {
 	bool keeps;            /* a local model is to stay so long once it is done: */
 	int64_t keep_alive_ms; /* as engine_keep() has it */
 	const struct http_head *client_head;
-	struct buf body; /* the attempt takes it over, also when it cannot start */
+	struct arena_budget *budget; /* its arena is in; NULL: none */
+	struct buf body;             /* the attempt takes it over, also when it cannot start */
 };
 
 /* NULL and reterr when it cannot even be prepared. No callback runs inside. */

@@ -706,7 +706,50 @@ def test_memory_is_bounded(scene):
         assert not_found(ws.ask(MODEL, "Hi", store=False, previous_response_id=one["id"]))
         answer_of(ws.ask(MODEL, "Hi", store=False, previous_response_id=two["id"]))
         too_long = answer_of(ws.ask(MODEL, "z" * 5000, store=False))
-        assert not_found(ws.ask(MODEL, "Hi", store=False, previous_response_id=too_long["id"]))
+        error = error_of(ws.ask(MODEL, "Hi", store=False, previous_response_id=too_long["id"]))
+        assert error["status"] == 413 and "Send what matters of it as input." in error["error"]["message"]
+
+
+def test_the_newest_turn_can_be_continued_however_much_others_hold(scene):
+    s = scene(config={"responses": {"max_context": "4KiB"}})
+    held = slow(s)
+    with s.open() as ws:
+        long = answer_of(ws.ask(MODEL, "x" * 2000, store=False))
+        ws.send(MODEL, "slow", store=False, stream_id="a", previous_response_id=long["id"])
+        held.wait_for_request().wait_held()
+        more = {}
+        for text in ("y" * 1000, "one", "two"):
+            ws.send(MODEL, text, store=False, stream_id="b", **more)
+            more = {"previous_response_id": answer_of(ws.lane("b"))["id"]}
+        assert all(text in s.asked() for text in ("y" * 1000, "one", "two"))
+        held.release()
+        assert text_of(answer_of(ws.lane("a"))) == "Hello."
+
+
+@pytest.mark.threads
+def test_lanes_share_the_memory_of_their_websocket(scene):
+    """Each message is short enough by itself; what is too much together is refused, and the others go on."""
+    s = scene(config={"server": {"max_body": "1MiB", "max_event": "1MiB", "max_memory": "4MiB"}})
+    held = slow(s)
+    with s.open() as ws:
+        lanes = [f"lane_{i}" for i in range(16)]
+        for lane in lanes:
+            ws.send(MODEL, "slow" + "x" * 500_000, store=False, stream_id=lane)
+        refused = []
+        while not refused or refused[-1] != lanes[-1]:
+            event = ws.event()
+            ws.aside.setdefault(event["stream_id"], []).append(event)
+            if event["type"] == "error":
+                assert event["status"] == 503 and "out of memory" in event["error"]["message"], event
+                refused.append(event["stream_id"])
+        assert 2 < len(refused) < 15
+        held.release()
+        for lane in lanes:
+            if lane not in refused:
+                assert text_of(answer_of(ws.lane(lane))) == "Hello."
+        ws.aside.clear()
+        ws.send(MODEL, "slow" + "x" * 500_000, store=False, stream_id=refused[0])
+        assert text_of(answer_of(ws.lane(refused[0]))) == "Hello.", "there is room again"
 
 
 def test_nothing_of_store_false_reaches_the_disk(scene):

@@ -22,7 +22,7 @@ class Socket:
 
     def __init__(self, gateway, path="/v1/responses", headers=None, timeout=10, url=None, **kw):
         client = pytest.importorskip("websockets.sync.client")
-        self.timeout = timeout
+        self.timeout, self.aside = timeout, {}
         self.ws = client.connect((url or gateway.url.replace("http", "ws")) + path, additional_headers=headers,
                                  proxy=None, max_size=None, **kw).__enter__()
 
@@ -58,6 +58,16 @@ class Socket:
                 ended.append((lane, under_way.pop(lane)))
         assert not under_way, under_way
         return ended
+
+    def lane(self, name):
+        """The events of the next turn of one lane, to its end; those of others wait for a call of their own."""
+        events = self.aside.setdefault(name, [])
+        while not any(e["type"] in ENDS for e in events):
+            event = self.event()
+            self.aside.setdefault(event.get("stream_id"), []).append(event)
+        n = next(i for i, e in enumerate(events) if e["type"] in ENDS) + 1
+        turn, events[:] = events[:n], events[n:]
+        return turn
 
     def ask(self, model=None, input=None, **more):
         self.send(model, input, **more)

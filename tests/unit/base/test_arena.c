@@ -169,6 +169,70 @@ static void many_arenas_share_blocks_and_stay_apart(void **state)
 	arena_thread_done();
 }
 
+static void arenas_of_one_budget_share_it(void **state)
+{
+	struct arena_budget *b = arena_budget_new(1 << 20);
+	struct arena *one = arena_new_within(SIZE_MAX, b), *two = arena_new_within(SIZE_MAX, b);
+	struct arena *free_one = arena_new(SIZE_MAX);
+	char *p;
+
+	assert_ptr_equal(arena_budget_of(one), b);
+	assert_null(arena_budget_of(free_one));
+	p = arena_alloc_raw(one, 600000);
+	assert_non_null(p);
+	assert_null(arena_alloc_raw(two, 600000));
+	assert_null(arena_alloc_raw(one, 600000));
+	assert_null(arena_grow(one, p, 600000, 1200000)); /* `p` is still there */
+	assert_non_null(arena_alloc_raw(two, 300000));
+	assert_non_null(arena_alloc_raw(free_one, 2 << 20));
+	p = arena_grow(one, p, 600000, 650000);
+	assert_non_null(p);
+	arena_reset(one);
+	assert_non_null(arena_alloc_raw(two, 600000));
+	arena_budget_set_max(b, 1000); /* less than is taken */
+	assert_null(arena_alloc_raw(two, 100000));
+	arena_free(two);
+	assert_null(arena_alloc_raw(one, 100000));
+	arena_budget_set_max(b, 1 << 20);
+	assert_null(arena_budget_unref(b)); /* `one` holds it on */
+	assert_non_null(arena_alloc_raw(one, 900000));
+	arena_free(one);
+	arena_free(free_one);
+	assert_null(arena_budget_unref(NULL));
+}
+
+/* However memory is taken: all of it comes back. */
+static void a_budget_is_whole_again_when_its_arenas_are_gone(void **state)
+{
+	struct arena_budget *b = arena_budget_new(8 << 20);
+	struct arena *all;
+
+	for (int round = 0; round < 20; round++) {
+		struct arena *a = arena_new_within(SIZE_MAX, b);
+		size_t n = 1;
+		char *p = NULL;
+
+		for (int step = 0; step < round + 3; step++) {
+			size_t more = n * 2 + 40;
+
+			p = arena_grow(a, p, p ? n : 0, more);
+			if (!p)
+				break; /* it is used up */
+			n = more;
+			(void)!arena_alloc_raw(a, step % 3 ? 16 : 5000);
+			if (step == 12) {
+				arena_reset(a);
+				p = NULL;
+			}
+		}
+		arena_free(a);
+	}
+	all = arena_new_within(SIZE_MAX, b);
+	assert_non_null(arena_alloc_raw(all, (8 << 20) - 64));
+	arena_free(all);
+	arena_budget_unref(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -180,6 +244,8 @@ int main(void)
 		cmocka_unit_test(copies_end_in_nul),
 		cmocka_unit_test(printing_of_any_length),
 		cmocka_unit_test(resetting_makes_it_as_new),
+		cmocka_unit_test(arenas_of_one_budget_share_it),
+		cmocka_unit_test(a_budget_is_whole_again_when_its_arenas_are_gone),
 		cmocka_unit_test(many_arenas_share_blocks_and_stay_apart),
 	};
 

@@ -121,12 +121,53 @@ static void the_oldest_go_when_they_are_long(void **state)
 	show(&r, NULL, "ccc", 2 * one);
 	assert_false(has(&r, "aaa"));
 	assert_true(has(&r, "bbb") && has(&r, "ccc"));
-	/* A chain cannot be kept in part. */
+	/* A chain cannot be kept in part, and the newest stays. */
 	show(&r, "ccc", "ddd", 2 * one);
 	assert_true(has(&r, "ccc") && has(&r, "ddd"));
 	show(&r, "ddd", "eee", 2 * one);
-	assert_int_equal(r.n_shown, 0);
+	assert_int_equal(r.n_shown, 1);
+	check_chain(&r, "eee", "ccc ddd eee");
+	show(&r, NULL, "fff", 2 * one);
+	assert_int_equal(r.n_shown, 1);
+	assert_int_equal(r.bytes, one);
+	recent_clear(&r);
 	assert_int_equal(r.bytes, 0);
+}
+
+/* What running exchanges hold is theirs: it takes nothing of the room of what is shown. */
+static void what_is_only_held_drives_nothing_out(void **state)
+{
+	struct recent_turn *held;
+	struct recent r;
+	size_t one;
+
+	(void)state;
+	recent_init(&r);
+	show(&r, NULL, "aaa", 1 << 20);
+	one = r.bytes;
+	show(&r, "aaa", "bbb", 2 * one);
+	held = recent_find(&r, STR("bbb"));
+	recent_forget(&r, STR("aaa"));
+	recent_forget(&r, STR("bbb"));
+	show(&r, NULL, "ccc", 2 * one);
+	show(&r, NULL, "ddd", 2 * one);
+	assert_true(has(&r, "ccc") && has(&r, "ddd"));
+	assert_int_equal(r.bytes, 4 * one);
+	/* It counts again with what continues it. */
+	{
+		struct recent_turn *next = add(&r, held, "eee");
+
+		recent_show(&r, next, NULL, 3 * one);
+		recent_unref(next);
+	}
+	recent_unref(held);
+	assert_int_equal(r.n_shown, 1);
+	check_chain(&r, "eee", "aaa bbb eee");
+	assert_int_equal(r.bytes, 3 * one);
+	assert_int_equal(r.shown_bytes, 3 * one);
+	recent_clear(&r);
+	assert_int_equal(r.bytes, 0);
+	assert_int_equal(r.shown_bytes, 0);
 }
 
 static void an_id_given_twice_is_the_later_turn(void **state)
@@ -266,6 +307,7 @@ int main(void)
 		cmocka_unit_test(what_is_forgotten_lives_on_in_what_continues_it),
 		cmocka_unit_test(the_oldest_go_when_there_are_many),
 		cmocka_unit_test(the_oldest_go_when_they_are_long),
+		cmocka_unit_test(what_is_only_held_drives_nothing_out),
 		cmocka_unit_test(an_id_given_twice_is_the_later_turn),
 		cmocka_unit_test(turns_of_the_store_become_a_chain),
 		cmocka_unit_test(a_reference_outlives_what_is_shown),
