@@ -127,7 +127,7 @@ size_t http_respond_pending(const struct http_request *r);
 void http_respond_end(struct http_request *r);
 /* The same with fields behind the body, where the framing has a place for them (not for HTTP/1.0): checked already. */
 void http_respond_end_with(struct http_request *r, const struct http_field *trailers, unsigned n);
-/* Flushes what is whole, then closes without the final chunk, so that the client can tell a cut. */
+/* Flushes what is whole; a moment later closes without the final chunk, so that the client can tell a cut. */
 void http_respond_abort(struct http_request *r);
 
 #endif

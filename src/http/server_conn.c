@@ -36,6 +36,9 @@ static void conn_set(struct server_conn *c, enum conn_state state)
 	case CONN_LINGER:
 		deadline_set(&c->read_deadline, LINGER_MS);
 		break;
+	case CONN_CUT:
+		deadline_set(&c->read_deadline, CUT_MS);
+		break;
 	case CONN_REQUEST: /* http_request_read_body() sets it */
 	case CONN_SOCKET:  /* server_websocket.c does */
 	case CONN_FLUSH:   /* the write deadline counts */
@@ -120,9 +123,19 @@ static void linger(struct server_conn *c)
 		server_conn_close(c, false);
 }
 
+/* Many clients throw away what they have received and not yet looked at when the connection breaks: the
+ * end of the answer, which says what went wrong, gets a moment's start. */
+static void cut(struct server_conn *c)
+{
+	conn_set(c, CONN_CUT);
+	buf_done(&c->in);
+}
+
 static void finish(struct server_conn *c)
 {
-	if (c->linger && !c->reset)
+	if (c->cut)
+		cut(c);
+	else if (c->linger && !c->reset)
 		linger(c);
 	else
 		server_conn_close(c, c->reset);
@@ -198,6 +211,7 @@ static bool can_parse(const struct server_conn *c)
 	case CONN_FLUSH:
 	case CONN_SOCKET:
 	case CONN_LINGER:
+	case CONN_CUT:
 	case CONN_CLOSED:
 		break;
 	}
@@ -223,6 +237,7 @@ static void parse_failed(struct server_conn *c, enum http1_error e)
 	case CONN_FLUSH:
 	case CONN_SOCKET:
 	case CONN_LINGER:
+	case CONN_CUT:
 	case CONN_CLOSED:
 		server_conn_close(c, false);
 		break;
@@ -254,6 +269,7 @@ static void parsed(struct server_conn *c)
 	case CONN_FLUSH:
 	case CONN_SOCKET:
 	case CONN_LINGER:
+	case CONN_CUT:
 	case CONN_CLOSED:
 		break;
 	}
@@ -313,11 +329,17 @@ static void keep(struct server_conn *c, struct str bytes)
 	}
 }
 
+/* What comes now is for nobody. */
+static bool is_over(const struct server_conn *c)
+{
+	return c->state == CONN_LINGER || c->state == CONN_CUT || c->state == CONN_CLOSED;
+}
+
 static void on_read(void *user, struct str bytes)
 {
 	struct server_conn *c = user;
 
-	if (c->state == CONN_LINGER) {
+	if (is_over(c)) {
 		c->lingered += bytes.len;
 		if (c->lingered > LINGER_MAX)
 			server_conn_close(c, false);
@@ -325,7 +347,7 @@ static void on_read(void *user, struct str bytes)
 	}
 	size_t n = buf_len(&c->in) ? 0 : parse(c, bytes);
 
-	if (c->state == CONN_CLOSED || c->state == CONN_LINGER)
+	if (is_over(c))
 		return;
 	if (c->state == CONN_SOCKET && !buf_len(&c->in)) {
 		server_websocket_read(c, str_from_offset(bytes, n));
@@ -360,7 +382,7 @@ void server_conn_go_on(struct server_conn *c)
 	if (buf_len(&c->in)) {
 		size_t n = parse(c, buf_str(&c->in));
 
-		if (c->state == CONN_CLOSED || c->state == CONN_LINGER)
+		if (is_over(c))
 			return;
 		buf_consume(&c->in, n);
 		if (!buf_len(&c->in))
@@ -368,7 +390,7 @@ void server_conn_go_on(struct server_conn *c)
 	}
 	if (c->state == CONN_SOCKET && buf_len(&c->in))
 		read_kept(c);
-	if (c->state == CONN_CLOSED || c->state == CONN_LINGER)
+	if (is_over(c))
 		return;
 	if (c->held && buf_len(&c->in) <= KEPT_STOP) {
 		c->held = false;
@@ -450,7 +472,7 @@ static void on_read_deadline(struct deadline *d)
 	} else if (c->state == CONN_SOCKET) {
 		server_websocket_tick(c);
 	} else {
-		server_conn_close(c, false);
+		server_conn_close(c, c->reset);
 	}
 }
 

@@ -1,7 +1,7 @@
 /* http/server_parts.h - what the files of the HTTP server share.
  *
  *	SHAKING -> IDLE -> HEAD -> REQUEST -> (FLUSH) -> (DRAIN) -> IDLE ...
- *	                              |         \-> LINGER -> CLOSED
+ *	                              |         \-> LINGER, CUT -> CLOSED
  *	                              \-> SOCKET -> (FLUSH) -> LINGER
  *
  * Only conn_set() changes the state. Only server_*.c include this.
@@ -24,6 +24,7 @@ enum {
 	DRAIN_MAX = 64 * 1024,  /* rest of a body worth reading to keep the connection */
 	LINGER_MAX = 128 * 1024 * 1024,
 	LINGER_MS = 5000,
+	CUT_MS = 100, /* from an aborted answer's last byte to the cut, for the client to read it */
 	FRESH_MS = 1000, /* while draining: for the first request of a new connection */
 	ANSWER_HEAD_MAX = 256 * 1024,
 	ANSWER_DATA_MAX =
@@ -75,6 +76,7 @@ enum conn_state {
 	CONN_DRAIN,   /* answered; the rest of the body is read and dropped */
 	CONN_SOCKET,  /* a WebSocket */
 	CONN_LINGER,  /* our side is shut; what comes is dropped until the peer closes too */
+	CONN_CUT, /* an answer was aborted; what was said of it is being read, then it is closed */
 	CONN_CLOSED,
 };
 
@@ -103,6 +105,7 @@ struct server_conn {
 	bool message_ended;    /* the parser has seen the end of the last request */
 	bool held;             /* reading is stopped: too much is kept */
 	bool last;             /* to be closed after the answer */
+	bool cut;              /* after a moment: the answer was aborted */
 	bool reset;            /* and so that the client sees a cut */
 	bool linger;           /* gently: the client may still be sending */
 	bool no_memory;        /* for a request's head */

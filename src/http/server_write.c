@@ -411,7 +411,7 @@ void http_respond_abort(struct http_request *r)
 	if (!c->broken && r->head_out)
 		put_out(r, STR_NONE);
 	c->last = true;
-	c->linger = false;
+	c->cut = r->head_out;
 	c->reset = r->head_out && !r->chunked &&
 		   !r->no_content; /* or the end would look like the body's */
 	over(r);

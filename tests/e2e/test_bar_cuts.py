@@ -4,6 +4,7 @@ Whatever the upstream does, a client gets whole events only; a stream that broke
 cut, a stream that had not begun is a 502, and nobody ever makes up an end."""
 
 import json
+import time
 
 import pytest
 
@@ -285,6 +286,20 @@ def test_bar_18_error_after_content_becomes_the_dialects_error_event(gateway, up
     assert "Overloaded now" in error["message"]
     assert text_of(client, stream.events[:-1]) == "".join(texts[:after])
     assert record_of(gateway, stream.id)["end"] == "upstream_error"
+
+
+@pytest.mark.parametrize("client,upstream", PAIRS, ids=PAIR_IDS)
+def test_bar_18_the_error_event_gets_a_start_on_the_cut(gateway, up, client, upstream):
+    """A web stream that breaks forgets what has not been read of it, and fetch() sees a break at once: Vercel's AI SDK, which pipes its
+    streams, was left without the error and without the text before it."""
+    body = canned.stream(upstream, ["one", "two"])
+    at = next(b for b in canned.event_starts(body) if b"one" in body[:b])
+    script = up.reply("POST", canned.PATHS[upstream], body=body[:at] + error_event(upstream), holds=(at,))
+    stream = open_stream(gateway, client, MODELS[upstream])
+    said = time.monotonic()
+    script.release()
+    check_failed(client, stream)
+    assert stream.client.t_closed_by_peer - said > 0.09
 
 
 @pytest.mark.parametrize("after", [0, 2], ids=["first-frame", "later"])
