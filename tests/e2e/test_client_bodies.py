@@ -155,3 +155,38 @@ def test_trap_121_a_verb_nobody_knows_is_not_found(gateway):
     for path in ("/v1beta/models/model-of-openai:predict", "/v1/models/model-of-openai:generateImages"):
         answer = gateway.request("POST", path, {}, b"{}")
         assert answer.status == 404 and path in answer.json()["error"]["message"]
+
+
+# ---- reasoning ---------------------------------------------------------------------------------------------------------------
+
+THOUGHT = [("think", "Let me think.", "sig+AAA="), ("text", "Hello.")]
+
+
+@pytest.mark.parametrize("kind", ["openai", "anthropic", "gemini", "ollama"])
+def test_who_asks_for_a_summary_of_the_reasoning_gets_one(gateway, up, openai_client, kind):
+    """Vercel's AI SDK, LangChain and Codex show nothing else of it, and bring nothing else back."""
+    script(up, kind, THOUGHT)
+    client, asked = openai_client(gateway), {"model": f"model-of-{kind}", "input": "Hi", "store": False}
+    done = client.responses.create(**asked, reasoning={"effort": "low", "summary": "auto"})
+    item = next(i for i in done.output if i.type == "reasoning")
+    assert [part.text for part in item.summary] == ["Let me think."] and not item.content
+    with client.responses.stream(**asked, reasoning={"effort": "low", "summary": "auto"}) as stream:
+        said = "".join(e.delta for e in stream if e.type == "response.reasoning_summary_text.delta")
+        assert said == stream.get_final_response().output[0].summary[0].text == "Let me think."
+    for reasoning in ({"effort": "low"}, {"effort": "low", "summary": None}):
+        item = next(i for i in client.responses.create(**asked, reasoning=reasoning).output if i.type == "reasoning")
+        assert not item.summary and [part.text for part in item.content] == ["Let me think."]
+
+
+def test_a_summary_comes_back_to_who_signed_it(gateway, up, openai_client):
+    script(up, "anthropic", [*THOUGHT, ("call", "call_1", "get_weather", {"city": "Bonn"})])
+    client, tool = openai_client(gateway), {"type": "function", **WEATHER}
+    asked = {"model": "model-of-anthropic", "tools": [tool], "store": False, "reasoning": {"effort": "low", "summary": "auto"}}
+    question = {"role": "user", "content": "Weather?"}
+    output = [i.model_dump(exclude_none=True) for i in client.responses.create(**asked, input=[question]).output]
+    result = {"type": "function_call_output", "call_id": "call_1", "output": "21"}
+    script(up, "anthropic")
+    sent = up.scripts[-1]
+    client.responses.create(**asked, input=[question, *output, result])
+    turn = sent.wait_for_request().request.json()["messages"][1]["content"]
+    assert turn[0] == {"type": "thinking", "thinking": "Let me think.", "signature": "sig+AAA="}

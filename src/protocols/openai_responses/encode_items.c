@@ -101,8 +101,6 @@ static struct str mint_id(struct protocol_encoder *e, struct str prefix)
 /* The open item as JSON; `status` as the specification has it. */
 static void put_item(struct protocol_encoder *e, struct buf *out, const char *status)
 {
-	bool summary = !e->origin;
-
 	buf_puts(out, "{\"id\":\"");
 	json_escape(out, e->item_id);
 	switch (e->item) {
@@ -115,10 +113,10 @@ static void put_item(struct protocol_encoder *e, struct buf *out, const char *st
 		break;
 	case ITEM_REASONING:
 		buf_puts(out, "\",\"type\":\"reasoning\",\"summary\":[");
-		if (summary)
+		if (e->summary)
 			buf_put(out, rs_grown(&e->parts));
 		buf_puts(out, "]");
-		if (!summary && e->parts.len) {
+		if (!e->summary && e->parts.len) {
 			buf_puts(out, ",\"content\":[");
 			buf_put(out, rs_grown(&e->parts));
 			buf_puts(out, "]");

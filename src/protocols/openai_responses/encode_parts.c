@@ -30,7 +30,7 @@ static const struct words summary_words = {
 
 static const struct words *words_of(const struct protocol_encoder *e)
 {
-	return e->part == IR_BLOCK_REASONING && !e->origin ? &summary_words : &words[e->part];
+	return e->part == IR_BLOCK_REASONING && e->summary ? &summary_words : &words[e->part];
 }
 
 static void put_part(struct protocol_encoder *e, struct buf *out)

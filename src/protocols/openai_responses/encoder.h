@@ -40,6 +40,7 @@ struct protocol_encoder {
 	struct str call_id, name, ns; /* escaped; ns absent without a namespace */
 	struct str encrypted;         /* reasoning; absent */
 	const char *origin;           /* reasoning: NULL when it came in this protocol's form */
+	bool summary;                 /* reasoning: its text is a summary of it */
 	const char *minted_by;        /* reasoning that did: whose it is */
 	struct str own_id;            /* reasoning of ours: the id that its proof is bound to */
 	struct str picture;           /* its base64, for as long as its event; absent before */

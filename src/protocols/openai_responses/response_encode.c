@@ -1,7 +1,7 @@
 /* protocols/openai_responses/response_encode.c - events as the events of the Responses API, and a whole answer as its resource.
  *
  *	TEXT, REFUSAL   a message item; texts in a row are parts of one message
- *	REASONING       a reasoning item: OpenAI's own text is a summary, everybody else's is reasoning_text
+ *	REASONING       a reasoning item; its text is a summary where it is OpenAI's own or the client asked for one, else reasoning_text
  *	TOOL_CALL       function_call, or custom_tool_call where the client's tool is one
  *	OPAQUE          the item as it came, when it is one of ours; another's picture as one of OpenAI's tool
  *
@@ -143,6 +143,12 @@ static void end_call(struct protocol_encoder *e, struct buf *out)
 
 /* --- the whole --- */
 
+/* Most clients look at the summary alone, OpenAI's models having nothing else to show. Who asks for one gets one. */
+static bool wants_summary(const struct protocol_encoder *e)
+{
+	return e->o.request && str_present(e->o.request->reasoning.display);
+}
+
 static void put_open(struct protocol_encoder *e, const struct ir_event *ev, struct buf *out)
 {
 	if (ev->block == IR_BLOCK_TOOL_CALL) {
@@ -153,6 +159,7 @@ static void put_open(struct protocol_encoder *e, const struct ir_event *ev, stru
 		/* Each is an item of its own: it has one proof. */
 		rs_item_close(e, out, "completed");
 		e->origin = ours ? NULL : ev->origin ? ev->origin : "unknown";
+		e->summary = ours || wants_summary(e);
 		e->minted_by = ev->origin;
 		e->own_id = ours ? arena_dup(e->o.arena, ev->id) : STR_NONE;
 		e->failed = e->failed || (ours && ev->id.len && !e->own_id.ptr);
