@@ -52,10 +52,9 @@ static bool collect(struct exchange *x, const struct ir_embed_response *answer)
 
 	if (!all->vectors) {
 		all->vectors = arena_array(x->arena, x->embed->n_inputs, sizeof(*all->vectors));
-		all->usage = answer->usage;
-	} else if (all->usage.input >= 0 && answer->usage.input >= 0) {
-		all->usage.input += answer->usage.input;
+		all->usage = IR_USAGE_NONE;
 	}
+	ir_usage_add(&all->usage, &answer->usage);
 	for (unsigned i = 0; all->vectors && i < answer->n_vectors; i++) {
 		const struct ir_vector *v = &answer->vectors[i];
 		struct ir_vector copy = { arena_dup(x->arena, v->json),

@@ -1,28 +1,49 @@
 /* ir/event.c - names, statuses and arithmetic of the canonical answer. */
 #include "ir/event.h"
 
-static void take(int64_t *to, int64_t from)
+/* What was said last. */
+static inline int64_t last(int64_t had, int64_t said)
 {
-	if (from >= 0)
-		*to = from;
+	return said >= 0 ? said : had;
+}
+
+static inline int64_t sum(int64_t had, int64_t said)
+{
+	if (had < 0 || said < 0)
+		return last(had, said);
+	return had > INT64_MAX - said ? INT64_MAX : had + said;
+}
+
+/* Every count, so that none is forgotten where they are taken over or added up. */
+static inline void join(struct ir_usage *u, const struct ir_usage *with,
+			int64_t (*how)(int64_t had, int64_t said))
+{
+	u->input = how(u->input, with->input);
+	u->output = how(u->output, with->output);
+	u->cache_read = how(u->cache_read, with->cache_read);
+	u->cache_write = how(u->cache_write, with->cache_write);
+	u->cache_write_5m = how(u->cache_write_5m, with->cache_write_5m);
+	u->cache_write_1h = how(u->cache_write_1h, with->cache_write_1h);
+	u->reasoning = how(u->reasoning, with->reasoning);
+	u->audio_input = how(u->audio_input, with->audio_input);
+	u->audio_output = how(u->audio_output, with->audio_output);
+	u->accepted_prediction = how(u->accepted_prediction, with->accepted_prediction);
+	u->rejected_prediction = how(u->rejected_prediction, with->rejected_prediction);
+	u->estimated = u->estimated || with->estimated;
 }
 
 void ir_usage_merge(struct ir_usage *u, const struct ir_usage *with)
 {
-	take(&u->input, with->input);
-	take(&u->output, with->output);
-	take(&u->cache_read, with->cache_read);
-	take(&u->cache_write, with->cache_write);
-	take(&u->cache_write_5m, with->cache_write_5m);
-	take(&u->cache_write_1h, with->cache_write_1h);
-	take(&u->reasoning, with->reasoning);
-	take(&u->audio_input, with->audio_input);
-	take(&u->audio_output, with->audio_output);
-	take(&u->accepted_prediction, with->accepted_prediction);
-	take(&u->rejected_prediction, with->rejected_prediction);
-	u->estimated = u->estimated || with->estimated;
+	join(u, with, last);
 	if (with->tier)
 		u->tier = with->tier;
+}
+
+void ir_usage_add(struct ir_usage *u, const struct ir_usage *more)
+{
+	join(u, more, sum);
+	if (!u->tier)
+		u->tier = more->tier;
 }
 
 const char *ir_stop_name(enum ir_stop s)

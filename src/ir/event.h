@@ -50,6 +50,8 @@ struct ir_usage {
 
 /* Members of `with` that are said replace those of `u` (cumulative: last wins). */
 void ir_usage_merge(struct ir_usage *u, const struct ir_usage *with);
+/* Adds up what two answers cost: what one of them does not say counts as nothing, unless neither does. */
+void ir_usage_add(struct ir_usage *u, const struct ir_usage *more);
 
 enum ir_block_kind {
 	IR_BLOCK_TEXT,

@@ -22,6 +22,31 @@ static void trap_118_usage_is_cumulative_the_last_one_said_counts(void **state)
 	assert_true(u.estimated);
 }
 
+static void what_two_answers_cost_is_added_up(void **state)
+{
+	struct ir_usage u = IR_USAGE_NONE, one = IR_USAGE_NONE, two = IR_USAGE_NONE;
+
+	ir_usage_add(&u, &one);
+	assert_int_equal(u.input, -1);
+	one.input = 10;
+	one.cache_read = 4;
+	one.tier = IR_TIER_FLEX;
+	two.input = 5;
+	two.output = INT64_MAX;
+	two.reasoning = 0;
+	two.estimated = true;
+	ir_usage_add(&u, &one);
+	ir_usage_add(&u, &two);
+	assert_int_equal(u.input, 15);
+	assert_int_equal(u.cache_read, 4);
+	assert_int_equal(u.reasoning, 0);
+	assert_int_equal(u.cache_write, -1);
+	assert_true(u.estimated);
+	assert_int_equal(u.tier, IR_TIER_FLEX);
+	ir_usage_add(&u, &two); /* what no vendor says in earnest is no reason to overflow */
+	assert_true(u.output == INT64_MAX);
+}
+
 static void an_error_has_its_own_status_or_its_kinds(void **state)
 {
 	struct ir_error e = { .kind = IR_ERR_TIMEOUT };
@@ -51,6 +76,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(trap_118_usage_is_cumulative_the_last_one_said_counts),
+		cmocka_unit_test(what_two_answers_cost_is_added_up),
 		cmocka_unit_test(an_error_has_its_own_status_or_its_kinds),
 		cmocka_unit_test(every_name_is_said),
 	};
