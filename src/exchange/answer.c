@@ -77,8 +77,8 @@ static void error_in_stream(struct exchange *x, const struct ir_error *e, const 
 	} else if (x->relay && x->committed && x->match.protocol->encode_relay_error) {
 		x->match.protocol->encode_relay_error(&x->pump.tap, e, x->id, out);
 	} else {
-		x->match.protocol->encode_stream_error(e, x->id, x->peek.framing, x->committed,
-						       out);
+		x->match.protocol->encode_stream_error(e, x->id, x->peek.framing,
+						       x->committed || x->prompts.done > 0, out);
 	}
 	/* No final chunk: who misses the event still sees that this was no proper end. */
 	exchange_over(x, end);

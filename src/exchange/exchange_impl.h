@@ -61,6 +61,8 @@ struct pump {
 	struct choice first;
 	struct choice *choices; /* all of them: `first`, or an array */
 	unsigned n_choices;
+	unsigned first_choice; /* the client's number of the first of them */
+	bool several;          /* with those to other prompts: the end of each waits */
 	struct buf held;       /* what the client would get, before the commit */
 	bool ready;            /* set up for this attempt */
 	bool finished;         /* the answer is whole */
@@ -97,6 +99,17 @@ struct embedded {
 	struct ir_usage usage;
 };
 
+/* Several prompts of one request, where they go to a target one after another, as far as they have come. */
+struct prompts {
+	bool apart;                         /* the current attempt asks for one of them */
+	unsigned done;                      /* so many have their answers */
+	struct ir_usage usage;              /* of those */
+	struct ir_usage current;            /* of the one that is asked for */
+	unsigned n_losses;                  /* what was lost for those: so many of the exchange's */
+	struct ir_response *answers, *last; /* to those, unless they are streamed */
+	size_t kept;                        /* bytes of these */
+};
+
 struct exchange {
 	struct exchange_env *env;
 	struct http_request *request; /* the client's; NULL in the background and on a WebSocket */
@@ -126,6 +139,7 @@ struct exchange {
 	struct ir_request *ir;          /* decoded when the first foreign target needs it */
 	struct ir_embed_request *embed; /* the same for IR_OP_EMBED */
 	struct embedded embedded;
+	struct prompts prompts;
 	struct ir_losses losses;
 	unsigned losses_told; /* so many of them are in the head that was sent */
 
@@ -140,7 +154,8 @@ struct exchange {
 	struct pump pump;
 
 	bool head_sent; /* the client has our 200 (perhaps only for a keep-alive) */
-	bool committed; /* the client has something of this answer: no other target may follow */
+	bool committed; /* the client has something of this answer (of several prompts: of the current one's): no other target may
+			   follow */
 	bool paused;
 	bool over;
 	uint64_t last_sent_ms;
@@ -315,6 +330,23 @@ struct encoder_options pump_encoder_options(const struct exchange *x, struct are
 
 /* A whole answer that the client may have. */
 void pump_whole_ok(struct exchange *x, struct str content_type, struct str body);
+
+/* --- prompts.c --- */
+
+/* *io: the request that the target gets for `*io`, into *room; the same unless it holds several prompts. */
+void prompts_ask(struct exchange *x, const struct ir_request **io, struct ir_request *room);
+/* The client's number of the first answer to the prompt that is asked for. */
+unsigned prompts_first_choice(const struct exchange *x);
+/* There are more behind it. */
+bool prompts_more(const struct exchange *x);
+/* The provider says what its answers cost. */
+void prompts_count(struct exchange *x, const struct ir_usage *usage);
+/* Its answers are whole and the client does not stream: a copy is kept. RC_NOMEM; RC_TOOBIG: more than server.max_response. */
+int prompts_keep(struct exchange *x, const struct ir_response *answers) MUST_CHECK;
+/* All that were kept, as one list, with what they cost together. */
+const struct ir_response *prompts_answers(struct exchange *x);
+/* It has its answers: the next is asked for. */
+void prompts_next(struct exchange *x);
 
 /* --- embed.c --- */
 

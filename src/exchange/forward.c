@@ -1,7 +1,8 @@
 /* exchange/forward.c - the targets of an exchange, one attempt after another.
  *
  * A target is tried once, in the order that routing gave. Another may follow only while nothing of an answer
- * has been committed to the client; the decision who may follow is taken here, the commit in pump.c.
+ * has been committed to the client; the decision who may follow is taken here, the commit in pump.c. What a target takes in parts
+ * only (embed.c, prompts.c) is one attempt after another at it.
  */
 #include "exchange/exchange_impl.h"
 
@@ -14,12 +15,13 @@ static unsigned quirks_of(const struct target *t)
 	return t->account->quirks;
 }
 
-/* Relay unless the target cannot do as it is told in its own protocol. */
+/* Relay unless the target cannot do as it is told in its own protocol, or would answer again what has its answer. */
 static bool may_relay(const struct exchange *x, const struct target *t)
 {
 	unsigned quirks = quirks_of(t);
 
-	if (!t->relay || (x->peek.forces_tool && (quirks & QUIRK_FORCED_TOOL_AS_SCHEMA)))
+	if (!t->relay || x->prompts.done > 0 ||
+	    (x->peek.forces_tool && (quirks & QUIRK_FORCED_TOOL_AS_SCHEMA)))
 		return false;
 	return x->match.line.op != IR_OP_GENERATE || !t->protocol->needs_encoder ||
 	       !t->protocol->needs_encoder(&x->peek, quirks);
@@ -138,7 +140,7 @@ int forward_translate_body(struct exchange *x, const struct target *t, struct bu
 {
 	struct request_target rt = forward_target(x, t);
 	const struct ir_request *r;
-	struct ir_request forced, plain;
+	struct ir_request one, forced, plain;
 	int rc = forward_read_request(x, reterr);
 
 	if (rc != RC_OK)
@@ -146,6 +148,7 @@ int forward_translate_body(struct exchange *x, const struct target *t, struct bu
 	r = turns_asked(x);
 	if (!r)
 		return RC_NOMEM;
+	prompts_ask(x, &r, &one);
 	x->forced = ir_forces_tool(r) && (rt.quirks & QUIRK_FORCED_TOOL_AS_SCHEMA);
 	if (x->forced) {
 		rc = ir_forced_tool_request(x->arena, r, &forced, reterr);
@@ -225,7 +228,20 @@ static int start(struct exchange *x, const struct target *t, struct err *reterr)
 	}
 	x->attempt =
 		attempt_start(&o, &pump_events, x, reterr); /* takes the body, also when it fails */
+	if (x->attempt && x->paused)
+		attempt_pause(x->attempt); /* the client still has enough of what came before */
 	return x->attempt ? RC_OK : reterr->code;
+}
+
+/* What targets before lost counts as far as their answers to earlier prompts do. */
+static void forget_losses(struct exchange *x)
+{
+	if (x->prompts.done > 0) {
+		x->losses.n = x->prompts.n_losses;
+		return;
+	}
+	ir_losses_init(&x->losses, x->arena);
+	x->losses_told = 0;
 }
 
 void forward_next(struct exchange *x)
@@ -237,10 +253,9 @@ void forward_next(struct exchange *x)
 
 		x->target = t;
 		x->relay = may_relay(x, t);
-		x->forced = false;
+		x->forced = x->prompts.apart = false;
 		x->embedded = (struct embedded){ 0 };
-		ir_losses_init(&x->losses, x->arena);
-		x->losses_told = 0;
+		forget_losses(x);
 		x->last_sent_ms = loop_now_ms(x->env->loop);
 		if (count_is_ours(x, t)) {
 			rc = count_tokens(x, t, &e);
@@ -262,7 +277,7 @@ void forward_again(struct exchange *x)
 	struct err e = { 0 };
 	int rc;
 
-	attempt_cancel(x->attempt);
+	attempt_detach(x->attempt, &x->env->detached);
 	x->attempt = NULL;
 	pump_done(&x->pump);
 	rc = start(x, x->target, &e);

@@ -4,6 +4,7 @@
  *	translate:  frame -> decoder -> grammar -> (prefill, forced tool, stop) -> fit -> encoder -> client bytes
  *	whole body: the same events, folded (client does not stream) or streamed
  *	n answers:  all of it n times, each decoder and encoder with its own number
+ *	m prompts:  all of it m times, one after another (prompts.c)
  *
  * The hard thing is the commit gate: until the first meaningful event the client's bytes are held, and a failure may
  * still go to the next target. After it a failure becomes the client's own terminal error, never a made-up end.
@@ -91,7 +92,7 @@ static int set_up_choice(struct exchange *x, unsigned i)
 	if (!set_up_sinks(x, c))
 		return RC_NOMEM;
 	c->decoder = x->target->protocol->decoder_new(&d);
-	e.choice = i;
+	e.choice = x->pump.first_choice + i;
 	e.lead = x->pump.choices[0].encoder;
 	if (x->peek.stream)
 		c->encoder = x->match.protocol->encoder_new(&e);
@@ -100,19 +101,32 @@ static int set_up_choice(struct exchange *x, unsigned i)
 	return c->decoder && (c->encoder || !x->peek.stream) ? RC_OK : RC_NOMEM;
 }
 
+/* So many answers come in what the target sends. One that speaks the client's protocol answers all prompts at once. */
+static int64_t answers_to_come(const struct exchange *x)
+{
+	int64_t n = x->ir ? ir_request_answers(x->ir) : 1;
+
+	if (n > IR_CHOICES_MAX)
+		return n;
+	return x->ir && x->ir->n_prompts > 1 && !x->prompts.apart ? n * x->ir->n_prompts : n;
+}
+
 static int set_up_translation(struct exchange *x)
 {
 	struct pump *p = &x->pump;
+	int64_t n = answers_to_come(x);
 	int rc = RC_OK;
 
+	if (n > IR_CHOICES_MAX)
+		return RC_TOOBIG;
 	p->choices = &p->first;
-	p->n_choices = 1;
-	if (x->ir && x->ir->n > 1 && x->ir->n <= IR_CHOICES_MAX) {
-		p->n_choices = (unsigned)x->ir->n;
+	p->n_choices = (unsigned)n;
+	p->first_choice = prompts_first_choice(x);
+	p->several = n > 1 || x->prompts.apart;
+	if (n > 1)
 		p->choices = arena_array(p->arena, p->n_choices, sizeof(*p->choices));
-		if (!p->choices)
-			return RC_NOMEM;
-	}
+	if (!p->choices)
+		return RC_NOMEM;
 	for (unsigned i = 0; !rc && i < p->n_choices; i++)
 		rc = set_up_choice(x, i);
 	return rc;
@@ -136,6 +150,19 @@ static int set_up(struct exchange *x)
 	if (x->relay || x->match.line.op != IR_OP_GENERATE)
 		return RC_OK;
 	return exchange_mint_id(x) == RC_OK ? set_up_translation(x) : RC_NOMEM;
+}
+
+/* False: the exchange is over. */
+static bool set_up_or_end(struct exchange *x)
+{
+	int rc = set_up(x);
+
+	if (rc)
+		outcome_failed(x, OUTCOME_NO_MEMORY,
+			       rc == RC_TOOBIG
+				       ? "more answers in it than can be put into another form"
+				       : NULL);
+	return rc == RC_OK;
 }
 
 void pump_done(struct pump *p)
@@ -231,6 +258,7 @@ static unsigned late_losses(const struct exchange *x, struct http_field *ret)
 }
 
 static void answer_folded(struct exchange *x);
+static bool next_prompt(struct exchange *x);
 
 /* The answer is whole and everything of it was handed over. */
 static void finish(struct exchange *x)
@@ -241,6 +269,8 @@ static void finish(struct exchange *x)
 
 	if (!x->pump.errored)
 		outcome_ok(x);
+	if (x->prompts.apart && next_prompt(x))
+		return;
 	if (!x->relay && !x->pump.choices[0].encoder) {
 		answer_folded(x);
 		return;
@@ -303,13 +333,21 @@ static int end_choices(struct exchange *x)
 
 		if (!c->finished)
 			continue;
-		c->end.more = --left > 0;
+		c->end.more = --left > 0 || prompts_more(x);
 		rc = tell(c, &usage);
 		if (!rc)
 			rc = tell(c, &c->end);
 	}
 	p->finished = true;
 	return rc;
+}
+
+static void count(struct exchange *x, const struct ir_usage *usage)
+{
+	if (x->prompts.apart)
+		prompts_count(x, usage);
+	else
+		ir_usage_merge(&x->record.usage, usage);
 }
 
 /* Last of the sinks: canonical events, in order. */
@@ -320,7 +358,7 @@ static int sink_event(struct ir_sink *sink, const struct ir_event *ev)
 	struct pump *p = &x->pump;
 
 	if (ev->kind == IR_START || ev->kind == IR_USAGE)
-		ir_usage_merge(&x->record.usage, &ev->usage);
+		count(x, &ev->usage);
 	if (ev->kind == IR_ERROR) {
 		p->errored = true;
 		p->error = *ev->error;
@@ -332,7 +370,7 @@ static int sink_event(struct ir_sink *sink, const struct ir_event *ev)
 	}
 	if (ev->kind == IR_FINISH) {
 		c->finished = true;
-		if (p->n_choices > 1)
+		if (p->several)
 			return hold_end(c, ev);
 		p->finished = true;
 	}
@@ -387,7 +425,7 @@ static int translate_event(struct exchange *x, const struct frame *ev)
 	struct err e = { 0 };
 	int rc;
 
-	if (x->pump.n_choices > 1)
+	if (x->pump.several)
 		return translate_for_all(x, ev);
 	rc = x->target->protocol->decode_event(c->decoder, ev, &e);
 	arena_reset(x->pump.scratch);
@@ -472,8 +510,7 @@ static void on_answer(void *user)
 
 	mind_form(x, true);
 	x->record.reused = attempt_stats(x->attempt).reused;
-	if (set_up(x) != RC_OK)
-		outcome_failed(x, OUTCOME_NO_MEMORY, NULL);
+	(void)set_up_or_end(x);
 }
 
 static int on_event(void *user, const struct frame *ev)
@@ -511,7 +548,7 @@ static void translate_end(struct exchange *x)
 		if (decoded_badly(x, c, rc, &e))
 			return;
 	}
-	if (p->n_choices > 1)
+	if (p->several)
 		rc = end_choices(x);
 	if (!decoded_badly(x, &p->first, rc, &(struct err){ 0 }))
 		finish(x);
@@ -586,7 +623,7 @@ static const struct ir_response *folded(struct pump *p)
 
 		if (!p->choices[i].finished)
 			continue;
-		r->choice = i;
+		r->choice = p->first_choice + i;
 		r->next = next;
 		next = r;
 	}
@@ -596,11 +633,11 @@ static const struct ir_response *folded(struct pump *p)
 static void answer_folded(struct exchange *x)
 {
 	struct encoder_options o = pump_encoder_options(x, x->pump.arena);
+	const struct ir_response *r = x->prompts.apart ? prompts_answers(x) : folded(&x->pump);
 	struct buf body;
 
 	buf_init(&body, 2 * x->snapshot->max_response);
-	if (x->match.protocol->encode_response(&o, folded(&x->pump), &body) != RC_OK ||
-	    !buf_ok(&body)) {
+	if (x->match.protocol->encode_response(&o, r, &body) != RC_OK || !buf_ok(&body)) {
 		outcome_failed(x, OUTCOME_NO_MEMORY, NULL);
 	} else if (x->compacts) {
 		compact_answer(x, buf_str(&body));
@@ -609,6 +646,28 @@ static void answer_folded(struct exchange *x)
 		answer_whole(x, 200, STR("application/json"), buf_str(&body), true, "ok");
 	}
 	buf_done(&body);
+}
+
+/* One of several prompts has its answers. False: it was the last, and the whole can end. */
+static bool next_prompt(struct exchange *x)
+{
+	bool streams = x->pump.choices[0].encoder;
+	int rc = streams ? RC_OK : prompts_keep(x, folded(&x->pump));
+
+	if (rc) {
+		outcome_failed(x, OUTCOME_NO_MEMORY,
+			       rc == RC_TOOBIG ? "those to all prompts together are longer than "
+						 "server.max_response allows"
+					       : NULL);
+		return true;
+	}
+	if (!prompts_more(x))
+		return false;
+	if (streams)
+		flush(x);
+	if (!x->over)
+		prompts_next(x);
+	return true;
 }
 
 static void translate_whole(struct exchange *x, struct str body)
@@ -627,7 +686,7 @@ static void translate_whole(struct exchange *x, struct str body)
 	}
 	if (n_finished == 0)
 		outcome_failed(x, OUTCOME_NONSENSE, NULL);
-	else if (p->n_choices > 1 && end_choices(x) != RC_OK)
+	else if (p->several && end_choices(x) != RC_OK)
 		outcome_failed(x, OUTCOME_NO_MEMORY, NULL);
 	else
 		finish(x);
@@ -639,9 +698,9 @@ static void on_body(void *user, struct str body)
 
 	mind_form(x, false);
 	x->record.reused = attempt_stats(x->attempt).reused;
-	if (set_up(x) != RC_OK)
-		outcome_failed(x, OUTCOME_NO_MEMORY, NULL);
-	else if (x->match.line.op == IR_OP_EMBED)
+	if (!set_up_or_end(x))
+		return;
+	if (x->match.line.op == IR_OP_EMBED)
 		embed_answer(x, body);
 	else if (x->match.line.op == IR_OP_COUNT_TOKENS)
 		count_answer(x, body);

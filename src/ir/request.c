@@ -76,6 +76,20 @@ void ir_request_needs(struct ir_request *r)
 	r->needs = needs;
 }
 
+void ir_request_prompt(const struct ir_request *r, unsigned i, struct ir_request *ret)
+{
+	*ret = *r;
+	ret->messages = &r->prompts[i];
+	ret->n_messages = 1;
+	ret->prompts = NULL;
+	ret->n_prompts = 0;
+}
+
+int64_t ir_request_answers(const struct ir_request *r)
+{
+	return r->n > 1 ? r->n : 1;
+}
+
 const struct ir_tool *ir_request_tool(const struct ir_request *r, struct str name)
 {
 	for (unsigned i = 0; i < r->n_tools; i++) {

@@ -25,6 +25,8 @@ enum ir_tri { IR_TRI_UNSET = 0, IR_FALSE, IR_TRUE };
 
 /* More answers to one request than that are not translated: each piece of a stream is looked at once for each answer. */
 enum { IR_CHOICES_MAX = 32 };
+/* More prompts in one request than that are not answered one after another. */
+enum { IR_PROMPTS_MAX = 128 };
 
 /* What is asked of the gateway. */
 enum ir_op {
@@ -205,6 +207,10 @@ struct ir_request {
 
 	struct ir_message *messages;
 	unsigned n_messages;
+	/* Completions: several texts, each of which is to be answered for itself, as one turn of the user each; `messages` is the first.
+	 * Encoders know of one conversation alone: who has one encode asks for one prompt (ir_request_prompt()). */
+	struct ir_message *prompts;
+	unsigned n_prompts; /* 0: it is one conversation */
 	struct ir_tool *tools;
 	unsigned n_tools;
 	struct ir_tool_choice choice;
@@ -251,6 +257,11 @@ void ir_request_init(struct ir_request *r);
 bool ir_asks_reasoning(const struct ir_request *r);
 /* Fills .needs from the rest. */
 void ir_request_needs(struct ir_request *r);
+
+/* *ret: a copy, which shares everything with `r`, that asks for prompt number `i` of several alone. */
+void ir_request_prompt(const struct ir_request *r, unsigned i, struct ir_request *ret);
+/* So many answers are asked for to each prompt, or to the conversation: at least one. */
+int64_t ir_request_answers(const struct ir_request *r);
 
 /* The tool whose name is `name`, or NULL. */
 const struct ir_tool *ir_request_tool(const struct ir_request *r, struct str name);

@@ -200,7 +200,7 @@ static inline void fuzz_request(const struct protocol *p, const struct request_l
 				struct str body, unsigned quirks)
 {
 	struct arena *a = arena_new(256 << 20);
-	struct ir_request *r;
+	struct ir_request *r, one;
 	struct request_peek peek;
 	struct err err = { 0 };
 	int rc;
@@ -208,6 +208,10 @@ static inline void fuzz_request(const struct protocol *p, const struct request_l
 	fuzz_patch(a, p, line, body);
 	rc = p->decode_request(a, line, body, &r, &err);
 	hold(rc == RC_OK || err.msg[0]);
+	if (rc == RC_OK && r->n_prompts > 0) {
+		ir_request_prompt(r, r->n_prompts - 1, &one);
+		r = &one;
+	}
 	if (rc == RC_OK) {
 		/* Duplicate members are refused by the one and not by the other. */
 		hold(p->peek(a, line, body, &peek, &err) != RC_OK || str_eq(peek.model, r->model));

@@ -287,13 +287,18 @@ static struct request_target target_of(const struct job *job)
 	return t;
 }
 
-/* What goes up for a decoded request, a forced call included where the target cannot force one. */
+/* What goes up for a decoded request, a forced call included where the target cannot force one; of several prompts the first, as the
+ * others do. */
 static int encode_request(struct arena *a, const struct job *job, const struct ir_request *r,
 			  struct buf *body, struct ir_losses *losses, struct err *err)
 {
 	const struct request_target target = target_of(job);
-	struct ir_request forced, plain;
+	struct ir_request one, forced, plain;
 
+	if (r->n_prompts > 1) {
+		ir_request_prompt(r, 0, &one);
+		r = &one;
+	}
 	if (ir_forces_tool(r) && (target.quirks & QUIRK_FORCED_TOOL_AS_SCHEMA)) {
 		int rc = ir_forced_tool_request(a, r, &forced, err);
 

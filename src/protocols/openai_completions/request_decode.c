@@ -1,33 +1,45 @@
-/* protocols/openai_completions/request_decode.c - a prompt as a conversation of one turn.
+/* protocols/openai_completions/request_decode.c - a prompt as a conversation of one turn, several as one each.
  *
- * The hard thing is what a model that only converses cannot do: read another tokenizer's tokens, answer several prompts in one
- * answer, say how likely the prompt itself was. That is refused here, where the prompt is read, for it is the
+ * The hard thing is what a model that only converses cannot do: read another tokenizer's tokens, say how likely the prompt
+ * itself was. That is refused here, where the prompt is read, for it is the
  * same for every such target; a provider that speaks this format gets the client's own bytes and none of this applies. */
 #include "protocols/openai_completions/openai_completions.h"
 
 static const struct oc_path prompt_path = { .member = "prompt" };
 
-static int read_text(const struct oc_reader *r, struct str text, struct ir_request *q)
+/* A turn of the user for each text; those of a list are answered apart. */
+static int read_texts(const struct oc_reader *r, const json *v, size_t n, struct ir_request *q)
 {
-	struct ir_message *m = arena_alloc(r->arena, sizeof(*m));
-	struct ir_part *p = arena_alloc(r->arena, sizeof(*p));
+	struct ir_message *m = arena_array(r->arena, n, sizeof(*m));
+	struct ir_part *p = arena_array(r->arena, n, sizeof(*p));
+	struct json_iter it = json_iter(v);
 
 	if (!m || !p)
 		return oc_nomem(r);
-	*p = (struct ir_part){ .kind = IR_PART_TEXT, .text = text };
-	*m = (struct ir_message){ .role = IR_ROLE_USER, .parts = p, .n_parts = 1 };
+	for (unsigned i = 0; i < n; i++) {
+		const json *text = json_next(&it) ? it.val : v; /* no list: it is the one text */
+		const struct oc_path at = oc_path_index(&prompt_path, i);
+
+		if (!json_is_str(text))
+			return oc_refuse_type(r, &at, "a string", text);
+		p[i] = (struct ir_part){ .kind = IR_PART_TEXT, .text = json_str(text) };
+		m[i] = (struct ir_message){ .role = IR_ROLE_USER, .parts = &p[i], .n_parts = 1 };
+	}
 	q->messages = m;
 	q->n_messages = 1;
+	if (n > 1) {
+		q->prompts = m;
+		q->n_prompts = (unsigned)n;
+	}
 	return RC_OK;
 }
 
 static int read_prompt(const struct oc_reader *r, const json *v, struct ir_request *q)
 {
 	struct json_iter it = json_iter(v);
-	const struct oc_path first = oc_path_index(&prompt_path, 0);
 
 	if (json_is_str(v))
-		return read_text(r, json_str(v), q);
+		return read_texts(r, v, 1, q);
 	if (!json_is_arr(v))
 		return oc_refuse_type(r, &prompt_path, "a string or an array", v);
 	if (!json_next(&it))
@@ -37,14 +49,13 @@ static int read_prompt(const struct oc_reader *r, const json *v, struct ir_reque
 			r, &prompt_path,
 			"tokens mean something only to the model they were made for, and this "
 			"one's provider takes text. Send the text.");
-	if (!json_is_str(it.val))
-		return oc_refuse_type(r, &first, "a string", it.val);
-	if (json_len(v) > 1)
-		return oc_refuse(
-			r, &prompt_path,
-			"this model's provider answers one prompt at a time. Send a request for "
-			"each.");
-	return read_text(r, json_str(it.val), q);
+	if (json_len(v) > IR_PROMPTS_MAX)
+		return err_param(r->reterr, RC_INVALID, "prompt",
+				 "Invalid value for 'prompt': this model's provider answers one "
+				 "prompt at a time, and is asked for %d of one request at most. "
+				 "Send several requests.",
+				 IR_PROMPTS_MAX);
+	return read_texts(r, v, json_len(v), q);
 }
 
 static int read_logprobs(const struct oc_reader *r, const json *v, struct ir_request *q)
@@ -59,15 +70,18 @@ static int read_logprobs(const struct oc_reader *r, const json *v, struct ir_req
 	return RC_OK;
 }
 
-/* Several tries of which the best is given back: one is what happens anyway, more stays an extra, to be disclosed. */
+/* So many tries of which the best `n` are given back: no more than those is what happens anyway, more stays an extra, to be
+ * disclosed. */
 static int read_best_of(const struct oc_reader *r, const json *v, struct ir_request *q)
 {
 	const struct oc_path at = { .member = "best_of" };
-	int64_t n;
+	int64_t best_of, answers = ir_request_answers(q);
 
-	if (!json_i64(v, &n))
+	if (!json_i64(v, &best_of))
 		return oc_refuse_type(r, &at, "an integer", v);
-	if (n <= 1)
+	if (best_of < answers && answers > 1)
+		return oc_refuse(r, &at, "it must not be less than n.");
+	if (best_of <= answers)
 		return RC_OK;
 	if (!q->extras) /* there are no others; where there are, there is room for one for each member */
 		q->extras = arena_array(r->arena, 1, sizeof(*q->extras));

@@ -21,12 +21,19 @@ struct protocol_encoder {
 
 /* --- what was asked --- */
 
-/* The prompt as it has to stand before the answer; absent when it was not asked for. */
-static struct str echo_of(const struct ir_request *r)
+/* The prompt as it has to stand before that answer; absent when it was not asked for. With several prompts the first `n` answers are
+ * to the first of them, and so on. */
+static struct str echo_of(const struct encoder_options *o, unsigned choice)
 {
+	const struct ir_request *r = o->request;
+	const struct ir_message *prompt;
+	int64_t i;
+
 	if (!r || !ot_minted(r->origin) || !json_bool(json_get(r->body, STR("echo")), false))
 		return STR_NONE;
-	return r->messages[0].parts[0].text;
+	i = choice / ir_request_answers(r);
+	prompt = i < r->n_prompts ? &r->prompts[i] : r->messages;
+	return prompt->parts[0].text;
 }
 
 static bool wants_top(const struct ir_request *r)
@@ -93,7 +100,7 @@ struct protocol_encoder *ot_encoder_new(const struct encoder_options *o)
 	e->usage = IR_USAGE_NONE;
 	e->head = prefix(o, ",\"choices\":[{\"index\":", o->choice, ",\"text\":\"");
 	e->usage_head = prefix(o, ",\"choices\":[],\"usage\":", -1, "");
-	e->echo = echo_of(o->request);
+	e->echo = echo_of(o, o->choice);
 	e->logprobs = o->request && o->request->logprobs == IR_TRUE;
 	e->top = wants_top(o->request);
 	e->offset = utf8_count(e->echo);
@@ -191,7 +198,7 @@ static bool is_said(const struct ir_block *b)
 
 static int put_choice(struct jw *w, const struct encoder_options *o, const struct ir_response *r)
 {
-	struct str echo = echo_of(o->request), logprobs = STR_NONE;
+	struct str echo = echo_of(o, r->choice), logprobs = STR_NONE;
 	int64_t offset = utf8_count(echo);
 	int rc = RC_OK;
 

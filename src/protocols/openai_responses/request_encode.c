@@ -349,10 +349,10 @@ static void write_include(struct rs_writer *w, bool reasons)
 }
 
 /* previous_response_id and background are ours to keep and to wait for: the provider knows neither of our ids nor of our clients. */
-static const uint64_t not_taken = IR_FIELD(top_k) | IR_FIELD(seed) | IR_FIELD(logit_bias) |
-				  IR_FIELD(prediction) | IR_FIELD(modalities) | IR_FIELD(audio) |
-				  IR_FIELD(suffix) | IR_FIELD(cache) |
-				  IR_FIELD(previous_response_id) | IR_FIELD(background);
+static const uint64_t not_taken =
+	IR_FIELD(top_k) | IR_FIELD(seed) | IR_FIELD(logit_bias) | IR_FIELD(prediction) |
+	IR_FIELD(modalities) | IR_FIELD(audio) | IR_FIELD(suffix) | IR_FIELD(cache) |
+	IR_FIELD(previous_response_id) | IR_FIELD(background) | IR_FIELD(prompts);
 
 static void write_the_rest(struct rs_writer *w)
 {

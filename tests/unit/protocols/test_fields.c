@@ -52,6 +52,7 @@ SET(include, r->include = STR("[\"file_search_call.results\"]"))
 SET(max_tool_calls, r->max_tool_calls = 3)
 SET(background, r->background = IR_TRUE)
 SET(suffix, r->suffix = STR("the end"))
+SET(prompts, r->n_prompts = 2)
 
 static const struct {
 	const char *name;

@@ -103,14 +103,90 @@ static void trap_089_what_a_conversation_has_no_place_for_is_disclosed(void **st
 	arena_free(a);
 }
 
-static void prompts_that_are_no_one_text_are_refused(void **state)
+static void no_more_tries_than_answers_are_no_loss(void **state)
+{
+	struct arena *a = arena_new(1 << 20);
+	struct str lost, got;
+
+	(void)state;
+	got = translate(a, completions(), &protocol_openai_chat,
+			"{\"model\":\"m\",\"prompt\":\"p\",\"n\":2,\"best_of\":2}", &lost);
+	assert_true(str_find(got, STR("\"n\":2")) > 0);
+	assert_false(str_present(lost));
+	(void)translate(a, completions(), &protocol_openai_chat,
+			"{\"model\":\"m\",\"prompt\":\"p\",\"n\":2,\"best_of\":3}", &lost);
+	CHECK_STR(lost, "best_of");
+	CHECK_STR(translate(a, completions(), &protocol_openai_chat,
+			    "{\"model\":\"m\",\"prompt\":\"p\",\"n\":3,\"best_of\":2}", NULL),
+		  "-4 best_of: Invalid value for 'best_of': it must not be less than n.");
+	arena_free(a);
+}
+
+static void each_of_several_prompts_is_asked_for_itself(void **state)
+{
+	static const char *const texts[] = { "a", "", "c" };
+	const char *body = "{\"model\":\"m\",\"prompt\":[\"a\",\"\",\"c\"],\"seed\":7}";
+	struct arena *a = arena_new(1 << 20);
+	struct ir_request *r, one;
+	struct str lost;
+
+	(void)state;
+	assert_int_equal(completions()->decode_request(a, &request_line_plain, str_from(body), &r,
+						       NULL),
+			 RC_OK);
+	assert_int_equal(r->n_prompts, 3);
+	for (unsigned i = 0; i < 3; i++) {
+		ir_request_prompt(r, i, &one);
+		CHECK_STR_IS(encode(a, completions(), &one, &lost),
+			     arena_printf(a,
+					  "{\"model\":\"up\",\"prompt\":\"%s\",\"max_tokens\":16,"
+					  "\"seed\":7}",
+					  texts[i]));
+		assert_false(str_present(lost));
+	}
+	(void)encode(a, &protocol_openai_chat, r, &lost); /* who forgets to, cannot do it unseen */
+	CHECK_STR(lost, "prompt");
+	arena_free(a);
+}
+
+static void more_prompts_than_are_asked_for_are_refused(void **state)
+{
+	struct arena *a = arena_new(1 << 20);
+	struct buf b;
+
+	(void)state;
+	for (unsigned more = 0; more < 2; more++) {
+		struct ir_request *r;
+		struct err e = { 0 };
+		int rc;
+
+		buf_init(&b, 1 << 16);
+		buf_puts(&b, "{\"model\":\"m\",\"prompt\":[\"p\"");
+		for (unsigned i = 1; i < IR_PROMPTS_MAX + more; i++)
+			buf_puts(&b, ",\"p\"");
+		buf_puts(&b, "]}");
+		rc = completions()->decode_request(a, &request_line_plain, buf_str(&b), &r, &e);
+		buf_done(&b);
+		assert_int_equal(rc, more ? RC_INVALID : RC_OK);
+		if (more)
+			CHECK_STR(str_from(e.msg),
+				  "Invalid value for 'prompt': this model's provider answers one "
+				  "prompt at a time, and is asked for 128 of one request at most. "
+				  "Send several requests.");
+		else
+			assert_int_equal(r->n_prompts, IR_PROMPTS_MAX);
+	}
+	arena_free(a);
+}
+
+static void prompts_that_are_no_texts_are_refused(void **state)
 {
 	static const struct {
 		const char *body, *want;
 	} rows[] = {
-		{ "{\"model\":\"m\",\"prompt\":[\"a\",\"b\"]}",
-		  "-4 prompt: Invalid value for 'prompt': this model's provider answers one prompt "
-		  "at a time. Send a request for each." },
+		{ "{\"model\":\"m\",\"prompt\":[\"a\",[1]]}",
+		  "-4 prompt[1]: Invalid type for 'prompt[1]': expected a string, but got array "
+		  "instead." },
 		{ "{\"model\":\"m\",\"prompt\":[1,2]}",
 		  "-4 prompt: Invalid value for 'prompt': tokens mean something only to the model "
 		  "they were made for, and this one's provider takes text. Send the text." },
@@ -229,7 +305,10 @@ int main(void)
 		cmocka_unit_test(a_prompt_becomes_a_turn_of_the_user),
 		cmocka_unit_test(trap_071_every_parameter_finds_its_place),
 		cmocka_unit_test(trap_089_what_a_conversation_has_no_place_for_is_disclosed),
-		cmocka_unit_test(prompts_that_are_no_one_text_are_refused),
+		cmocka_unit_test(no_more_tries_than_answers_are_no_loss),
+		cmocka_unit_test(each_of_several_prompts_is_asked_for_itself),
+		cmocka_unit_test(more_prompts_than_are_asked_for_are_refused),
+		cmocka_unit_test(prompts_that_are_no_texts_are_refused),
 		cmocka_unit_test(trap_032_several_answers_are_refused_where_only_one_is_read),
 		cmocka_unit_test(a_conversation_becomes_one_text),
 		cmocka_unit_test(what_is_no_text_is_refused),

@@ -139,7 +139,7 @@ static void a_body_says_the_same(void **state)
 
 /* --- towards clients --- */
 
-/* A request as a client sent it. */
+/* A request as a client sent it; a prompt in `more` counts instead of the usual one. */
 static const struct ir_request *asked(struct arena *a, const char *more)
 {
 	struct str body = arena_printf(a, "{\"model\":\"m\",\"prompt\":\"\\u00c4h\"%s}", more);
@@ -221,6 +221,41 @@ static void echo_puts_the_prompt_before_the_answer(void **state)
 	buf_init(&b, 1 << 20);
 	assert_int_equal(protocol_openai_completions.encode_response(&o, &r, &b), RC_OK);
 	assert_true(str_find(buf_str(&b), STR("\"text\":\"\xc3\x84h!\",\"logprobs\":null")) > 0);
+	buf_done(&b);
+	arena_free(a);
+}
+
+/* Two answers to each of two prompts. */
+static void each_answer_has_its_own_prompt_before_it(void **state)
+{
+	static const char *const texts[] = { "\"text\":\"A!\"", "\"text\":\"A!\"",
+					     "\"text\":\"B!\"", "\"text\":\"B!\"" };
+	struct ir_block block = { .kind = IR_BLOCK_TEXT, .text = STR("!") };
+	struct ir_response r[4];
+	struct arena *a = arena_new(1 << 20);
+	struct encoder_options o =
+		options(a, asked(a, ",\"prompt\":[\"A\",\"B\"],\"n\":2,\"echo\":true"));
+	struct buf b;
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		struct str first;
+
+		r[i] = (struct ir_response){ .blocks = &block,
+					     .n_blocks = 1,
+					     .usage = IR_USAGE_NONE,
+					     .choice = i,
+					     .next = i < 3 ? &r[i + 1] : NULL };
+		o.choice = i;
+		first = stream(a, &o, IR_STOP_END, NULL);
+		assert_true(str_find(first, arena_printf(a, "\"index\":%u,\"text\":\"%c\"", i,
+							 i < 2 ? 'A' : 'B')) > 0);
+	}
+	buf_init(&b, 1 << 20);
+	assert_int_equal(protocol_openai_completions.encode_response(&o, r, &b), RC_OK);
+	for (unsigned i = 0; i < 4; i++)
+		assert_true(str_find(buf_str(&b), arena_printf(a, "\"index\":%u,%s", i, texts[i])) >
+			    0);
 	buf_done(&b);
 	arena_free(a);
 }
@@ -311,6 +346,7 @@ int main(void)
 		cmocka_unit_test(a_body_says_the_same),
 		cmocka_unit_test(a_client_gets_pieces_of_text_and_done),
 		cmocka_unit_test(echo_puts_the_prompt_before_the_answer),
+		cmocka_unit_test(each_answer_has_its_own_prompt_before_it),
 		cmocka_unit_test(trap_089_log_probabilities_have_a_form_in_both),
 		cmocka_unit_test(an_upstreams_log_probabilities_are_read_into_chats_form),
 		cmocka_unit_test(a_relayed_stream_is_tapped_for_usage_and_its_end),
