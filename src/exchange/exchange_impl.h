@@ -147,7 +147,8 @@ struct exchange {
 	unsigned next_target;
 	const struct target *target; /* of the current or last attempt */
 	bool relay;                  /* the current attempt passes bytes on */
-	bool forced;                 /* the current attempt asks for a forced tool as a schema */
+	bool reformed; /* it did, but the answer came in another form than asked for */
+	bool forced;   /* the current attempt asks for a forced tool as a schema */
 	struct attempt *attempt;
 	struct count *counting; /* tokens being counted by the local engine */
 	struct load *loading;   /* a local model that is only to be loaded */

@@ -253,7 +253,7 @@ void forward_next(struct exchange *x)
 
 		x->target = t;
 		x->relay = may_relay(x, t);
-		x->forced = x->prompts.apart = false;
+		x->forced = x->reformed = x->prompts.apart = false;
 		x->embedded = (struct embedded){ 0 };
 		forget_losses(x);
 		x->last_sent_ms = loop_now_ms(x->env->loop);

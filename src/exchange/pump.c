@@ -58,6 +58,7 @@ struct encoder_options pump_encoder_options(const struct exchange *x, struct are
 		.arena = a,
 		.id = x->response_id,
 		.request = x->ir,
+		.asked_itself = x->reformed,
 		.framing = x->peek.framing,
 		.model = x->peek.model,
 		.created_s = x->created_s,
@@ -501,6 +502,7 @@ static void mind_form(struct exchange *x, bool streamed)
 		return;
 	if (x->relay && (forward_read_request(x, &ignored) != RC_OK || !turns_asked(x)))
 		x->ir = NULL;
+	x->reformed = x->relay;
 	x->relay = false;
 }
 

@@ -197,6 +197,7 @@ struct encoder_options {
 	struct arena *arena;
 	const struct ir_request
 		*request; /* what the client asked, for what an answer repeats; NULL in a relay */
+	bool asked_itself; /* that went up as it is: what encoders add to an answer (`echo`) the provider has done already */
 	enum framing framing;   /* the form of stream the client wants */
 	struct str id;          /* ready, with the protocol's prefix (id_prefix + random) */
 	struct str model;       /* as the client asked */

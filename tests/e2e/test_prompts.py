@@ -492,6 +492,14 @@ def test_one_that_speaks_completions_and_answers_in_another_form(ask, up, asked)
     assert got.texts == {2 * i + k: answers_to(i, 2)[k] for i in range(3) for k in range(2)} and got.tokens == ALL
 
 
+@pytest.mark.parametrize("asked", [False, True], ids=["streamed-unasked", "whole-unasked"])
+def test_a_prompt_that_the_provider_repeated_is_not_repeated_again(ask, up, asked):
+    """It got the client's own body, `echo` included."""
+    up.reply("POST", "/v1/completions", body=old_answer([0, 1, 2], not asked, echo=True))
+    got = ask(asked, "to-old", n=2, echo=True)
+    assert got.texts == {2 * i + k: PROMPTS[i] + answers_to(i, 2)[k] for i in range(3) for k in range(2)}
+
+
 # ---- clients that leave, or hardly read ----------------------------------------------------------------------------------------------
 
 @both_ways

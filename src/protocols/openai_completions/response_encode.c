@@ -29,7 +29,8 @@ static struct str echo_of(const struct encoder_options *o, unsigned choice)
 	const struct ir_message *prompt;
 	int64_t i;
 
-	if (!r || !ot_minted(r->origin) || !json_bool(json_get(r->body, STR("echo")), false))
+	if (!r || o->asked_itself || !ot_minted(r->origin) ||
+	    !json_bool(json_get(r->body, STR("echo")), false))
 		return STR_NONE;
 	i = choice / ir_request_answers(r);
 	prompt = i < r->n_prompts ? &r->prompts[i] : r->messages;

@@ -260,6 +260,20 @@ static void each_answer_has_its_own_prompt_before_it(void **state)
 	arena_free(a);
 }
 
+/* Who got the client's own body has put the prompt there. */
+static void a_prompt_is_not_put_before_an_answer_twice(void **state)
+{
+	struct arena *a = arena_new(1 << 20);
+	struct encoder_options o = options(a, asked(a, ",\"echo\":true"));
+
+	(void)state;
+	o.asked_itself = true;
+	CHECK_STR(stream(a, &o, IR_STOP_END, NULL),
+		  PIECE("a\\n", "null", "null") PIECE("b", "null", "null")
+			  PIECE("", "null", "\"stop\"") DONE);
+	arena_free(a);
+}
+
 #define CHAT_A                                                                              \
 	"[{\"token\":\"\xc3\xa4\",\"logprob\":-0.10,\"bytes\":[195,164],\"top_logprobs\":[" \
 	"{\"token\":\"\xc3\xa4\",\"logprob\":-0.10,\"bytes\":[195,164]},"                   \
@@ -347,6 +361,7 @@ int main(void)
 		cmocka_unit_test(a_client_gets_pieces_of_text_and_done),
 		cmocka_unit_test(echo_puts_the_prompt_before_the_answer),
 		cmocka_unit_test(each_answer_has_its_own_prompt_before_it),
+		cmocka_unit_test(a_prompt_is_not_put_before_an_answer_twice),
 		cmocka_unit_test(trap_089_log_probabilities_have_a_form_in_both),
 		cmocka_unit_test(an_upstreams_log_probabilities_are_read_into_chats_form),
 		cmocka_unit_test(a_relayed_stream_is_tapped_for_usage_and_its_end),
