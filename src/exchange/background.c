@@ -291,20 +291,21 @@ static void pull(struct following *f)
 	struct exchange *x = f->x;
 	struct outlet to = x->out;
 	struct buf *out = outlet_buf(to);
-	bool over;
+	enum job_rest rest;
 
 	if (outlet_pending(to) > x->snapshot->stream_high)
 		return; /* on_drain comes back here */
-	over = job_read(f->job, &f->at, x->snapshot->stream_high, out);
-	if (over)
-		buf_put(out, STR("data: [DONE]\n\n"));
+	rest = job_read(f->job, &f->at, x->snapshot->stream_high, out);
 	x->last_sent_ms = loop_now_ms(x->env->loop);
-	if (!over) {
-		outlet_flush(to);
+	if (rest == JOB_OVER) {
+		buf_put(out, STR("data: [DONE]\n\n"));
+		exchange_over(x, "ok");
+		outlet_end(to);
 		return;
 	}
-	exchange_over(x, "ok");
-	outlet_end(to);
+	outlet_flush(to);
+	if (rest == JOB_MORE && outlet_pending(to) <= x->snapshot->stream_high)
+		job_rouse(f->job, &f->follower); /* one piece a turn: others wait too */
 }
 
 static void woken(void *arg)

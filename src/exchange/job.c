@@ -33,7 +33,7 @@ struct mark {
 struct job {
 	atomic_uint refs;
 	struct job_table *table;
-	struct list in_table; /* under the table's lock */
+	struct list in_table; /* under the table's lock, which may be taken inside the job's */
 	bool listed;
 	struct arena
 		*arena; /* of the strings in `turn`, made before anybody else knew of the job */
@@ -52,10 +52,13 @@ struct job {
 	struct buf events;
 	struct mark *marks; /* of each event in `events` */
 	size_t n_events, cap;
-	struct buf resource; /* the newest */
+	size_t n_shown;      /* so many of them may be read: the last ones wait for the store */
+	struct buf resource; /* the newest before the end */
+	struct buf last;     /* how it ended */
 	struct buf error;    /* of an event of that type */
-	bool finished;       /* the resource is the last one */
-	bool ended;          /* nothing more will come */
+	bool finished;       /* the runner has said how it ended */
+	bool ending; /* so it is, for good: the store is being told, or was by somebody else */
+	bool ended;  /* nothing more will come */
 	struct list followers;
 };
 
@@ -94,6 +97,7 @@ struct job *job_unref(struct job *j)
 	buf_done(&j->written);
 	buf_done(&j->events);
 	buf_done(&j->resource);
+	buf_done(&j->last);
 	buf_done(&j->error);
 	free(j->marks);
 	arena_free(j->arena);
@@ -159,16 +163,16 @@ static int put(struct job *j, struct str resource, struct str events, int64_t al
 	t.events = events;
 	t.alive_until_s = alive_until_s;
 	t.ends = !alive_until_s;
+	if (t.ends) /* it is kept for as long as any other, however long it took, */
+		t.expires_s += clock_wall_s() - t.created_s;
+	else if (t.expires_s < alive_until_s) /* and shown all that time */
+		t.expires_s = alive_until_s;
 	return store_put(j->store, &t, wish, ret);
 }
 
-/* With the lock held. */
-static void put_end(struct job *j)
+static void log_not_kept(const struct job *j)
 {
-	struct str events = buf_ok(&j->events) ? buf_str(&j->events) : STR_NONE;
-
-	if (!buf_ok(&j->resource) || put(j, buf_str(&j->resource), events, 0, NULL, NULL) != RC_OK)
-		log_event(LOG_WARN, "response.not_kept", NULL, LF_STR("response", j->turn.id));
+	log_event(LOG_WARN, "response.not_kept", NULL, LF_STR("response", j->turn.id));
 }
 
 static bool copy_turn(struct job *j, const struct stored_turn *t)
@@ -202,6 +206,7 @@ struct job *job_new(struct job_table *t, const struct job_options *o, enum rc *r
 	buf_init(&j->written, o->max_bytes);
 	buf_init(&j->events, o->max_bytes);
 	buf_init(&j->resource, o->max_bytes);
+	buf_init(&j->last, o->max_bytes);
 	buf_init(&j->error, 64 * 1024);
 	framer_init(&j->framer, FRAMING_SSE, o->max_bytes);
 	j->arena = arena_new(SCRATCH_MAX);
@@ -223,7 +228,7 @@ int job_keep(struct job *j, const struct store_wish *wish, struct store_call **r
 void job_drop(struct job *j)
 {
 	uv_mutex_lock(&j->lock);
-	j->ended = true;
+	j->ending = j->ended = true;
 	j->loop = NULL;
 	j->runner = NULL;
 	uv_mutex_unlock(&j->lock);
@@ -252,14 +257,16 @@ static void note_resource(struct job *j, const struct frame *f)
 					   STR_INIT("response.incomplete"),
 					   STR_INIT("response.failed") };
 	struct str resource = turn_get(f->data, "response");
+	bool ends = false;
 
 	if (str_eq(f->name, STR("error")))
 		set(&j->error, f->data);
 	if (!str_present(resource))
 		return;
-	set(&j->resource, resource);
 	for (unsigned i = 0; i < sizeof(last) / sizeof(*last); i++)
-		j->finished |= str_eq(f->name, last[i]);
+		ends |= str_eq(f->name, last[i]);
+	j->finished |= ends;
+	set(ends ? &j->last : &j->resource, resource);
 }
 
 uint64_t job_event_number(struct str data, uint64_t otherwise)
@@ -292,6 +299,8 @@ static void keep_event(struct job *j, const struct frame *f)
 	};
 	j->n_events++;
 	note_resource(j, f);
+	if (!j->finished)
+		j->n_shown = j->n_events;
 }
 
 static void put_event(struct buf *out, const char *name, struct str resource, uint64_t number)
@@ -316,14 +325,17 @@ void job_put_end_event(struct buf *out, struct arena *a, struct str resource, ui
 }
 
 /* With the lock held. */
+static void wake(struct job_follower *f)
+{
+	if (!f->woken && loop_post(f->loop, f->wake, f->arg) == RC_OK)
+		f->woken = true;
+}
+
+/* With the lock held. */
 static void wake_followers(struct job *j)
 {
-	LIST_EACH (&j->followers, it) {
-		struct job_follower *f = LIST_ENTRY(it, struct job_follower, node);
-
-		if (!f->woken && loop_post(f->loop, f->wake, f->arg) == RC_OK)
-			f->woken = true;
-	}
+	LIST_EACH (&j->followers, it)
+		wake(LIST_ENTRY(it, struct job_follower, node));
 }
 
 void job_flush(struct job *j)
@@ -335,7 +347,7 @@ void job_flush(struct job *j)
 	while (framer_next(&j->framer, buf_str(&j->written), &f, &n) == FRAMER_FRAME) {
 		bool end = str_eq(str_trim(f.data), STR("[DONE]"));
 
-		if (!f.comment && str_present(f.data) && !end && !j->ended)
+		if (!f.comment && str_present(f.data) && !end && !j->ending)
 			keep_event(j, &f);
 		buf_consume(&j->written, n);
 	}
@@ -350,8 +362,8 @@ static void ended_elsewhere(struct job *j)
 	void *runner = NULL;
 
 	uv_mutex_lock(&j->lock);
-	if (!j->ended && !j->finished) {
-		j->ended = true;
+	if (!j->ending) {
+		j->ending = j->ended = true;
 		cancel = j->cancel;
 		runner = j->runner;
 		wake_followers(j);
@@ -404,45 +416,41 @@ static struct str resource_code(struct str code)
 	return STR("\"server_error\"");
 }
 
-/* The resource of one that has no end of its own. */
-static void set_failed(struct job *j, struct str error)
+/* Why one that has no end of its own has failed, as its resource has it. */
+static struct str reason_of(struct job *j, struct arena *a, struct str error)
 {
-	static const struct str otherwise =
-		STR_INIT("{\"code\":\"server_error\",\"message\":\"The answer was cut off.\"}");
-	struct turn_member m[2] = { { "status", STR("\"failed\"") }, { "error", otherwise } };
-	struct arena *a = arena_new(SCRATCH_MAX);
 	struct str detail = str_present(error) ? turn_get(error, "error") : STR_NONE, message;
-	struct str resource;
 
-	if (!a)
-		return;
 	if (!str_present(detail) && buf_len(&j->error) > 0)
 		detail = buf_str(&j->error); /* an event of type error is flat */
 	message = str_present(detail) ? turn_get(detail, "message") : STR_NONE;
-	if (str_present(message)) {
-		struct str code = turn_get(detail, "code");
+	if (!str_present(message))
+		return STR("{\"code\":\"server_error\",\"message\":\"The answer was cut off.\"}");
+	return arena_printf(a, "{\"code\":%.*s,\"message\":%.*s}",
+			    STR_ARG(resource_code(turn_get(detail, "code"))), STR_ARG(message));
+}
 
-		m[1].with = arena_printf(a, "{\"code\":%.*s,\"message\":%.*s}",
-					 STR_ARG(resource_code(code)), STR_ARG(message));
-	}
-	resource = str_present(m[1].with) ? turn_set(a, buf_str(&j->resource), m, 2) : STR_NONE;
-	if (str_present(resource))
-		set(&j->resource, resource);
-	arena_free(a);
+/* Absent when memory is out. */
+static struct str failed_resource(struct job *j, struct arena *a, struct str reason)
+{
+	const struct turn_member m[2] = { { "status", STR("\"failed\"") }, { "error", reason } };
+
+	return a && str_present(reason) && buf_ok(&j->resource)
+		       ? turn_set(a, buf_str(&j->resource), m, 2)
+		       : STR_NONE;
 }
 
 /* A stream that has not said how it ends: those who follow it are told, and before that what it is, if nothing was said at all. */
-static void end_events(struct job *j, struct str queued)
+static void end_events(struct job *j, struct str failed)
 {
 	struct buf words;
 	struct frame f;
 	size_t n;
 
 	buf_init(&words, 2 * j->events.max + 1024);
-	if (j->n_events == 0 && str_present(queued))
-		put_event(&words, "response.created", queued, 0);
-	put_event(&words, "response.failed", buf_str(&j->resource),
-		  str_present(queued) && j->n_events == 0 ? 1 : next_number(j));
+	if (j->n_events == 0)
+		put_event(&words, "response.created", buf_str(&j->resource), 0);
+	put_event(&words, "response.failed", failed, j->n_events == 0 ? 1 : next_number(j));
 	framer_done(&j->framer); /* what stands in it is no whole event */
 	framer_init(&j->framer, FRAMING_SSE, words.max);
 	while (buf_ok(&words) && framer_next(&j->framer, buf_str(&words), &f, &n) == FRAMER_FRAME) {
@@ -456,31 +464,85 @@ static void end_events(struct job *j, struct str queued)
 static void fail(struct job *j, struct str error)
 {
 	struct arena *a = arena_new(SCRATCH_MAX);
-	struct str queued = a ? arena_dup(a, buf_str(&j->resource)) : STR_NONE;
+	struct str failed = a ? failed_resource(j, a, reason_of(j, a, error)) : STR_NONE;
 
-	set_failed(j, error);
-	if (buf_ok(&j->resource) && buf_ok(&j->events))
-		end_events(j, queued);
+	if (str_present(failed))
+		end_events(j, failed); /* which note it too, */
+	if (str_present(failed) && !j->finished)
+		set(&j->last, failed); /* unless there are too many */
 	arena_free(a);
+}
+
+/* --- the end --- */
+
+/* The store did not take it: that much it may take. Who follows it has all of it, who polls is told that it was not kept. With the lock
+ * held. */
+static void put_not_kept(struct job *j)
+{
+	static const struct str reason =
+		STR_INIT("{\"code\":\"server_error\",\"message\":\"The gateway could not keep "
+			 "the response: the store failed, or it is longer than store.max_size.\"}");
+	struct arena *a = arena_new(SCRATCH_MAX);
+	struct str failed = failed_resource(j, a, reason);
+
+	log_not_kept(j);
+	if (str_present(failed))
+		(void)!put(j, failed, STR_NONE, 0, NULL, NULL);
+	arena_free(a);
+}
+
+/* Nothing more will come. With the lock held. */
+static void show_end(struct job *j, int rc)
+{
+	if (rc != RC_OK && rc != RC_NOTFOUND)
+		put_not_kept(j);
+	if (rc != RC_NOTFOUND) /* else somebody has ended it otherwise */
+		j->n_shown = j->n_events;
+	j->ended = true;
+	wake_followers(j);
+}
+
+static void end_is_kept(void *user, const struct store_answer *a)
+{
+	struct job *j = user;
+
+	uv_mutex_lock(&j->lock);
+	show_end(j, a->rc);
+	uv_mutex_unlock(&j->lock);
+	job_unref(j);
+}
+
+/* `last` is how it ended. With the lock held. Who asks from now on finds no job, and so asks the store, behind this. */
+static void put_end(struct job *j)
+{
+	struct store_wish w = { .loop = j->loop, .done = end_is_kept, .user = j };
+	struct str events = buf_ok(&j->events) ? buf_str(&j->events) : STR_NONE;
+	int rc;
+
+	j->ending = true;
+	job_ref(j);
+	delist(j);
+	rc = buf_ok(&j->last) && buf_len(&j->last) > 0
+		     ? put(j, buf_str(&j->last), events, 0, &w, NULL)
+		     : RC_NOMEM;
+	if (rc == RC_OK)
+		return;
+	show_end(j, RC_NOMEM);
+	job_unref(j); /* who calls has one too */
 }
 
 void job_end(struct job *j, struct str error)
 {
-	bool was;
-
 	job_flush(j);
 	uv_mutex_lock(&j->lock);
-	was = j->ended;
-	if (!j->finished && !was)
+	if (!j->finished && !j->ending)
 		fail(j, error);
-	j->ended = true;
+	if (!j->ending)
+		put_end(j);
 	j->loop = NULL;
 	j->runner = NULL;
-	if (!was)
-		put_end(j);
-	wake_followers(j);
 	uv_mutex_unlock(&j->lock);
-	delist(j);
+	delist(j); /* unless that was done */
 }
 
 /* --- anybody --- */
@@ -510,28 +572,25 @@ static void tell_runner(void *arg)
 	job_unref(j);
 }
 
-bool job_cancel(struct job *j)
+void job_cancel(struct job *j)
 {
 	static const struct turn_member cancelled = { "status", STR_INIT("\"cancelled\"") };
 	struct arena *a = arena_new(SCRATCH_MAX);
 	struct str resource;
-	bool first;
 
 	uv_mutex_lock(&j->lock);
-	first = !j->ended && !j->finished;
-	if (first) {
-		resource = a ? turn_set(a, buf_str(&j->resource), &cancelled, 1) : STR_NONE;
+	if (!j->ending && !j->finished) {
+		resource = a && buf_ok(&j->resource)
+				   ? turn_set(a, buf_str(&j->resource), &cancelled, 1)
+				   : STR_NONE;
 		if (str_present(resource))
-			set(&j->resource, resource);
-		j->ended = true;
+			set(&j->last, resource);
 		put_end(j);
 		if (j->loop && loop_post(j->loop, tell_runner, job_ref(j)) != RC_OK)
 			job_unref(j); /* it runs to its end, and nobody will see it */
-		wake_followers(j);
 	}
 	uv_mutex_unlock(&j->lock);
 	arena_free(a);
-	return first;
 }
 
 void job_follow(struct job *j, struct job_follower *f)
@@ -548,6 +607,13 @@ void job_woken(struct job *j, struct job_follower *f)
 	uv_mutex_unlock(&j->lock);
 }
 
+void job_rouse(struct job *j, struct job_follower *f)
+{
+	uv_mutex_lock(&j->lock);
+	wake(f);
+	uv_mutex_unlock(&j->lock);
+}
+
 bool job_unfollow(struct job *j, struct job_follower *f)
 {
 	bool arrives;
@@ -559,19 +625,35 @@ bool job_unfollow(struct job *j, struct job_follower *f)
 	return arrives;
 }
 
-bool job_read(struct job *j, struct job_cursor *c, size_t enough, struct buf *out)
+/* Where there were more events than are kept: how it ended. With the lock held. */
+static void put_end_alone(struct job *j, uint64_t from, struct buf *out)
 {
-	bool over;
+	uint64_t number = j->n_events ? j->marks[j->n_events - 1].number : 0;
+	struct arena *a = arena_new(SCRATCH_MAX);
+
+	if (a && number >= from && j->n_shown == j->n_events && buf_ok(&j->last))
+		job_put_end_event(out, a, buf_str(&j->last), number);
+	arena_free(a);
+}
+
+enum job_rest job_read(struct job *j, struct job_cursor *c, size_t enough, struct buf *out)
+{
+	enum job_rest rest;
 
 	uv_mutex_lock(&j->lock);
-	while (c->next < j->n_events && buf_len(out) < enough && buf_ok(&j->events)) {
+	while (c->next < j->n_shown && buf_len(out) < enough && buf_ok(&j->events)) {
 		const struct mark *m = &j->marks[c->next];
 		size_t begin = c->next++ ? m[-1].end : 0;
 
 		if (m->number >= c->from)
 			buf_put(out, (struct str){ j->events.ptr + begin, m->end - begin });
 	}
-	over = j->ended && (c->next >= j->n_events || !buf_ok(&j->events));
+	if (c->next < j->n_shown && buf_ok(&j->events))
+		rest = JOB_MORE;
+	else
+		rest = j->ended ? JOB_OVER : JOB_WAIT;
+	if (rest == JOB_OVER && !buf_ok(&j->events))
+		put_end_alone(j, c->from, out);
 	uv_mutex_unlock(&j->lock);
-	return over;
+	return rest;
 }

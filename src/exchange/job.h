@@ -4,8 +4,11 @@
  *
  * A job belongs to the process: its runner lives on one worker's loop, those who ask for it on any. The runner writes what a
  * client would get; the job cuts it into events and keeps them, until the end puts the answer into the store and the job is
- * forgotten. The hard thing is two threads: all that both touch is behind the job's lock, nobody is called while it is
- * held, and a loop is only posted to while something on it is registered here.
+ * forgotten. How it ended is told to nobody before the store has it: who asks then is answered by the store, and who follows gets the
+ * last event when it is there.
+ *
+ * The hard thing is two threads: all that both touch is behind the job's lock, nobody is called while it is held, and a loop is only
+ * posted to while something on it is registered here.
  */
 #ifndef GW_EXCHANGE_JOB_H
 #define GW_EXCHANGE_JOB_H
@@ -64,10 +67,10 @@ void job_end(struct job *j, struct str error);
 
 /* The owner's job of that id, with a reference; NULL: none is under way. */
 struct job *job_find(struct job_table *t, struct str owner, struct str id);
-/* The resource as it is now. Absent when memory is out. */
+/* The resource as it is before its end. Absent when memory is out. */
 struct str job_resource(struct job *j, struct arena *a);
-/* It is over at once, as far as anybody can see; its runner is told. False: it had ended before. */
-bool job_cancel(struct job *j);
+/* Ends it, unless it has ended; its runner is told. What became of it the store knows: a call of it that comes after this one finds that. */
+void job_cancel(struct job *j);
 
 struct job_follower {
 	struct list node;
@@ -86,8 +89,15 @@ struct job_cursor {
 	uint64_t from; /* events of a smaller sequence_number are left out */
 	size_t next;   /* starts as 0 */
 };
-/* Appends events until `out` holds `enough` bytes, and moves on. True: the job has ended and all is read. */
-bool job_read(struct job *j, struct job_cursor *c, size_t enough, struct buf *out);
+enum job_rest {
+	JOB_WAIT, /* all is read that is there: `wake` comes */
+	JOB_MORE, /* there is more; no `wake` comes for it, but for job_rouse() */
+	JOB_OVER  /* it has ended and all is read */
+};
+/* Appends events until `out` holds `enough` bytes, and moves on. */
+enum job_rest job_read(struct job *j, struct job_cursor *c, size_t enough, struct buf *out);
+/* `wake` comes, in a later turn of the loop. */
+void job_rouse(struct job *j, struct job_follower *f);
 /* The sequence_number of an event; `otherwise` when it has none. */
 uint64_t job_event_number(struct str data, uint64_t otherwise);
 /* `resource` as the one event that says how a response ended, into `out`; nothing where the protocol has none for that end. */

@@ -177,11 +177,8 @@ static bool kept_by_job(struct exchange *x, struct job *j)
 			background_follow(x, j, from);
 		return true;
 	case KEPT_CANCEL:
-		(void)job_cancel(j);
-		turns_answer_json(x, job_resource(j, x->arena));
-		return true;
 	case KEPT_DELETE:
-		(void)job_cancel(j);
+		job_cancel(j); /* the store is asked behind it */
 		return false;
 	case KEPT_INPUT:
 		return false;
@@ -337,7 +334,7 @@ static void cancel_elsewhere(struct exchange *x, const struct stored_turn *t)
 		turns_store_failed(x, RC_NOMEM, NULL);
 }
 
-/* Only what runs in the background can be cancelled; what this process makes is no matter of the store's (kept_by_job()). */
+/* Only what runs in the background can be cancelled; what this process makes was, as far as the store takes it (kept_by_job()). */
 static void cancel_finished(void *user, const struct store_answer *a)
 {
 	struct exchange *x = user;

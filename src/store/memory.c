@@ -199,6 +199,10 @@ static int beat(void *b, const struct store_key *key, int64_t alive_until_s, str
 	if (!k || !str_eq(k->turn.owner, key->owner) || !k->turn.alive_until_s)
 		return RC_NOTFOUND;
 	k->turn.alive_until_s = alive_until_s;
+	if (k->turn.expires_s < alive_until_s) {
+		k->turn.expires_s = alive_until_s;
+		keep_those_before(b, k->turn.previous, alive_until_s);
+	}
 	return RC_OK;
 }
 

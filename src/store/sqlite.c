@@ -40,8 +40,9 @@ const char *const sqlite_queries[N_QUERIES] = {
 										  "?3 AND id IN "
 										  "(SELECT id FROM "
 										  "c)",
-	[Q_BEAT] = "UPDATE turns SET alive_until_s = ?3 WHERE id = ?1 AND owner = ?2"
-		   " AND alive_until_s > 0",
+	[Q_BEAT] = ("UPDATE turns SET alive_until_s = ?3, expires_s = max(expires_s, ?3)"
+		    " WHERE id = ?1 AND owner = ?2 AND alive_until_s > 0"
+		    " RETURNING CASE WHEN expires_s = ?3 THEN previous END"),
 	[Q_GET] = "SELECT id, owner, previous, created_s, expires_s, alive_until_s, answer, input, "
 		  "events, maker, runner"
 		  " FROM turns WHERE id = ?1 AND owner = ?2 AND expires_s > ?3",
@@ -432,18 +433,38 @@ static int put(void *b, const struct stored_turn *t, struct err *reterr)
 	return rc;
 }
 
+/* To k->now_s; with what it continues, where that is later than it would have expired. */
+static int move_on(struct sqlite *q, const struct store_key *k, struct err *reterr)
+{
+	sqlite3_stmt *s = bound(q, Q_BEAT, k);
+	struct store_key before = *k;
+	struct arena *a = arena_new(SQLITE_SCRATCH_MAX);
+	int step = sqlite3_step(s), rc = RC_OK;
+
+	if (step == SQLITE_DONE)
+		rc = RC_NOTFOUND;
+	else if (step != SQLITE_ROW)
+		rc = sqlite_fail(q, reterr);
+	else if (!a || !column(a, s, 0, &before.id))
+		rc = err_set(reterr, RC_NOMEM, "out of memory");
+	else if (sqlite3_step(s) != SQLITE_DONE)
+		rc = sqlite_fail(q, reterr);
+	sqlite_done(s);
+	if (rc == RC_OK && str_present(before.id))
+		rc = sqlite_run(q, bound(q, Q_KEEP, &before), reterr);
+	arena_free(a);
+	return rc;
+}
+
 static int beat(void *b, const struct store_key *k, int64_t alive_until_s, struct err *reterr)
 {
+	const struct store_key alive = { k->owner, k->id, alive_until_s };
 	struct sqlite *q = b;
-	sqlite3_stmt *s;
+	int rc = sqlite_be_ready(q, reterr);
 
-	if (sqlite_be_ready(q, reterr) != RC_OK)
-		return RC_IO;
-	s = bound(q, Q_BEAT, k);
-	sqlite3_bind_int64(s, 3, alive_until_s);
-	if (sqlite_run(q, s, reterr) != RC_OK)
-		return RC_IO;
-	return sqlite3_changes(q->db) ? RC_OK : RC_NOTFOUND;
+	if (rc == RC_OK)
+		rc = start(q, reterr);
+	return rc == RC_OK ? end(q, move_on(q, &alive, reterr), reterr) : rc;
 }
 
 static int get(void *b, const struct store_key *k, struct arena *a, struct stored_turn *ret,

@@ -250,7 +250,7 @@ static void carry_out_noting(struct store *s, struct store_call *c)
 
 static bool outlasts(const struct store_call *c)
 {
-	return c->kind == CALL_PUT && c->turn.alive_until_s;
+	return c->kind == CALL_PUT && (c->turn.alive_until_s || c->turn.ends);
 }
 
 /* NULL too when the next one must outlast the machine and that is not wanted. */

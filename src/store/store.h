@@ -73,11 +73,13 @@ struct store_wish {
 /* All of these: RC_OK when the call is queued, RC_NOMEM, RC_CLOSED, or RC_TOOBIG when too much waits already. `wish` may be NULL where
  * nobody waits; a failure is then logged. *ret (may be NULL) is for store_cancel(). */
 
-/* Adds or replaces. When the answer comes it is kept, whatever becomes of the process; an unfinished turn also whatever becomes of
- * the machine, for its id is given away before there is anything else of it. */
+/* Adds or replaces. When the answer comes it is kept, whatever becomes of the process; an unfinished turn, and what ends it, also
+ * whatever becomes of the machine: its id is given away before there is anything else of it, and how it ended is told as the store
+ * has it. */
 int store_put(struct store *s, const struct stored_turn *t, const struct store_wish *wish,
 	      struct store_call **ret) MUST_CHECK;
-/* Moves alive_until_s of an unfinished turn on. RC_NOTFOUND in the answer: it is none any more, somebody else ended or removed it. */
+/* Moves alive_until_s of an unfinished turn on, and expires_s at least as far: what is still made is shown, and what it continues is
+ * kept. RC_NOTFOUND in the answer: it is none any more, somebody else ended or removed it. */
 int store_beat(struct store *s, struct str owner, struct str id, int64_t alive_until_s,
 	       const struct store_wish *wish, struct store_call **ret) MUST_CHECK;
 int store_get(struct store *s, struct str owner, struct str id, const struct store_wish *wish,

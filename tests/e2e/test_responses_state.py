@@ -1,6 +1,7 @@
 """The state of Responses: answers that are kept, continued, fetched, deleted, and made in the background, as OpenAI's own SDK
 sees them, over upstreams that know nothing of any of it."""
 
+import contextlib
 import hashlib
 import http.client
 import json
@@ -628,6 +629,40 @@ def test_a_background_stream_is_resumed_by_the_numbers_that_its_provider_gave(cl
         assert numbers == (list(range(first, 28, 2)) if first else [])
 
 
+def test_a_stream_is_resumed_at_its_edges(client, gateway, up):
+    """Behind the first event, the last one and one that never comes: while it is made, and when it has ended."""
+    script = held(up)
+    made = client.responses.create(model=CHAT, input="One?", background=True)
+    script.wait_for_request().wait_held()
+    followers = {}
+    for after in (0, 3, 8, 9, 4294967295):
+        c = http.client.HTTPConnection(*gateway.address, timeout=20)
+        c.request("GET", f"/v1/responses/{made.id}?stream=true&starting_after={after}")
+        followers[after] = c, c.getresponse()
+    script.release()
+    texts = {after: r.read().decode() for after, (c, r) in followers.items()}
+    n = len(list(client.responses.retrieve(made.id, stream=True)))
+    assert n == 10
+    for after, text in texts.items():
+        assert [e["sequence_number"] for e in events_of(text)] == list(range(after + 1, n)) and text.endswith("data: [DONE]\n\n")
+        assert text_of(gateway, "GET", f"/v1/responses/{made.id}?stream=true&starting_after={after}") == (200, text)
+        followers[after][0].close()
+    for after in ("4294967296", "99999999999999999999", "+1", "1%20", "%31x", "01x"):
+        assert call(gateway, "GET", f"/v1/responses/{made.id}?stream=true&starting_after={after}")[0] == 400, after
+
+
+def test_more_events_than_are_kept_still_have_an_end(start_gateway, up, openai_client):
+    """Of so many only how it ended is told, to those who follow and to those who come later."""
+    client = openai_client(start_gateway(config(up, server={"max_response": "64KiB"})))
+    up.clear()
+    up.reply("POST", "/v1/chat/completions", body=canned.openai_stream(["x"] * 2000))
+    events = list(client.responses.create(model=CHAT, input="One?", background=True, stream=True))
+    assert events[-1].type == "response.completed" and events[-1].response.output_text == "x" * 2000
+    again = list(client.responses.retrieve(events[-1].response.id, stream=True))
+    assert [e.type for e in again] == ["response.completed"] and again[0].response == events[-1].response
+    assert client.responses.retrieve(events[-1].response.id).output_text == "x" * 2000
+
+
 def test_more_background_than_allowed_is_refused(start_gateway, up, openai_client):
     client = openai_client(start_gateway(config(up, responses={"max_background": 1})))
     script = held(up)
@@ -691,6 +726,93 @@ def test_whoever_has_an_id_finds_the_response_after_any_crash(start_gateway, up,
             assert status == 200 and answer["status"] in ("failed", "completed"), (len(ids), answer)
             assert answer["status"] == "completed" or answer["error"]["code"] == "server_error"
     assert len(rows(gateway)) == 5
+
+
+@contextlib.contextmanager
+def locked(gateway):
+    """Nothing can be written meanwhile (but it is tried for five seconds)."""
+    db = sqlite3.connect(gateway.folder / "data" / "state.db", isolation_level=None)
+    db.execute("BEGIN IMMEDIATE")
+    yield
+    db.close()
+
+
+def says_within(connection, seconds):
+    """What comes on it in so long a time, or b"" when it is nothing."""
+    connection.sock.settimeout(seconds)
+    try:
+        return connection.sock.recv(1 << 16)
+    except TimeoutError:
+        return b""
+
+
+@pytest.mark.threads
+def test_how_a_background_response_ended_is_told_when_the_store_has_it(start_gateway, up):
+    """Its last event, and what a cancelling is answered, wait: after a crash in that moment the response has failed, and nobody was
+    told anything else."""
+    gateway = start_gateway(config(up))
+    script = held(up)
+    made = [call(gateway, "POST", "/v1/responses", {"model": CHAT, "input": "One?", "background": True})[1]["id"] for _ in range(2)]
+    hits = [script.wait_for_request() for _ in made]
+    for hit in hits:
+        hit.wait_held()
+    follower, canceller = (http.client.HTTPConnection(*gateway.address, timeout=20) for _ in range(2))
+    follower.request("GET", f"/v1/responses/{made[0]}?stream=true")
+    text = b""
+    while b"response.output_text.delta" not in text:
+        text += says_within(follower, 10)
+    with locked(gateway):
+        canceller.request("POST", f"/v1/responses/{made[1]}/cancel")
+        hits[1].wait_disconnect(5)
+        script.release()
+        while b"response.output_item.done" not in text:
+            text += says_within(follower, 10)
+        text += says_within(follower, 0.3)
+        assert b"response.completed" not in text and says_within(canceller, 0.1) == b""
+        gateway.kill()
+    gateway.start()
+    for response_id in made:
+        assert call(gateway, "GET", f"/v1/responses/{response_id}")[1]["status"] == "failed"
+
+
+def test_what_has_ended_has_ended_after_any_crash(start_gateway, up):
+    """The gateway is killed in the moment in which the last event has arrived, or a poll has said so."""
+    gateway = start_gateway(config(up))
+    for streams in (True, False, True, False):
+        status, text = text_of(gateway, "POST", "/v1/responses", {"model": CHAT, "input": "One?", "background": True, "stream": streams})
+        response_id = events_of(text)[0]["response"]["id"] if streams else json.loads(text)["id"]
+        while not streams and call(gateway, "GET", f"/v1/responses/{response_id}")[1]["status"] != "completed":
+            pass
+        gateway.kill()
+        gateway.start()
+        assert call(gateway, "GET", f"/v1/responses/{response_id}")[1]["status"] == "completed"
+        assert "response.completed" in text_of(gateway, "GET", f"/v1/responses/{response_id}?stream=true")[1]
+
+
+def test_who_follows_a_response_that_cannot_be_kept_has_all_of_it(start_gateway, up, openai_client):
+    """It is longer than the store; who polls is told that it was not kept."""
+    gateway = start_gateway(config(up, store={"max_size": "1MiB"}))
+    client = openai_client(gateway)
+    up.clear()
+    up.reply("POST", "/v1/chat/completions", body=canned.openai_stream(["x" * 100_000] * 12))
+    events = list(client.responses.create(model=CHAT, input="One?", background=True, stream=True))
+    assert events[-1].type == "response.completed" and len(events[-1].response.output_text) == 1_200_000
+    polled = finished(client, client.responses.retrieve(events[0].response.id))
+    assert polled.status == "failed" and "could not keep" in polled.error.message
+    gateway.wait_log("response.not_kept")
+
+
+def test_what_is_made_for_longer_than_it_is_kept_can_be_fetched_all_that_time(start_gateway, up, openai_client):
+    client = openai_client(start_gateway(config(up, responses={"retention": "1s"})))
+    script = held(up)
+    made = client.responses.create(model=CHAT, input="One?", background=True)
+    script.wait_for_request().wait_held()
+    end = time.monotonic() + 1.5
+    while time.monotonic() < end:
+        assert client.responses.retrieve(made.id).status == "in_progress"
+        assert len(list(client.responses.input_items.list(made.id))) == 1
+    script.release()
+    assert finished(client, made).output_text == "Hello."
 
 
 @pytest.mark.threads

@@ -393,6 +393,27 @@ static void check_only_an_unfinished_turn_is_kept_alive(struct fixture *f)
 }
 ON_BOTH(only_an_unfinished_turn_is_kept_alive)
 
+/* It may be made for longer than it is to be kept. */
+static void check_what_is_still_made_does_not_expire(struct fixture *f)
+{
+	struct stored_turn before = turn("a", "ann", NULL), t = turn("b", "ann", "a");
+	int64_t now = clock_wall_s();
+
+	before.expires_s = t.expires_s = now + 1;
+	t.alive_until_s = now + 60;
+	assert_int_equal(put(f, before), RC_OK);
+	assert_int_equal(put(f, t), RC_OK);
+	assert_int_equal(store_beat(f->store, t.owner, t.id, now + 70, NULL, NULL), RC_OK);
+	for (uint64_t until = now_ms() + GUARD_MS; get(f, "ann", "a") == RC_OK;)
+		assert_true(now_ms() < until);
+	for (uint64_t until = now_ms() + 100; now_ms() < until;) /* several sweeps */
+		assert_int_equal(chain(f, "ann", "b"), RC_OK);
+	assert_int_equal(f->n, 2);
+	assert_int_equal(get(f, "ann", "b"), RC_OK);
+	assert_int_equal(f->alive_until_s, now + 70);
+}
+ON_BOTH(what_is_still_made_does_not_expire)
+
 static void check_what_ends_a_turn_needs_one_that_is_unfinished(struct fixture *f)
 {
 	struct stored_turn t = turn("a", "ann", NULL), end = t;
@@ -609,6 +630,14 @@ static void an_unfinished_turn_waits_for_the_disk(void **state)
 		assert_int_equal(put(&f, plain), RC_OK);
 		assert_int_equal(n_syncs, before);
 	}
+	/* what ends it too */
+	unfinished.alive_until_s = 0;
+	unfinished.ends = true;
+	assert_int_equal(put(&f, unfinished), RC_OK);
+	assert_true(n_syncs > before);
+	before = n_syncs;
+	unfinished.alive_until_s = clock_wall_s() + 60;
+	unfinished.ends = false;
 	/* in one row with others */
 	assert_int_equal(store_put(f.store, &plain, NULL, NULL), RC_OK);
 	assert_int_equal(store_put(f.store, &plain, NULL, NULL), RC_OK);
@@ -900,6 +929,7 @@ int main(void)
 		cmocka_unit_test(what_has_expired_is_gone_but_for_those_who_continue_it),
 		cmocka_unit_test(a_removed_turn_goes_when_nothing_continues_it),
 		cmocka_unit_test(only_an_unfinished_turn_is_kept_alive),
+		cmocka_unit_test(what_is_still_made_does_not_expire),
 		cmocka_unit_test(what_ends_a_turn_needs_one_that_is_unfinished),
 		cmocka_unit_test(the_oldest_makes_room),
 		cmocka_unit_test(one_turn_takes_no_more_than_its_share_of_the_index),
