@@ -27,6 +27,7 @@
 #include "exchange/job.h"
 #include "loop/loop.h"
 #include "policy/auth.h"
+#include "policy/proof_memory.h"
 #include "store/store.h"
 #include "upstream/health.h"
 
@@ -48,6 +49,7 @@ struct daemon {
 	struct snapshot *snapshot;
 	struct loop loop;
 	struct health_table *health;
+	struct proof_memory *proofs;
 	struct engine *engine;
 	struct job_table *jobs;
 	struct store *store;        /* NULL: nothing is kept */
@@ -386,6 +388,7 @@ static int start_workers(struct daemon *d, struct err *reterr)
 		.snapshot = d->snapshot,
 		.engine = d->engine,
 		.health = d->health,
+		.proofs = d->proofs,
 		.store = d->store,
 		.jobs = d->jobs,
 		.control = &d->loop,
@@ -505,7 +508,9 @@ int serve(const struct cli_serve *o)
 	}
 	raise_fd_limit();
 	d.health = health_new();
-	status = d.health ? run(&d, o) : EXIT_FAILED;
+	d.proofs = proof_memory_new();
+	status = d.health && d.proofs ? run(&d, o) : EXIT_FAILED;
+	proof_memory_free(d.proofs);
 	health_free(d.health);
 	snapshot_unref(d.snapshot);
 	arena_thread_done();

@@ -171,6 +171,7 @@ struct worker *worker_start(const struct worker_options *o, struct err *reterr)
 	w->env.snapshot = snapshot_ref(o->snapshot);
 	w->env.engine = o->engine;
 	w->env.health = o->health;
+	w->env.proofs = o->proofs;
 	w->env.store = o->store;
 	w->env.jobs = o->jobs;
 	exchange_env_init(&w->env, &w->loop);

@@ -14,6 +14,7 @@
 struct engine;
 struct health_table;
 struct job_table;
+struct proof_memory;
 struct store;
 struct worker;
 
@@ -21,6 +22,7 @@ struct worker_options {
 	struct snapshot *snapshot;
 	struct engine *engine;
 	struct health_table *health;
+	struct proof_memory *proofs;
 	struct store *store; /* NULL: nothing is kept */
 	struct job_table *jobs;
 	struct loop *control;

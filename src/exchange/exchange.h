@@ -20,6 +20,7 @@
 struct engine;
 struct health_table;
 struct job_table;
+struct proof_memory;
 struct store;
 
 /* What all exchanges of one worker share. The worker owns it. */
@@ -28,6 +29,7 @@ struct exchange_env {
 	struct http_client *client;
 	struct engine *engine; /* NULL: none */
 	struct health_table *health;
+	struct proof_memory *proofs;
 	struct store *store; /* NULL: nothing is kept */
 	struct job_table *jobs;
 	struct snapshot

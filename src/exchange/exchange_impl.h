@@ -15,6 +15,7 @@
 #include "ir/request.h"
 #include "policy/auth.h"
 #include "policy/conversation.h"
+#include "policy/proof_memory.h"
 #include "protocols/detect.h"
 #include "protocols/protocol.h"
 #include "upstream/attempt.h"
@@ -92,6 +93,18 @@ struct turn {
 	struct store_call *call; /* awaited */
 };
 
+/* What of a request's proofs the current target gets, see proofs.c. */
+struct proofs {
+	struct proof_check base;
+	struct exchange *x;
+	enum {
+		PROOFS_ALL,
+		PROOFS_OWN,
+		PROOFS_NONE
+	} let_through;      /* those not known to be others', ... */
+	unsigned n_dropped; /* from the body that was made last */
+};
+
 /* Vectors of inputs that go to a target in parts, as far as they have come. */
 struct embedded {
 	struct ir_vector *vectors; /* NULL: it all goes at once */
@@ -140,6 +153,7 @@ struct exchange {
 	struct ir_embed_request *embed; /* the same for IR_OP_EMBED */
 	struct embedded embedded;
 	struct prompts prompts;
+	struct proofs proofs;
 	struct ir_losses losses;
 	unsigned losses_told; /* so many of them are in the head that was sent */
 
@@ -269,8 +283,13 @@ void answer_token_count(struct exchange *x, int64_t tokens, bool estimated);
 void forward_next(struct exchange *x);
 /* The same target once more, for the next part of what was asked. */
 void forward_again(struct exchange *x);
+/* The same target once more, with fewer proofs than it has refused. False: it had none, and nothing has happened; else the exchange
+ * may be over. */
+bool forward_without_proofs(struct exchange *x);
 /* Decodes the request into x->ir, unless somebody has. */
 int forward_read_request(struct exchange *x, struct err *reterr) MUST_CHECK;
+/* A body that is passed on asks for usage in the stream though the client did not: then it is not told. */
+bool forward_asks_usage(const struct exchange *x, const struct target *t);
 /* The client's own body for a target that speaks its protocol. */
 int forward_patch_body(struct exchange *x, const struct target *t, struct buf *out,
 		       struct err *reterr) MUST_CHECK;
@@ -281,7 +300,7 @@ int forward_translate_body(struct exchange *x, const struct target *t, struct bu
  * model refuses them. */
 bool forward_cuts_stops(const struct ir_request *r, const struct target *t);
 /* What a provider's encoder may assume of the target. */
-struct request_target forward_target(const struct exchange *x, const struct target *t);
+struct request_target forward_target(struct exchange *x, const struct target *t);
 /* The request says how long the target's model is to stay in memory, and may. */
 bool forward_keeps(const struct exchange *x, const struct target *t, int64_t *ret_ms);
 /* RC_UNSUPPORTED when something was lost and the caller wants none of that. */
@@ -290,6 +309,20 @@ int forward_check_losses(struct exchange *x, const struct target *t, struct err 
 struct ir_error forward_error_of(struct exchange *x, int rc, const struct err *e);
 /* The current attempt failed before anything was committed, in a way that another target may not share. */
 void forward_failed(struct exchange *x, const struct ir_error *e, const char *end);
+
+/* --- proofs.c: whose proofs are whose --- */
+
+/* Nothing has been refused by the current target yet. */
+void proofs_begin(struct exchange *x);
+/* The current attempt failed with that error. True: it was for a proof, and the target is asked again; else the exchange may be over. */
+bool proofs_again(struct exchange *x, const struct ir_error *e);
+/* Remembers the proofs in what the target answers: a frame, a whole body. */
+void proofs_see_event(struct exchange *x, const struct frame *ev);
+void proofs_see_body(struct exchange *x, struct str body);
+/* The same in what the client was told of an answer, where that was translated. */
+void proofs_see_told(struct exchange *x, struct str text);
+/* The same in answers that were kept. */
+void proofs_see_kept(struct exchange *x, const struct stored_turn *turns, unsigned n);
 
 /* --- outcome.c: what an attempt came to; after a failure the exchange may be over, or another attempt under way --- */
 

@@ -34,13 +34,14 @@ static struct model_wants wants_of(const struct target *t)
 	return kind->wants ? kind->wants(t->model) : (struct model_wants){ 0 };
 }
 
-struct request_target forward_target(const struct exchange *x, const struct target *t)
+struct request_target forward_target(struct exchange *x, const struct target *t)
 {
 	struct model_wants wants = wants_of(t);
 	struct request_target rt = {
 		.model = t->model,
 		.quirks = quirks_of(t),
 		.minter = t->account->minter,
+		.proofs = &x->proofs.base,
 		.default_max_tokens = x->snapshot->default_max_tokens,
 		.adaptive_thinking = wants.adaptive_thinking,
 		.sampling = wants.sampling,
@@ -104,6 +105,12 @@ static int check_limits(const struct ir_request *r, const struct target *t, stru
 	return RC_OK;
 }
 
+bool forward_asks_usage(const struct exchange *x, const struct target *t)
+{
+	return x->peek.stream && !x->peek.include_usage &&
+	       !(quirks_of(t) & QUIRK_NO_STREAM_OPTIONS);
+}
+
 int forward_patch_body(struct exchange *x, const struct target *t, struct buf *out,
 		       struct err *reterr)
 {
@@ -111,14 +118,12 @@ int forward_patch_body(struct exchange *x, const struct target *t, struct buf *o
 		.model = t->model,
 		.quirks = quirks_of(t),
 		.strip_provider = str_present(x->peek.provider_pin),
-		.ask_usage = x->peek.stream && !x->peek.include_usage &&
-			     !(quirks_of(t) & QUIRK_NO_STREAM_OPTIONS),
+		.ask_usage = forward_asks_usage(x, t),
 		.losses = &x->losses,
+		.proofs = &x->proofs.base,
 	};
-	int rc;
+	int rc = t->protocol->patch(x->arena, turns_relay_peek(x), &o, out);
 
-	x->pump.tap.hide_usage = o.ask_usage;
-	rc = t->protocol->patch(x->arena, turns_relay_peek(x), &o, out);
 	return rc == RC_OK ? forward_check_losses(x, t, reterr) : rc;
 }
 
@@ -187,15 +192,45 @@ struct ir_error forward_error_of(struct exchange *x, int rc, const struct err *e
 	return error;
 }
 
-static int start(struct exchange *x, const struct target *t, struct err *reterr)
+/* What targets before lost counts as far as their answers to earlier prompts do. */
+static void forget_losses(struct exchange *x)
 {
-	struct attempt_options o;
+	if (x->prompts.done > 0) {
+		x->losses.n = x->prompts.n_losses;
+		return;
+	}
+	ir_losses_init(&x->losses, x->arena);
+	x->losses_told = 0;
+}
+
+/* The body that goes up, and what of the request it leaves out. The caller ends `out`, whatever comes. */
+static int make_body(struct exchange *x, const struct target *t, struct buf *out,
+		     struct err *reterr)
+{
 	int rc;
 
+	x->proofs.n_dropped = 0;
+	buf_init(out, 2 * x->snapshot->max_body + 65536);
 	if (!t->protocol)
 		return err_set(reterr, RC_UNSUPPORTED, "Provider \"%.*s\" has no such operation.",
 			       STR_ARG(t->account->name));
-	o = (struct attempt_options){
+	if (x->match.line.op == IR_OP_COUNT_TOKENS)
+		rc = count_body(x, t, out, reterr);
+	else if (x->relay)
+		rc = forward_patch_body(x, t, out, reterr);
+	else if (x->match.line.op == IR_OP_EMBED)
+		rc = embed_translate_body(x, t, out, reterr);
+	else
+		rc = forward_translate_body(x, t, out, reterr);
+	if (rc == RC_OK && !buf_ok(out))
+		rc = out->over ? RC_TOOBIG : RC_NOMEM;
+	return rc;
+}
+
+/* Takes the body, also when it fails. */
+static int ask(struct exchange *x, const struct target *t, struct buf body, struct err *reterr)
+{
+	struct attempt_options o = {
 		.loop = x->env->loop,
 		.client = x->env->client,
 		.engine = x->env->engine,
@@ -209,39 +244,25 @@ static int start(struct exchange *x, const struct target *t, struct err *reterr)
 		.framing = x->relay ? x->peek.framing : t->protocol->framing,
 		.client_head = x->head,
 		.budget = arena_budget_of(x->arena),
+		.body = body,
 	};
+
 	o.keeps = forward_keeps(x, t, &o.keep_alive_ms);
-	buf_init(&o.body, 2 * x->snapshot->max_body + 65536);
-	if (x->match.line.op == IR_OP_COUNT_TOKENS)
-		rc = count_body(x, t, &o.body, reterr);
-	else if (x->relay)
-		rc = forward_patch_body(x, t, &o.body, reterr);
-	else if (x->match.line.op == IR_OP_EMBED)
-		rc = embed_translate_body(x, t, &o.body, reterr);
-	else
-		rc = forward_translate_body(x, t, &o.body, reterr);
-	if (rc == RC_OK && !buf_ok(&o.body))
-		rc = o.body.over ? RC_TOOBIG : RC_NOMEM;
-	if (rc != RC_OK) {
-		buf_done(&o.body);
-		return rc;
-	}
-	x->attempt =
-		attempt_start(&o, &pump_events, x, reterr); /* takes the body, also when it fails */
+	x->attempt = attempt_start(&o, &pump_events, x, reterr);
 	if (x->attempt && x->paused)
 		attempt_pause(x->attempt); /* the client still has enough of what came before */
 	return x->attempt ? RC_OK : reterr->code;
 }
 
-/* What targets before lost counts as far as their answers to earlier prompts do. */
-static void forget_losses(struct exchange *x)
+static int start(struct exchange *x, const struct target *t, struct err *reterr)
 {
-	if (x->prompts.done > 0) {
-		x->losses.n = x->prompts.n_losses;
-		return;
-	}
-	ir_losses_init(&x->losses, x->arena);
-	x->losses_told = 0;
+	struct buf body;
+	int rc = make_body(x, t, &body, reterr);
+
+	if (rc == RC_OK)
+		return ask(x, t, body, reterr);
+	buf_done(&body);
+	return rc;
 }
 
 void forward_next(struct exchange *x)
@@ -256,6 +277,7 @@ void forward_next(struct exchange *x)
 		x->forced = x->reformed = x->prompts.apart = false;
 		x->embedded = (struct embedded){ 0 };
 		forget_losses(x);
+		proofs_begin(x);
 		x->last_sent_ms = loop_now_ms(x->env->loop);
 		if (count_is_ours(x, t)) {
 			rc = count_tokens(x, t, &e);
@@ -272,19 +294,55 @@ void forward_next(struct exchange *x)
 	answer_error(x, &x->last_error, x->last_end ? x->last_end : "refused");
 }
 
+/* What became of asking the current target once more. */
+static void asked_again(struct exchange *x, int rc, const struct err *e)
+{
+	if (rc == RC_OK)
+		return;
+	x->last_error = forward_error_of(x, rc, e);
+	answer_error(x, &x->last_error, "refused");
+}
+
+static void end_attempt(struct exchange *x)
+{
+	if (x->attempt)
+		attempt_cancel(x->attempt);
+	x->attempt = NULL;
+	pump_done(&x->pump);
+}
+
 void forward_again(struct exchange *x)
 {
 	struct err e = { 0 };
-	int rc;
 
 	attempt_detach(x->attempt, &x->env->detached);
 	x->attempt = NULL;
 	pump_done(&x->pump);
-	rc = start(x, x->target, &e);
-	if (rc == RC_OK)
-		return;
-	x->last_error = forward_error_of(x, rc, &e);
-	answer_error(x, &x->last_error, "refused");
+	asked_again(x, start(x, x->target, &e), &e);
+}
+
+bool forward_without_proofs(struct exchange *x)
+{
+	unsigned refused = x->proofs.n_dropped;
+	struct err e = { 0 };
+	struct buf body = { 0 };
+	int rc = RC_OK;
+	bool fewer = false;
+
+	while (x->proofs.let_through < PROOFS_NONE && rc == RC_OK && !fewer) {
+		x->proofs.let_through++;
+		forget_losses(x);
+		rc = make_body(x, x->target, &body, &e);
+		fewer = x->proofs.n_dropped > refused;
+		if (rc != RC_OK || !fewer)
+			buf_done(&body);
+	}
+	if (rc == RC_OK && !fewer)
+		return false;
+	end_attempt(x);
+	x->record.attempts++;
+	asked_again(x, rc == RC_OK ? ask(x, x->target, body, &e) : rc, &e);
+	return true;
 }
 
 /* Longer-lived copy: the attempt's arena ends before the exchange does. */
@@ -307,9 +365,6 @@ void forward_failed(struct exchange *x, const struct ir_error *e, const char *en
 		answer_error(x, &x->last_error, end);
 		return;
 	}
-	if (x->attempt)
-		attempt_cancel(x->attempt);
-	x->attempt = NULL;
-	pump_done(&x->pump);
+	end_attempt(x);
 	forward_next(x);
 }

@@ -81,6 +81,8 @@ static enum step_result go_on_with(struct exchange *x, const struct stored_turn 
 				      relaying_account(x), &r)
 		       : RC_NOMEM;
 
+	if (turns)
+		proofs_see_kept(x, turns, x->turn.n_held + n);
 	items_let_go(x);
 	if (rc == RC_OK && str_present(r.missing) && !turns_may_be_theirs(x)) {
 		not_found(x, r.missing);

@@ -68,6 +68,8 @@ static void settle_failure(struct exchange *x, enum outcome o, const struct ir_e
 
 void outcome_error(struct exchange *x, enum outcome o, const struct ir_error *e)
 {
+	if (proofs_again(x, e))
+		return;
 	settle_failure(x, o, e, outcomes[o].reason);
 }
 
@@ -169,7 +171,7 @@ void outcome_status(struct exchange *x, int status, struct str body)
 		status < 400 || status == 401 || status == 403 || e.kind == IR_ERR_AUTHENTICATION;
 	bool last = x->next_target >= x->route.n_targets;
 
-	if (count_refused(x, status, &e, native))
+	if (count_refused(x, status, &e, native) || proofs_again(x, &e))
 		return;
 	if (ours)
 		e = own_trouble(x, status);

@@ -143,6 +143,7 @@ static int set_up(struct exchange *x)
 	p->scratch = arena_new(SCRATCH_MAX);
 	p->tap.arena = p->arena;
 	p->tap.usage = IR_USAGE_NONE;
+	p->tap.hide_usage = x->relay && forward_asks_usage(x, x->target);
 	buf_init(&p->tap.scratch, x->snapshot->max_event);
 	buf_init(&p->held, HELD_MAX);
 	if (!p->scratch)
@@ -302,8 +303,10 @@ static int tell(struct choice *c, const struct ir_event *ev)
 	before = buf_len(out(x));
 	if (x->match.protocol->encode_event(c->encoder, ev, out(x)) != RC_OK)
 		return RC_NOMEM;
-	if (ev->kind == IR_FINISH)
+	if (ev->kind == IR_FINISH) {
+		proofs_see_told(x, str_from_offset(buf_str(out(x)), before));
 		turns_keep_frames(x, str_from_offset(buf_str(out(x)), before));
+	}
 	if (ev->kind == IR_DELTA || ev->kind == IR_CLOSE || ev->kind == IR_FINISH)
 		commit(x);
 	return RC_OK;
@@ -521,6 +524,7 @@ static int on_event(void *user, const struct frame *ev)
 
 	if (x->pump.finished)
 		return 0; /* after its own end nothing counts */
+	proofs_see_event(x, ev);
 	return x->relay ? relay_event(x, ev) : translate_event(x, ev);
 }
 
@@ -599,6 +603,7 @@ static void relay_whole(struct exchange *x, struct str body)
 	struct pump *p = &x->pump;
 	unsigned flags;
 
+	proofs_see_body(x, body);
 	/* The tap only glances at a body. Where HTTP cannot tell a cut, the JSON must. */
 	if (attempt_fields(x->attempt)->until_close && json_scan(body, NULL, 0, NULL) != RC_OK) {
 		outcome_failed(x, OUTCOME_CUT, NULL);
@@ -644,6 +649,7 @@ static void answer_folded(struct exchange *x)
 	} else if (x->compacts) {
 		compact_answer(x, buf_str(&body));
 	} else {
+		proofs_see_told(x, buf_str(&body));
 		turns_keep_body(x, buf_str(&body));
 		answer_whole(x, 200, STR("application/json"), buf_str(&body), true, "ok");
 	}
@@ -677,6 +683,7 @@ static void translate_whole(struct exchange *x, struct str body)
 	struct pump *p = &x->pump;
 	unsigned n_finished = 0;
 
+	proofs_see_body(x, body);
 	for (unsigned i = 0; i < p->n_choices; i++) {
 		struct decoder_options d = decoder_options(x, i);
 		struct err e = { 0 };

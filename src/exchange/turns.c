@@ -174,6 +174,7 @@ static void recalled(void *user, const struct store_answer *a)
 			STR("The response that previous_response_id names is still being made."));
 		return;
 	}
+	proofs_see_kept(x, a->turns, a->n);
 	rc = expand_all(x, a, &e);
 	if (rc == RC_OK && x->turn.remember && !x->turn.before) {
 		x->turn.before = recent_turns_new(websocket_recent(x->out.ws), a->turns, a->n);

@@ -27,6 +27,8 @@ struct search {
 	const struct str *starts;
 	unsigned from, to; /* those that are looked for now */
 	unsigned found;    /* of `starts` */
+	glance_hit *hit;
+	void *user;
 };
 
 /* A quote stands at `at`: does one of the members begin there? */
@@ -58,6 +60,16 @@ static void look_for_start(struct search *s, size_t at)
 	for (unsigned k = s->from; k < s->to; k++) {
 		if (s->starts[k].ptr[1] == rest.ptr[1] && str_starts(rest, s->starts[k]))
 			s->found |= 1u << k;
+	}
+}
+
+static void tell_of_start(struct search *s, size_t at)
+{
+	struct str rest = str_from_offset(s->text, at);
+
+	for (unsigned k = s->from; k < s->to; k++) {
+		if (s->starts[k].ptr[1] == rest.ptr[1] && str_starts(rest, s->starts[k]))
+			s->hit(s->user, k, rest);
 	}
 }
 
@@ -161,6 +173,13 @@ unsigned glance_strings(struct str text, const struct str *starts, unsigned n)
 	return s.found;
 }
 
+void glance_each(struct str text, const struct str *starts, unsigned n, glance_hit *hit, void *user)
+{
+	struct search s = { .text = text, .starts = starts, .hit = hit, .user = user };
+
+	search(&s, n, tell_of_start);
+}
+
 struct str glance_last(struct str text, struct str quoted)
 {
 	struct glance_member m = { .quoted = quoted };
@@ -181,6 +200,22 @@ static size_t skip_string(struct str s, size_t i)
 		i += i < s.len && s.ptr[i] == '\\' ? 2 : 1;
 	}
 	return i + 1;
+}
+
+struct str glance_string(struct str rest)
+{
+	size_t end = rest.len && rest.ptr[0] == '"' ? skip_string(rest, 1) : rest.len + 1;
+
+	return end <= rest.len ? (struct str){ rest.ptr, end } : STR_NONE;
+}
+
+struct str glance_string_of(struct str rest)
+{
+	size_t at = skip_blanks(rest, glance_string(rest).len);
+
+	if (at == 0 || at >= rest.len || rest.ptr[at] != ':')
+		return STR_NONE;
+	return glance_string(str_from_offset(rest, skip_blanks(rest, at + 1)));
 }
 
 /* Where the walk over nested objects is: names are kept for the first two levels, which is where counts are. */

@@ -28,6 +28,17 @@ struct str glance_last(struct str text, struct str quoted);
  * starts[k], n <= 32. Not only members' names: values too. */
 unsigned glance_strings(struct str text, const struct str *starts, unsigned n);
 
+/* Calls `hit` wherever one of them stands, with the text from its opening quote on. It may be one that another string talks of, but
+ * for a whole name with both of its quotes. */
+typedef void glance_hit(void *user, unsigned which, struct str rest);
+void glance_each(struct str text, const struct str *starts, unsigned n, glance_hit *hit,
+		 void *user);
+
+/* The string that `rest` begins with, quotes included; absent when it begins with none or it does not end. */
+struct str glance_string(struct str rest);
+/* The same for the value of a member whose name `rest` begins with. */
+struct str glance_string_of(struct str rest);
+
 /* A whole number in an object, or in an object inside it. */
 struct glance_count {
 	struct str object; /* name of the inner object; "" for the outer one */

@@ -213,6 +213,8 @@ struct str oc_tool_name_restore(const struct ir_request *r, struct str name);
  * both travel as one signature, "ID:ENCRYPTED". Absent when memory is out. */
 struct str oc_proof_join(struct arena *a, struct str id, struct str encrypted);
 void oc_proof_split(struct str proof, struct str *ret_id, struct str *ret_encrypted);
+/* The target would refuse it (protocols/proofs.h), so it must not go out, and whoever said so knows now that it does not. */
+bool oc_proof_dropped(const struct request_target *t, struct str proof);
 
 /* --- openai_errors.c --- */
 

@@ -52,3 +52,14 @@ void oc_proof_split(struct str proof, struct str *ret_id, struct str *ret_encryp
 	ret_id->len = (size_t)colon;
 	*ret_encrypted = str_from_offset(proof, (size_t)colon + 1);
 }
+
+bool oc_proof_dropped(const struct request_target *t, struct str proof)
+{
+	struct str id, encrypted;
+
+	oc_proof_split(proof, &id, &encrypted);
+	if (!t->proofs || !t->proofs->drops(t->proofs, encrypted, id))
+		return false;
+	t->proofs->dropped(t->proofs, encrypted, id);
+	return true;
+}

@@ -25,6 +25,7 @@
 #include "ir/request.h"
 #include "ir/sampling.h"
 #include "json/scan.h"
+#include "protocols/proofs.h"
 #include "wire/http1.h"
 #include "wire/frame.h"
 
@@ -123,6 +124,7 @@ struct request_peek {
 		max_tokens_at; /* where they stand */
 	bool asks_input; /* of OpenAI's: `input` stands there and no `messages`, so that no Chat was meant */
 	bool carriers; /* of a protocol that keeps turns: strings that begin as in ir/carrier.h stand somewhere in it */
+	bool proofs; /* of a protocol with a proof_codec: some may stand in it */
 	struct json_want turn_at[PEEK_TURN_COUNT]; /* the same: what the body says of them */
 };
 
@@ -133,6 +135,7 @@ struct patch_options {
 	bool ask_usage;      /* ask for usage in the stream though the client did not */
 	struct ir_losses
 		*losses; /* what had to be left out, for the target would refuse it; MAY be NULL */
+	struct proof_check *proofs; /* MAY be NULL: all that look like the target's own are */
 };
 
 /* --- requests: translation --- */
@@ -145,8 +148,9 @@ struct request_target {
 	int64_t budget[8];          /* thinking tokens by enum ir_effort; 0: that effort has none */
 	const char *
 		minter; /* whose proofs it takes (account_minter()); NULL: the protocol's own vendor's */
-	bool adaptive_thinking;    /* the model takes effort, not a budget */
-	enum ir_sampling sampling; /* heeded before encoding: encoders need not look */
+	struct proof_check *proofs; /* MAY be NULL: all that bear that name are the target's own */
+	bool adaptive_thinking;     /* the model takes effort, not a budget */
+	enum ir_sampling sampling;  /* heeded before encoding: encoders need not look */
 };
 
 /* --- responses: relay --- */
@@ -363,6 +367,9 @@ struct protocol {
 
 	/* Embeddings. MAY be NULL: the protocol has none. */
 	const struct embed_codec *embed;
+
+	/* Proofs in its texts. MAY be NULL: nobody asks whose they are. */
+	const struct proof_codec *proofs;
 };
 
 /* A parameter of the query, percent-decoded; absent when it is not there, is broken or memory is out. */

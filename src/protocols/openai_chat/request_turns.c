@@ -429,17 +429,23 @@ static unsigned count_kind(const struct ir_message *m, enum ir_part_kind kind)
 	return n;
 }
 
-static bool has_seal(const struct ir_part *p)
+static bool has_seal(const struct oc_writer *w, const struct ir_part *p)
 {
-	return p->kind == IR_PART_REASONING && (p->signature.len || str_present(p->redacted));
+	if (p->kind != IR_PART_REASONING || (!p->signature.len && !str_present(p->redacted)))
+		return false;
+	return !minter_has_items(p->origin) || !oc_proof_dropped(w->t, p->signature);
 }
 
 static void write_detail(struct oc_writer *w, const struct ir_part *p, unsigned index)
 {
+	bool sealed = has_seal(w, p);
+
+	if (!sealed && p->signature.len)
+		lose(w, "reasoning_content");
 	oc_detail_write(&w->w, &(struct oc_detail){ .index = index,
 						    .origin = p->origin,
 						    .text = p->text,
-						    .signature = p->signature,
+						    .signature = sealed ? p->signature : STR_NONE,
 						    .redacted = p->redacted });
 }
 
@@ -460,7 +466,7 @@ static void write_details(struct oc_writer *w, const struct ir_message *m)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < m->n_parts; i++)
-		any = any || (has_seal(&m->parts[i]) && !is_call_proof(w, m, i));
+		any = any || (has_seal(w, &m->parts[i]) && !is_call_proof(w, m, i));
 	if (!any)
 		return;
 	jw_key(&w->w, "reasoning_details");
@@ -468,7 +474,7 @@ static void write_details(struct oc_writer *w, const struct ir_message *m)
 	for (unsigned i = 0; i < m->n_parts; i++) {
 		const struct ir_part *p = &m->parts[i];
 
-		if (p->kind == IR_PART_REASONING && (p->text.len || has_seal(p)) &&
+		if (p->kind == IR_PART_REASONING && (p->text.len || has_seal(w, p)) &&
 		    !is_call_proof(w, m, i))
 			write_detail(w, p, n++);
 	}

@@ -58,4 +58,5 @@ const struct protocol protocol_openai_responses = {
 	.encode_count_request = rs_encode_count_request,
 	.decode_token_count = rs_decode_token_count,
 	.encode_token_count = rs_encode_token_count,
+	.proofs = &rs_proofs,
 };

@@ -9,7 +9,7 @@
  *	request_encode.c   ir_request -> upstream body      (items in request_turns.c)
  *	response_decode.c  upstream answer -> events        (items in response_items.c)
  *	response_encode.c  events -> client answer          (its items and parts: encoder.h; the resource in resource.c)
- *	proof.c            foreign proofs in the place of encrypted_content
+ *	proof.c            foreign proofs in the place of encrypted_content; where proofs stand
  *	usage.c, logprobs.c, errors.c, tokens.c
  */
 #ifndef GW_PROTOCOLS_OPENAI_RESPONSES_H
@@ -38,6 +38,11 @@ struct str rs_carrier_pack(struct arena *a, const char *origin, struct str signa
 /* False: no carrier. The slices that fit are set, the others absent. */
 bool rs_carrier_unpack(struct arena *a, struct str encrypted, const char **ret_origin,
 		       struct str *ret_signature, struct str *ret_redacted);
+
+extern const struct proof_codec rs_proofs;
+/* Signs, anywhere in a body, that it is worth to look closer. */
+enum rs_sign { RS_SIGN_CARRIER = 1u << 0, RS_SIGN_PROOF = 1u << 1 };
+unsigned rs_signs(struct str body);
 
 /* --- usage.c --- */
 

@@ -9,12 +9,14 @@
 int rs_peek(struct arena *a, const struct request_line *line, struct str body,
 	    struct request_peek *ret, struct err *reterr)
 {
-	const struct str mark = STR("\"" IR_CARRIER_MARK);
 	int rc = oc_peek(a, line, body, ret, reterr);
+	unsigned signs;
 
 	if (rc)
 		return rc;
-	ret->carriers = glance_strings(body, &mark, 1);
+	signs = rs_signs(body);
+	ret->carriers = signs & RS_SIGN_CARRIER;
+	ret->proofs = signs & RS_SIGN_PROOF;
 	/* Chat's own, which mean nothing here or another thing. */
 	ret->include_usage = true;
 	ret->stream_options_at = ret->max_tokens_at = (struct json_want){ .key = NULL };
@@ -23,11 +25,50 @@ int rs_peek(struct arena *a, const struct request_line *line, struct str body,
 	return RC_OK;
 }
 
-/* Another vendor's proof in the place of encrypted_content: the provider would refuse the whole request for it. */
-static bool is_foreign(const json *item)
+/* --- reasoning that the provider would refuse the whole request for --- */
+
+static bool is_reasoning(const json *item)
 {
-	return str_eq(json_str(json_get(item, STR("type"))), STR("reasoning")) &&
-	       ir_carrier_is(json_str(json_get(item, STR("encrypted_content"))));
+	return str_eq(json_str(JSON_GET(item, "type")), STR("reasoning"));
+}
+
+/* Another vendor's, in a carrier or known to be one; or nothing but the id of what another keeps. */
+static bool is_foreign(const struct patch_options *o, const json *item)
+{
+	struct str encrypted = json_str(JSON_GET(item, "encrypted_content"));
+	struct str id = json_str(JSON_GET(item, "id"));
+
+	if (ir_carrier_is(encrypted))
+		return true;
+	if (!o->proofs || !o->proofs->drops(o->proofs, encrypted, id))
+		return false;
+	o->proofs->dropped(o->proofs, encrypted, id);
+	return true;
+}
+
+/* What the model said and did. Its id leads a server that keeps the item to the reasoning before it. */
+static bool leads_back(const json *item)
+{
+	struct str type = json_str(JSON_GET(item, "type"));
+
+	return str_eq(type, STR("function_call")) || str_eq(type, STR("custom_tool_call")) ||
+	       (str_eq(type, STR("message")) &&
+		str_eq(json_str(JSON_GET(item, "role")), STR("assistant")));
+}
+
+static void put_without_id(struct jw *w, const json *item)
+{
+	struct json_iter it = json_iter(item);
+
+	jw_obj(w);
+	while (json_next(&it)) {
+		if (str_eq(it.key, STR("id")))
+			continue;
+		jw_key_str(w, it.key);
+		jw_raw(w, STR(""));
+		json_write(w->out, it.val);
+	}
+	jw_end_obj(w);
 }
 
 /* The list of items without those; absent when there are none or memory is out. */
@@ -36,7 +77,7 @@ static struct str without_foreign(struct arena *a, const struct patch_options *o
 	const json *items = json_parse(a, input, NULL);
 	struct json_iter it = json_iter(items);
 	struct str text = STR_NONE;
-	unsigned dropped = 0;
+	bool any = false, dropped = false;
 	struct buf b;
 	struct jw w;
 
@@ -44,27 +85,59 @@ static struct str without_foreign(struct arena *a, const struct patch_options *o
 	w = jw_on(&b);
 	jw_arr(&w);
 	while (json_next(&it)) {
-		if (is_foreign(it.val)) {
-			dropped++;
+		bool reasoning = is_reasoning(it.val);
+
+		if (reasoning)
+			dropped = is_foreign(o, it.val);
+		any = any || dropped;
+		if (dropped && reasoning)
 			continue;
+		if (dropped && leads_back(it.val)) {
+			put_without_id(&w, it.val);
+		} else {
+			jw_raw(&w, STR("")); /* the comma */
+			json_write(&b, it.val);
 		}
-		jw_raw(&w, STR("")); /* the comma */
-		json_write(&b, it.val);
 	}
 	jw_end_arr(&w);
-	if (dropped && buf_ok(&b))
+	if (any && buf_ok(&b))
 		text = arena_dup(a, buf_str(&b));
 	buf_done(&b);
-	if (dropped && o->losses)
+	if (any && o->losses)
 		ir_loss(o->losses, STR("reasoning_content"));
 	return text;
+}
+
+struct suspicion {
+	struct proof_sink sink;
+	const struct proof_check *check;
+	bool found;
+};
+
+static void suspect(struct proof_sink *sink, struct str proof)
+{
+	struct suspicion *s = (struct suspicion *)sink;
+
+	s->found = s->found || s->check->drops(s->check, proof, STR_NONE);
+}
+
+/* Without reading the body. Nearly always all proofs in it are the target's own. */
+static bool is_suspicious(struct arena *a, const struct request_peek *peek,
+			  const struct patch_options *o)
+{
+	struct suspicion s = { .sink.see = suspect, .check = o->proofs };
+
+	if (o->proofs && peek->proofs)
+		rs_proofs.each(a, peek->body, &s.sink);
+	return s.found;
 }
 
 int rs_patch(struct arena *a, const struct request_peek *peek, const struct patch_options *o,
 	     struct buf *out)
 {
-	return peek->carriers ? oc_patch_list(a, peek, o, "input", without_foreign, out)
-			      : oc_patch(a, peek, o, out);
+	return peek->carriers || is_suspicious(a, peek, o)
+		       ? oc_patch_list(a, peek, o, "input", without_foreign, out)
+		       : oc_patch(a, peek, o, out);
 }
 
 /* --- answers --- */

@@ -272,7 +272,8 @@ static bool write_reasoning(struct rs_writer *w, const struct ir_message *m, uns
 	const struct ir_part *p = &m->parts[at];
 	struct str id, encrypted;
 
-	if (!is_the_targets(w, p) || !p->signature.len || !is_followed(m, at)) {
+	if (!is_the_targets(w, p) || !p->signature.len || !is_followed(m, at) ||
+	    oc_proof_dropped(w->t, p->signature)) {
 		lose(w, "reasoning_content");
 		return false;
 	}

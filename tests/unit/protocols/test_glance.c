@@ -1,5 +1,6 @@
 /* tests/unit/protocols/test_glance.c - mirrors src/protocols/glance.c.
  * Rule under test: a name is found only where it is a member's name, never inside a string; the last one counts. */
+#include "base/buf.h"
 #include "check.h"
 #include "protocols/glance.h"
 
@@ -77,6 +78,38 @@ static void beginnings_of_strings_are_found_anywhere(void **state)
 	assert_int_equal(glance_strings(STR(""), starts, 5), 0);
 }
 
+static void note_string(void *user, unsigned which, struct str rest)
+{
+	struct buf *found = user;
+	struct str s = which ? glance_string(rest) : glance_string_of(rest);
+
+	buf_printf(found, "%u%.*s;", which, STR_ARG(s));
+}
+
+/* What is cut off, or no string, is absent. What is said of one in another is found too. */
+static void strings_are_told_whole(void **state)
+{
+	static const struct str starts[] = { STR_INIT("\"sealed\""), STR_INIT("\"rs_") };
+	struct buf found;
+
+	(void)state;
+	buf_init(&found, 1000);
+	glance_each(STR("{\"sealed\" : "
+			"\"a\\\"b\",\"x\":\"\\\"rs_0\\\"\",\"id\":\"rs_1\",\"sealed\":null,"
+			"\"y\":\"sealed\",\"rs_2\":\"rs_3\",\"sealed\":\"cut"),
+		    starts, 2, note_string, &found);
+	CHECK_STR(buf_str(&found),
+		  "0\"a\\\"b\";1\"rs_0\\\"\";1\"rs_1\";0;0;1\"rs_2\";1\"rs_3\";0;");
+	buf_done(&found);
+	CHECK_STR_IS(glance_string(STR("\"a\\")), STR_NONE);
+	CHECK_STR_IS(glance_string(STR("\"")), STR_NONE);
+	CHECK_STR_IS(glance_string(STR("")), STR_NONE);
+	CHECK_STR_IS(glance_string(STR("7")), STR_NONE);
+	CHECK_STR_IS(glance_string_of(STR("\"a\":")), STR_NONE);
+	CHECK_STR_IS(glance_string_of(STR("\"a\"")), STR_NONE);
+	CHECK_STR(glance_string_of(STR("\"a\"\n:\t\"\"}")), "\"\"");
+}
+
 struct counts {
 	int64_t a, b, inner;
 };
@@ -137,6 +170,7 @@ int main(void)
 		cmocka_unit_test(a_string_that_talks_of_it_is_not_it),
 		cmocka_unit_test(several_are_found_in_one_pass),
 		cmocka_unit_test(beginnings_of_strings_are_found_anywhere),
+		cmocka_unit_test(strings_are_told_whole),
 		cmocka_unit_test(counts_are_read_where_they_stand),
 		cmocka_unit_test(what_is_no_count_is_passed_over),
 		cmocka_unit_test(an_object_begins_and_ends_as_one),
