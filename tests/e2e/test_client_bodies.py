@@ -93,6 +93,27 @@ def test_trap_081_a_schema_goes_in_words_to_who_knows_json_only(gateway, up):
     assert sent_to(gateway, up, "openai", response_format=asked)[0]["response_format"] == asked
 
 
+@pytest.mark.parametrize("form, words", [
+    ({"type": "json_object"}, "say one JSON object and nothing around it."),
+    ({"type": "json_schema", "json_schema": {"name": "w", "schema": WEATHER["parameters"]}}, json.dumps(WEATHER["parameters"], separators=(",", ":")))])
+def test_a_form_beside_tools_goes_in_words_to_who_refuses_the_two_together(gateway, up, form, words):
+    """As typed agents ask for it; without a word about the form no answer of Gemini 2.5's could be read."""
+    tool = {"type": "function", "function": WEATHER}
+    asked = script(up, "gemini")
+    for model, dropped in (("gemini-2.5-flash", "response_format"), ("gemini-3-pro-preview", None)):
+        body = {"model": f"gemini/{model}", "tools": [tool], "response_format": form,
+                "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Weather?"}]}
+        answer = gateway.request("POST", "/v1/chat/completions", {}, json.dumps(body).encode())
+        assert (answer.status, answer.headers.get("x-llm-gateway-dropped")) == (200, dropped), answer.body
+        sent = asked.wait_for_request().request.json()
+        assert VENDORS["gemini"].problem(sent) is None
+        system = [part["text"] for part in sent["systemInstruction"]["parts"]]
+        if dropped:
+            assert "responseMimeType" not in sent["generationConfig"] and system[0] == "Be brief." and system[1].endswith(words)
+        else:
+            assert sent["generationConfig"]["responseMimeType"] == "application/json" and system == ["Be brief."]
+
+
 # ---- text behind a gap ---------------------------------------------------------------------------------------------------------
 
 def test_a_gap_is_filled_by_ollama_for_a_client_of_completions(gateway, up, openai_client):

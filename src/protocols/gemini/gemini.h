@@ -173,9 +173,11 @@ struct gm_writer {
 	struct ir_losses *losses;
 	struct err *reterr;
 	struct jw w;
-	bool system_as_user;  /* nothing but system messages: they are sent as the user's */
-	struct str call_name; /* of the call whose result is written; absent: unknown */
-	bool wants_proof;     /* the model refuses a step whose first call has no signature */
+	bool system_as_user;        /* nothing but system messages: they are sent as the user's */
+	struct str call_name;       /* of the call whose result is written; absent: unknown */
+	bool wants_proof;           /* the model refuses a step whose first call has no signature */
+	unsigned functions, others; /* of the tools: how many go up */
+	bool lent_format;           /* the form of the answer is asked for in words */
 };
 
 /* request_turns.c: `systemInstruction` and `contents`. */

@@ -165,20 +165,29 @@ static int put_schema_text(struct gm_writer *w, const char *subset_key, const ch
 	return RC_OK;
 }
 
-static int put_format(struct gm_writer *w, bool tools)
+/* Models before the third generation refuse a form beside functions: it is asked for in words. */
+static bool must_lend_format(const struct gm_writer *w)
+{
+	enum ir_format_kind kind = w->r->format.kind;
+
+	return (kind == IR_FORMAT_JSON_OBJECT || kind == IR_FORMAT_JSON_SCHEMA) && w->functions &&
+	       !gm_is_third(w->t->model);
+}
+
+static int put_format(struct gm_writer *w)
 {
 	const struct ir_format *f = &w->r->format;
 
 	if (f->kind == IR_FORMAT_UNSET || f->kind == IR_FORMAT_TEXT)
 		return RC_OK;
-	if (tools && !gm_is_third(w->t->model)) {
+	ir_lose_format_words(w->losses, f);
+	if (w->lent_format) {
 		loss(w, "response_format");
 		return RC_OK;
 	}
 	jw_kcstr(&w->w, "responseMimeType", "application/json");
 	if (f->kind != IR_FORMAT_JSON_SCHEMA || !str_present(f->schema))
 		return RC_OK;
-	ir_lose_format_words(w->losses, f);
 	return put_schema_text(w, "responseSchema", "responseJsonSchema", f->schema,
 			       "response_format");
 }
@@ -322,11 +331,10 @@ static int put_functions(struct gm_writer *w, unsigned functions)
 	return rc;
 }
 
-static int put_tools(struct gm_writer *w, unsigned *ret_functions)
+/* The tools that go up; others are named. */
+static int count_tools(struct gm_writer *w)
 {
 	const struct ir_request *r = w->r;
-	unsigned functions = 0, others = 0;
-	int rc;
 
 	if (r->choice.allowed && (uint64_t)r->n_tools * r->choice.n_allowed > MAX_TOOL_PAIRS)
 		return err_param(w->reterr, RC_INVALID, "tools",
@@ -335,13 +343,21 @@ static int put_tools(struct gm_writer *w, unsigned *ret_functions)
 		bool passes = tool_passes(w, &r->tools[i]);
 
 		if (!str_present(r->tools[i].server_raw))
-			functions += passes;
+			w->functions += passes;
 		else if (passes)
-			others++;
+			w->others++;
 		else
 			lose_server_tool(w, &r->tools[i]);
 	}
-	*ret_functions = functions;
+	return RC_OK;
+}
+
+static int put_tools(struct gm_writer *w)
+{
+	const struct ir_request *r = w->r;
+	unsigned functions = w->functions, others = w->others;
+	int rc;
+
 	if (!functions &&
 	    (r->choice.mode == IR_CHOICE_REQUIRED || r->choice.mode == IR_CHOICE_NAMED))
 		return err_param(w->reterr, RC_INVALID, "tool_choice",
@@ -479,7 +495,7 @@ static void put_modalities(struct gm_writer *w)
 			text ? STR("[\"TEXT\",\"IMAGE\"]") : STR("[\"IMAGE\"]"));
 }
 
-static int put_config(struct gm_writer *w, bool tools)
+static int put_config(struct gm_writer *w)
 {
 	int rc;
 
@@ -492,7 +508,7 @@ static int put_config(struct gm_writer *w, bool tools)
 	put_stop(w);
 	put_modalities(w);
 	put_thinking(w);
-	rc = put_format(w, tools);
+	rc = put_format(w);
 	put_extras(w, "generationConfig.");
 	jw_end_obj(&w->w);
 	return rc;
@@ -544,15 +560,17 @@ int gm_encode_request(struct arena *a, const struct ir_request *r, const struct 
 		.system_as_user = only_system(r),
 		.wants_proof = gm_is_third(t->model),
 	};
-	unsigned functions = 0;
-	int rc;
+	int rc = count_tools(&w);
 
+	if (rc)
+		return rc;
+	w.lent_format = must_lend_format(&w);
 	jw_obj(&w.w);
 	rc = gm_write_conversation(&w);
 	if (!rc)
-		rc = put_tools(&w, &functions);
+		rc = put_tools(&w);
 	if (!rc)
-		rc = put_config(&w, functions > 0);
+		rc = put_config(&w);
 	if (rc)
 		return rc;
 	note_foreign(&w);

@@ -68,40 +68,73 @@ static bool next_turn(const struct gm_writer *w, unsigned from, struct turn *ret
 
 /* --- system --- */
 
+static void begin_system(struct gm_writer *w, bool *some)
+{
+	if (!*some) {
+		jw_key(&w->w, "systemInstruction");
+		jw_obj(&w->w);
+		jw_key(&w->w, "parts");
+		jw_arr(&w->w);
+	}
+	*some = true;
+}
+
+/* The form of the answer as words, for a model that is held to none beside functions. */
+static int put_lent_format(struct gm_writer *w)
+{
+	const struct ir_format *f = &w->r->format;
+	bool schema = f->kind == IR_FORMAT_JSON_SCHEMA && str_present(f->schema);
+	struct str text = arena_printf(w->arena,
+				       "When you answer, and do not call a function, say one JSON "
+				       "object and nothing around it%s%.*s",
+				       schema ? ", following this JSON schema:\n" : ".",
+				       STR_ARG(schema ? f->schema : STR("")));
+
+	if (!text.ptr)
+		return err_set(w->reterr, RC_NOMEM, "out of memory");
+	jw_obj(&w->w);
+	jw_kstr(&w->w, "text", text);
+	jw_end_obj(&w->w);
+	return RC_OK;
+}
+
+static int put_system_message(struct gm_writer *w, unsigned i, bool *some)
+{
+	const struct ir_message *m = &w->r->messages[i];
+	char at[64];
+
+	for (unsigned k = 0; k < m->n_parts; k++) {
+		if (gm_part_vanishes(&m->parts[k]))
+			continue;
+		if (m->parts[k].kind != IR_PART_TEXT) {
+			(void)snprintf(at, sizeof(at), "messages[%u].content", i);
+			return err_param(w->reterr, RC_UNSUPPORTED, at,
+					 "%s: the provider takes only text from the system", at);
+		}
+		begin_system(w, some);
+		if (gm_write_part(w, &m->parts[k], STR_NONE, i) != RC_OK)
+			return w->reterr->code;
+	}
+	return RC_OK;
+}
+
 static int put_system(struct gm_writer *w)
 {
 	bool some = false;
+	int rc = RC_OK;
 
-	for (unsigned i = 0; i < w->r->n_messages; i++) {
-		const struct ir_message *m = &w->r->messages[i];
-
-		for (unsigned k = 0; is_system(w, m) && k < m->n_parts; k++) {
-			char at[64];
-
-			if (gm_part_vanishes(&m->parts[k]))
-				continue;
-			if (m->parts[k].kind != IR_PART_TEXT) {
-				(void)snprintf(at, sizeof(at), "messages[%u].content", i);
-				return err_param(w->reterr, RC_UNSUPPORTED, at,
-						 "%s: the provider takes only text from the system",
-						 at);
-			}
-			if (!some) {
-				jw_key(&w->w, "systemInstruction");
-				jw_obj(&w->w);
-				jw_key(&w->w, "parts");
-				jw_arr(&w->w);
-			}
-			some = true;
-			if (gm_write_part(w, &m->parts[k], STR_NONE, i) != RC_OK)
-				return w->reterr->code;
-		}
+	for (unsigned i = 0; !rc && i < w->r->n_messages; i++)
+		if (is_system(w, &w->r->messages[i]))
+			rc = put_system_message(w, i, &some);
+	if (!rc && w->lent_format) {
+		begin_system(w, &some);
+		rc = put_lent_format(w);
 	}
 	if (some) {
 		jw_end_arr(&w->w);
 		jw_end_obj(&w->w);
 	}
-	return RC_OK;
+	return rc;
 }
 
 /* --- turns of the user --- */

@@ -381,6 +381,11 @@ static void trap_075_076_tool_choice(void **state)
 		      "no tool to call");
 }
 
+#define LENT_FORM                                                                           \
+	"{\"text\":\"When you answer, and do not call a function, say one JSON object and " \
+	"nothing "                                                                          \
+	"around it.\"}"
+
 static void trap_081_structured_output(void **state)
 {
 	(void)state;
@@ -393,7 +398,9 @@ static void trap_081_structured_output(void **state)
 		   NULL);
 	check_chat("gemini-2.5-flash",
 		   CHAT_HI TOOL("{}") ",\"response_format\":{\"type\":\"json_object\"}}",
-		   "{" HI FUNCTION("") CONFIG("") "}", "response_format");
+		   "{\"systemInstruction\":{\"parts\":[" LENT_FORM "]}," HI FUNCTION("")
+			   CONFIG("") "}",
+		   "response_format");
 }
 
 /* --- a client's own words --- */
@@ -412,7 +419,7 @@ static void both_spellings_and_what_is_the_vendors_own(void **state)
 		    "{\"a\":{\"type\":\"STRING\",\"nullable\":true}}}}]}],"
 		    "\"toolConfig\":{\"retrievalConfig\":{},\"functionCallingConfig\":{\"mode\":"
 		    "\"VALIDATED\"}}}",
-		    "{\"systemInstruction\":{\"parts\":[{\"text\":\"s\"}]}," HI
+		    "{\"systemInstruction\":{\"parts\":[{\"text\":\"s\"}," LENT_FORM "]}," HI
 		    ",\"tools\":[{\"functionDeclarations\":["
 		    "{\"name\":\"f\",\"parametersJsonSchema\":{\"type\":\"object\",\"properties\":{"
 		    "\"a\":{\"type\":"
