@@ -165,7 +165,7 @@ def shell(line, env, cwd, timeout=30):
 def test_what_is_installed_is_what_is_said(installed, tmp_path):
     folder, env = installed
     making, checking, serving = block_with(RUNNING, "sh", "make install").splitlines()
-    assert making.startswith("make build && sudo make install ") and (folder / "share/man/man1/llm-gateway.1").exists()
+    assert making.startswith("make pgo && sudo make install ") and (folder / "share/man/man1/llm-gateway.1").exists()
     assert f"/usr/local/bin/{(folder / 'bin/llm-gateway').name}" in making
     (tmp_path / "config.yaml").write_text("auth: { mode: none }\nproviders: { vllm: {} }\n")
     done = shell(checking.replace("/etc/llm-gateway/config.yaml", "config.yaml"), env, tmp_path)
