@@ -9,6 +9,7 @@
 #include "exchange/exchange_impl.h"
 
 #include "base/log.h"
+#include "ir/carrier.h"
 
 static struct proof_account account_of(const struct account *a)
 {
@@ -29,6 +30,15 @@ static bool either(const enum proof_verdict v[2], enum proof_verdict what)
 	return v[0] == what || v[1] == what;
 }
 
+/* Who does not look at proofs loses nothing by having others'. */
+static bool verifies(const struct exchange *x)
+{
+	const struct proof_codec *codec = x->target->protocol->proofs;
+
+	return !codec || !codec->verifier ||
+	       strcmp(codec->verifier, x->target->account->minter) == 0;
+}
+
 static bool drops(const struct proof_check *c, struct str proof, struct str id)
 {
 	const struct proofs *p = (const struct proofs *)c;
@@ -42,7 +52,7 @@ static bool drops(const struct proof_check *c, struct str proof, struct str id)
 		return true;
 	if (either(v, PROOF_OWN))
 		return false;
-	return p->let_through == PROOFS_OWN || either(v, PROOF_FOREIGN);
+	return p->let_through == PROOFS_OWN || (either(v, PROOF_FOREIGN) && verifies(p->x));
 }
 
 /* Only what it was spared for its refusal: all else is known anyway. */
@@ -88,7 +98,8 @@ static void see(struct proof_sink *sink, struct str proof)
 {
 	struct seeing *s = (struct seeing *)sink;
 
-	proof_memory_minted(s->memory, &s->by, proof);
+	if (!ir_carrier_is(proof)) /* which says itself whose it is */
+		proof_memory_minted(s->memory, &s->by, proof);
 }
 
 static void see_all(struct exchange *x, const struct protocol *p, const struct account *by,

@@ -28,8 +28,10 @@ struct proof_sink {
 	void (*see)(struct proof_sink *s, struct str proof);
 };
 
-/* What a protocol says of the proofs in its texts. All MUST. */
+/* What a protocol says of the proofs in its texts. MUST, but for the first. */
 struct proof_codec {
+	/* The only vendor (account_minter()) that looks at them; others who speak the protocol take anybody's. NULL: all do. */
+	const char *verifier;
 	/* Such a frame of an answer may hold some. Cheap: it is asked of each. */
 	bool (*in_event)(const struct frame *ev);
 	/* Every proof, and every id that one goes by, that may stand in a text of the protocol (a body, a frame's data), in any order; `a` is
@@ -38,5 +40,9 @@ struct proof_codec {
 	/* The provider refuses a request for a proof in it. */
 	bool (*refuses)(const struct ir_error *e);
 };
+
+/* Some may be there that `check` (MAY be NULL) would drop: without reading the text. Nearly always all in it are the target's own. */
+bool proofs_any_dropped(const struct proof_codec *codec, const struct proof_check *check,
+			struct arena *a, struct str text);
 
 #endif

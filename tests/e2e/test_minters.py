@@ -1,5 +1,6 @@
-"""Trap 50: a conversation in Responses that moves between accounts. What one vendor has encrypted another refuses, with the whole request;
-here each vendor reads its own reasoning alone, as the real ones do, and a turn must be answered all the same."""
+"""Traps 46, 47, 50: a conversation that moves between accounts which speak one protocol. What one vendor has encrypted or signed another
+refuses, with the whole request; here each vendor reads its own reasoning alone, as the real ones do, and a turn must be answered all
+the same."""
 
 import json
 import re
@@ -263,3 +264,157 @@ def test_a_refusal_that_has_nothing_to_do_with_it_stays(start_gateway, faultd, o
             sdk.responses.create(model="a/m", input=items)
         assert refused.value.code == "invalid_encrypted_content" and len(up.requests) - before == n
     assert json.loads(refused.value.response.content) == json.loads(body)
+
+
+# --- Anthropic's protocol, which many borrow and Anthropic alone verifies ---
+
+
+class Claude:
+    """Thinks and calls a tool. `verifies`: as Anthropic does; who borrows the protocol takes whatever stands in `signature`."""
+
+    def __init__(self, name, faultd, verifies=True):
+        self.name, self.verifies, self.up, self.n, self.seen = name, verifies, faultd(), 0, []
+        for status in (200, 400):
+            self.up.reply("POST", re.compile("/v1/messages$"), when=lambda r, s=status: (400 if self.wrong(r.json()) else 200) == s,
+                          status=status, body=self.answer)
+
+    def config(self):
+        if self.verifies:
+            return {"type": "anthropic", "api_key": "k", "base_url": self.up.origin, "discover": False}
+        return {"type": "openai-compatible", "protocols": ["anthropic-messages"], "base_url": f"{self.up.origin}/v1", "discover": False}
+
+    def proofs(self, body):
+        return [(i, k, b.get("signature") or b.get("data")) for i, m in enumerate(body["messages"]) if isinstance(m["content"], list)
+                for k, b in enumerate(m["content"]) if "thinking" in b["type"]]
+
+    def wrong(self, body):
+        if not self.verifies:
+            return None
+        for i, k, proof in self.proofs(body):
+            if not proof.startswith(f"{self.name}+"):
+                return f"messages.{i}.content.{k}: Invalid `signature` in `thinking` block"
+        last = [m for m in body["messages"] if m["role"] == "assistant"][-1:]
+        if body.get("thinking", {}).get("type") != "enabled":
+            return "clear_thinking_20251015 strategy requires thinking" if "context_management" in body else None
+        if last and last[0]["content"][0]["type"] != "thinking" and any(b["type"] == "tool_use" for b in last[0]["content"]):
+            return "messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`."
+        return None
+
+    def answer(self, request):
+        body = request.json()
+        self.seen.append(body)
+        wrong = self.wrong(body)
+        if wrong:
+            return dumps({"type": "error", "error": {"type": "invalid_request_error", "message": wrong}, "request_id": "r"}).encode()
+        self.n += 1
+        blocks = [{"type": "thinking", "thinking": "Hm.", "signature": f"{self.name}+{self.n}" + "s" * 90},
+                  {"type": "redacted_thinking", "data": f"{self.name}+r{self.n}" + "d" * 90},
+                  {"type": "tool_use", "id": f"toolu_{self.name}{self.n}", "name": "f", "input": {"signature": "rs_of_nobody"}}]
+        if not body.get("stream"):
+            return canned.anthropic_answer(content=blocks, stop="tool_use")
+        event = canned.anthropic_event
+        out = [canned.anthropic_start(), event("content_block_start", index=0, content_block={**blocks[0], "thinking": "", "signature": ""}),
+               event("content_block_delta", index=0, delta={"type": "thinking_delta", "thinking": "Hm."}),
+               event("content_block_delta", index=0, delta={"type": "signature_delta", "signature": blocks[0]["signature"]}),
+               event("content_block_stop", index=0), event("content_block_start", index=1, content_block=blocks[1]),
+               event("content_block_stop", index=1), event("content_block_start", index=2, content_block={**blocks[2], "input": {}}),
+               event("content_block_delta", index=2, delta={"type": "input_json_delta", "partial_json": dumps(blocks[2]["input"])}),
+               event("content_block_stop", index=2), event("message_delta", delta={"stop_reason": "tool_use"}, usage={"output_tokens": 7})]
+        return b"".join([*out, event("message_stop")])
+
+    def minted(self, at=-1):
+        """By whom the proofs are in a request that came: "one+1", ..."""
+        return [p.rstrip("sd") for _, _, p in self.proofs(self.seen[at])]
+
+
+class ClaudeClient:
+    def __init__(self, sdk, stream, **ask):
+        self.sdk, self.stream, self.ask, self.messages = sdk, stream, ask, [{"role": "user", "content": "Go."}]
+
+    def turn(self, model, **more):
+        ask = {"model": model, "messages": self.messages, "max_tokens": 9000, "thinking": {"type": "enabled", "budget_tokens": 2048},
+               "tools": [{"name": "f", "input_schema": {"type": "object"}}], **self.ask, **more}
+        raw = self.sdk.messages.with_raw_response.create(**ask, **({"stream": True} if self.stream else {}))
+        blocks = []
+        if not self.stream:
+            blocks = [b.model_dump(exclude_none=True, exclude={"caller"}) for b in raw.parse().content]
+        for e in raw.parse() if self.stream else ():
+            if e.type == "content_block_start":
+                blocks.append(e.content_block.model_dump(exclude_none=True, exclude={"caller"}))
+            elif e.type == "content_block_delta" and e.delta.type in ("thinking_delta", "signature_delta"):
+                key = e.delta.type.removesuffix("_delta")
+                blocks[-1][key] += getattr(e.delta, key)
+            elif e.type == "content_block_delta":
+                blocks[-1]["input"] = json.loads(e.delta.partial_json)
+        self.messages = [*self.messages, {"role": "assistant", "content": blocks}, {"role": "user", "content": [
+            {"type": "tool_result", "tool_use_id": b["id"], "content": "ok"} for b in blocks if b["type"] == "tool_use"]}]
+        return raw
+
+
+forms = pytest.mark.parametrize("stream", (False, True), ids=("whole", "stream"))
+
+
+@forms
+def test_trap_047_signatures_of_who_borrows_the_protocol(stream, start_gateway, faultd, anthropic_client):
+    """A session goes from Claude to a model with a format like Claude's and back, in the middle of a tool's turn."""
+    real, other = Claude("real", faultd), Claude("other", faultd, verifies=False)
+    gateway = start_gateway({"providers": {v.name: v.config() for v in (real, other)}})
+    client = ClaudeClient(anthropic_client(gateway, max_retries=0), stream,
+                          extra_body={"context_management": {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]}})
+    client.turn("real/m")
+    assert "x-llm-gateway-dropped" not in client.turn("other/m").headers
+    assert other.minted() == ["real+1", "real+r1"], "who does not look loses nothing"
+    dropped = client.turn("real/m").headers["x-llm-gateway-dropped"]
+    assert sorted(dropped.split(", ")) == ["context_management", "reasoning_content", "thinking"]
+    assert real.minted() == ["real+1", "real+r1"] and len(real.seen) == 2
+    assert "thinking" not in real.seen[-1]
+    # Its next turn goes on from a turn of its own, which begins with thinking.
+    assert client.turn("real/m").headers["x-llm-gateway-dropped"] == "reasoning_content"
+    assert real.minted() == ["real+1", "real+r1", "real+2", "real+r2"] and real.seen[-1]["thinking"]["type"] == "enabled"
+    calls = [b for m in real.seen[-1]["messages"] if m["role"] == "assistant" for b in m["content"] if b["type"] == "tool_use"]
+    assert [c["input"] for c in calls] == [{"signature": "rs_of_nobody"}] * 3
+
+
+@forms
+def test_trap_047_signatures_that_are_not_known_are_tried_once(stream, start_gateway, faultd, anthropic_client):
+    """Two accounts of Anthropic's: most read each other's, and one that does not says so."""
+    one, two = Claude("one", faultd), Claude("two", faultd)
+    gateway = start_gateway({"providers": {v.name: v.config() for v in (one, two)}})
+    client = ClaudeClient(anthropic_client(gateway, max_retries=0), stream, thinking={"type": "adaptive"})
+    client.turn("one/m")
+    assert client.turn("two/m").headers["x-llm-gateway-dropped"] == "reasoning_content"
+    assert [two.minted(0), two.minted(1)] == [["one+1", "one+r1"], []]
+    client.turn("two/m")
+    assert len(two.seen) == 3 and two.minted() == ["two+1", "two+r1"]
+    client.turn("one/m")
+    assert one.minted() == ["one+1", "one+r1"]
+
+
+@forms
+def test_trap_047_signatures_in_another_dialect_are_their_vendors(stream, start_gateway, faultd, openai_client):
+    """A Chat client: what a borrower of the protocol signed is not shown to Anthropic, and is whole when it comes back."""
+    real, other = Claude("real", faultd), Claude("other", faultd, verifies=False)
+    gateway = start_gateway({"providers": {v.name: v.config() for v in (real, other)}})
+    sdk, messages = openai_client(gateway, max_retries=0), [{"role": "user", "content": "Go."}]
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+
+    def turn(model):
+        ask = {"model": model, "messages": messages, "tools": [tool], "reasoning_effort": "low"}
+        if stream:
+            with sdk.chat.completions.stream(**ask) as s:
+                details = [d for e in s if e.type == "chunk" for c in e.chunk.choices for d in getattr(c.delta, "reasoning_details", ())]
+                message = s.get_final_completion().choices[0].message.to_dict()
+            message.pop("parsed", None)
+            message["reasoning_details"] = details
+            for call in message["tool_calls"]:
+                call["function"].pop("parsed_arguments", None)
+                call.pop("index", None)
+        else:
+            message = sdk.chat.completions.create(**ask).choices[0].message.to_dict()
+        messages.extend([{k: v for k, v in message.items() if v is not None},
+                         *({"role": "tool", "tool_call_id": c["id"], "content": "ok"} for c in message["tool_calls"])])
+
+    for model in ("other/m", "real/m", "other/m", "real/m"):
+        turn(model)
+    assert [real.minted(i) for i in range(2)] == [[], ["real+1", "real+r1"]] and len(real.seen) == 2
+    assert other.minted()[:2] == ["other+1", "other+r1"]

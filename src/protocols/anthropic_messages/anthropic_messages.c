@@ -48,6 +48,7 @@ const struct protocol protocol_anthropic_messages = {
 	.decode_models = am_decode_models,
 	.next_models = am_next_models,
 	.encode_count_request = am_encode_count_request,
+	.proofs = &am_proofs,
 	.encode_token_count = am_encode_token_count,
 	.decode_token_count = am_decode_token_count,
 };

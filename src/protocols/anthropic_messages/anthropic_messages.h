@@ -2,7 +2,9 @@
  *
  * Nothing outside this folder includes it: the gateway sees only `protocol_anthropic_messages`.
  *
- *	relay.c            peek, patch, tap: bodies that pass as they are
+ *	relay.c            peek, tap: bodies that pass as they are
+ *	patch.c            what is changed in them all the same
+ *	proof.c            where signatures stand in them
  *	request_decode.c   client body -> ir_request       (blocks in request_blocks.c; what is known of them in
  *	                   request_shape.c)
  *	request_encode.c   ir_request -> upstream body     (request_turns.c, request_parts.c)
@@ -15,6 +17,7 @@
 
 #include "json/json.h"
 #include "json/write.h"
+#include "protocols/minters.h"
 #include "protocols/protocol.h"
 #include "protocols/shape.h"
 
@@ -57,10 +60,13 @@ void am_encode_ping(enum framing framing, bool started, struct buf *out);
 
 int am_peek(struct arena *a, const struct request_line *line, struct str body,
 	    struct request_peek *ret, struct err *reterr);
-int am_patch(struct arena *a, const struct request_peek *peek, const struct patch_options *o,
-	     struct buf *out);
 unsigned am_tap_event(struct relay_tap *t, struct arena *scratch, const struct frame *ev);
 unsigned am_tap_body(struct relay_tap *t, struct arena *scratch, struct str body);
+
+/* --- patch.c --- */
+
+int am_patch(struct arena *a, const struct request_peek *peek, const struct patch_options *o,
+	     struct buf *out);
 /* A text block's citations without those that only look like the vendor's (they carry no proof). False: there were such. */
 bool am_write_citations(struct jw *w, const json *citations);
 
@@ -125,6 +131,7 @@ struct am_writer {
 	const struct request_target *t;
 	struct ir_losses *losses;
 	struct err *reterr;
+	const char *minted_by; /* the origin of what the target itself has minted */
 	struct jw w;
 	int64_t budget;      /* thinking tokens to ask for; 0: none */
 	bool adaptive;       /* thinking as the model likes */
@@ -151,6 +158,10 @@ void am_write_cache(struct jw *w, enum ir_cache c);
  * out. */
 struct str am_tool_id_encode(struct arena *a, struct str id);
 struct str am_tool_id_decode(struct arena *a, struct str id);
+
+/* --- proof.c --- */
+
+extern const struct proof_codec am_proofs;
 
 /* --- response_decode.c --- */
 

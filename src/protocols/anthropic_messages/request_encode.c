@@ -574,6 +574,9 @@ int am_encode_request(struct arena *a, const struct ir_request *r, const struct 
 	};
 	int rc = ir_drawn_to_user(a, r, NULL, false, losses, &w.r);
 
+	w.minted_by = minter_origin(a, AM_NAME, t->minter);
+	if (!rc && !w.minted_by)
+		rc = RC_NOMEM;
 	if (rc)
 		return err_set(reterr, rc, "out of memory for the provider's request");
 	decide_thinking(&w);

@@ -18,10 +18,11 @@ struct grown {
 
 struct protocol_decoder {
 	struct decoder_options o;
-	bool started, ended; /* START, and FINISH or ERROR, were emitted */
-	bool open;           /* a block is open towards the sink */
-	bool got_text;       /* the open tool call had arguments */
-	bool called;         /* some tool call was seen */
+	const char *minted_by; /* the origin of thinking (protocols/minters.h) */
+	bool started, ended;   /* START, and FINISH or ERROR, were emitted */
+	bool open;             /* a block is open towards the sink */
+	bool got_text;         /* the open tool call had arguments */
+	bool called;           /* some tool call was seen */
 	bool stop_seen, stop_known;
 	int64_t theirs; /* the open block's index in the upstream's counting */
 	unsigned next;  /* the next block's in ours */
@@ -299,7 +300,7 @@ static int open_reasoning(struct protocol_decoder *d, const json *b)
 {
 	struct str data = json_str(JSON_GET(b, "data")),
 		   signature = json_str(JSON_GET(b, "signature"));
-	int rc = open_block(d, IR_BLOCK_REASONING, &(struct ir_event){ .origin = AM_NAME });
+	int rc = open_block(d, IR_BLOCK_REASONING, &(struct ir_event){ .origin = d->minted_by });
 
 	if (!rc && data.len)
 		rc = delta(d, IR_DELTA_REDACTED, data);
@@ -412,7 +413,7 @@ static int need_block(struct protocol_decoder *d, const json *root, enum ir_bloc
 		return rc;
 	d->theirs = given ? index : d->theirs + 1;
 	return open_block(d, kind,
-			  kind == IR_BLOCK_REASONING ? &(struct ir_event){ .origin = AM_NAME }
+			  kind == IR_BLOCK_REASONING ? &(struct ir_event){ .origin = d->minted_by }
 						     : NULL);
 }
 
@@ -540,7 +541,8 @@ struct protocol_decoder *am_decoder_new(const struct decoder_options *o)
 	d->o = *o;
 	d->theirs = -1;
 	d->usage = IR_USAGE_NONE;
-	return d;
+	d->minted_by = minter_origin(o->arena, AM_NAME, o->minter);
+	return d->minted_by ? d : NULL;
 }
 
 int am_decode_event(struct protocol_decoder *d, const struct frame *ev, struct err *reterr)

@@ -44,7 +44,7 @@ static void put_call_id(struct jw *w, struct str id, struct str message, unsigne
 }
 
 /* The vendor's own as it came. Another's only where it names a page; it cannot carry the vendor's
- * proof, and am_patch() and the request encoder take it out again (see relay.c). */
+ * proof, and am_patch() and the request encoder take it out again (see patch.c). */
 static void put_citation(struct jw *w, const struct ir_citation *c)
 {
 	if (am_minted(c->origin) && str_present(c->raw)) {
@@ -208,7 +208,7 @@ static void on_open(struct protocol_encoder *e, const struct ir_event *ev, struc
 /* What this client keeps and brings back: the vendor's own proof, or another's in a carrier (traps 46-51). Empty: nothing. */
 static struct str carried(struct arena *a, const char *origin, struct str proof)
 {
-	if (!proof.len || am_minted(origin))
+	if (!proof.len || minter_speaks(origin, AM_NAME))
 		return proof;
 	return origin ? ir_carrier_pack(a, origin, proof) : STR("");
 }

@@ -108,35 +108,13 @@ static struct str without_foreign(struct arena *a, const struct patch_options *o
 	return text;
 }
 
-struct suspicion {
-	struct proof_sink sink;
-	const struct proof_check *check;
-	bool found;
-};
-
-static void suspect(struct proof_sink *sink, struct str proof)
-{
-	struct suspicion *s = (struct suspicion *)sink;
-
-	s->found = s->found || s->check->drops(s->check, proof, STR_NONE);
-}
-
-/* Without reading the body. Nearly always all proofs in it are the target's own. */
-static bool is_suspicious(struct arena *a, const struct request_peek *peek,
-			  const struct patch_options *o)
-{
-	struct suspicion s = { .sink.see = suspect, .check = o->proofs };
-
-	if (o->proofs && peek->proofs)
-		rs_proofs.each(a, peek->body, &s.sink);
-	return s.found;
-}
-
 int rs_patch(struct arena *a, const struct request_peek *peek, const struct patch_options *o,
 	     struct buf *out)
 {
-	return peek->carriers || is_suspicious(a, peek, o)
-		       ? oc_patch_list(a, peek, o, "input", without_foreign, out)
+	bool foreign = peek->carriers ||
+		       (peek->proofs && proofs_any_dropped(&rs_proofs, o->proofs, a, peek->body));
+
+	return foreign ? oc_patch_list(a, peek, o, "input", without_foreign, out)
 		       : oc_patch(a, peek, o, out);
 }
 

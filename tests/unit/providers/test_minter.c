@@ -64,6 +64,13 @@ static void protocols_of_one_vendor_bear_their_own_name(void **state)
 	(void)state;
 	assert_string_equal(minter_origin(a, "gemini", "google"), "gemini");
 	assert_string_equal(minter_origin(a, "openai-responses", NULL), "openai-responses");
+	assert_string_equal(minter_origin(a, "anthropic-messages", "anthropic"),
+			    "anthropic-messages");
+	assert_string_equal(minter_origin(a, "anthropic-messages", "zai"), "zai-messages-v1");
+	assert_true(minter_speaks("zai-messages-v1", "anthropic-messages"));
+	assert_true(minter_speaks("gemini", "gemini"));
+	assert_false(minter_speaks("zai-messages-v1", "openai-responses"));
+	assert_false(minter_speaks(NULL, "gemini"));
 	assert_false(minter_has_items("gemini"));
 	assert_false(minter_has_items(NULL));
 	arena_free(a);

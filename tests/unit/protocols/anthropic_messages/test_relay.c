@@ -1,4 +1,4 @@
-/* tests/unit/protocols/anthropic_messages/test_relay.c - mirrors relay.c, errors.c and models.c.
+/* tests/unit/protocols/anthropic_messages/test_relay.c - mirrors relay.c, patch.c, proof.c, errors.c and models.c.
  * Rule under test: a relayed body changes only where the gateway must change it, the tap reads
  * usage and errors without touching a byte, and an error always has the vendor's shape. */
 #include "protocols/anthropic_messages/transcript.h"
@@ -150,6 +150,82 @@ static unsigned tap(struct relay_tap *t, const char *name, const char *data)
 	struct frame ev = { .name = str_from(name), .data = str_from(data) };
 
 	return am->tap_event(t, arena, &ev);
+}
+
+struct seen {
+	struct proof_sink sink;
+	char text[200];
+};
+
+static void see(struct proof_sink *sink, struct str proof)
+{
+	struct seen *s = (struct seen *)sink;
+	size_t n = strlen(s->text);
+
+	(void)snprintf(s->text + n, sizeof(s->text) - n, "%.*s;", STR_ARG(proof));
+}
+
+#define DELTA(d) "{\"type\":\"content_block_delta\",\"index\":0,\"delta\":" d "}"
+
+/* Where proofs stand in answers and requests; of all that is called `data` pictures are none. */
+static void trap_046_proofs_are_found_where_they_stand(void **state)
+{
+	static const struct {
+		const char *name, *data;
+		bool in;
+		const char *proofs;
+	} cases[] = {
+		{ "content_block_delta",
+		  DELTA("{\"type\":\"signature_delta\",\"signature\":\"a\\/b\"}"), true, "a/b;" },
+		{ "content_block_delta", DELTA("{\"type\":\"text_delta\",\"text\":\"signature\"}"),
+		  false, "" },
+		{ "content_block_start",
+		  "{\"type\":\"content_block_start\",\"content_block\":{\"type\":"
+		  "\"redacted_thinking\",\"data\":\"r\"}}",
+		  true, "r;" },
+		{ "content_block_start",
+		  "{\"type\":\"content_block_start\",\"content_block\":{\"type\":\"text\"}}", false,
+		  "" },
+		{ "message_stop", "{\"type\":\"message_stop\"}", false, "" },
+		{ NULL,
+		  "[{\"type\":\"image\",\"source\":{\"data\":\"p\"}},{\"signature\":\"s\",\"type\":"
+		  "\"thinking\"},{\"signature\":\"\"}]",
+		  false, "s;" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct frame f = { .data = str_from(cases[i].data) };
+		struct seen s = { .sink.see = see };
+
+		f.name = cases[i].name ? str_from(cases[i].name) : STR_NONE;
+		assert_int_equal(am->proofs->in_event(&f), cases[i].in);
+		am->proofs->each(arena, f.data, &s.sink);
+		assert_string_equal(s.text, cases[i].proofs);
+	}
+}
+
+static void trap_047_refusals_are_told_from_other_errors(void **state)
+{
+	static const struct {
+		struct str message;
+		bool refused;
+	} cases[] = {
+		{ STR_INIT("messages.1.content.0: Invalid `signature` in `thinking` block"), true },
+		{ STR_INIT("messages.3.content.1: Invalid `data` in `redacted_thinking` block"),
+		  true },
+		{ STR_INIT("messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, "
+			   "but found `tool_use`."),
+		  false },
+		{ STR_INIT("Invalid `signature` of the request"), false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		assert_int_equal(
+			am->proofs->refuses(&(struct ir_error){ .message = cases[i].message }),
+			cases[i].refused);
+	assert_false(am->proofs->refuses(&(struct ir_error){ .status = 400 }));
 }
 
 static void tap_reads_usage_and_the_end(void **state)
@@ -420,6 +496,8 @@ int main(void)
 		cmocka_unit_test(peek_reads_what_the_gateway_must_know),
 		cmocka_unit_test(trap_091_unknown_fields_pass_byte_for_byte),
 		cmocka_unit_test(trap_047_unsigned_thinking_is_taken_out_of_a_relayed_body),
+		cmocka_unit_test(trap_046_proofs_are_found_where_they_stand),
+		cmocka_unit_test(trap_047_refusals_are_told_from_other_errors),
 		cmocka_unit_test(tap_reads_usage_and_the_end),
 		cmocka_unit_test(trap_112_tap_sees_errors_with_and_without_a_name),
 		cmocka_unit_test(tap_of_whole_bodies),
