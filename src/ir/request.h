@@ -204,6 +204,7 @@ struct ir_request {
 	struct str model;
 	bool stream;
 	bool include_usage; /* the client asked for usage in the stream (Chat); true where it always comes */
+	bool keeps_reasoning; /* Responses: it asked for encrypted reasoning, for it keeps the conversation and gives back that alone */
 
 	struct ir_message *messages;
 	unsigned n_messages;

@@ -211,3 +211,30 @@ def test_a_summary_comes_back_to_who_signed_it(gateway, up, openai_client):
     client.responses.create(**asked, input=[question, *output, result])
     turn = sent.wait_for_request().request.json()["messages"][1]["content"]
     assert turn[0] == {"type": "thinking", "thinking": "Let me think.", "signature": "sig+AAA="}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_reasoning_that_nobody_signed_comes_back_from_who_keeps_encrypted_reasoning_alone(gateway, up, openai_client, stream):
+    """Codex and Vercel's AI SDK give back `encrypted_content` and no text; DeepSeek refuses a turn of tools without its reasoning."""
+    call = ("call", "call_1", "get_weather", {"city": "Bonn"})
+    script(up, "deepseek", [("think", "Let me \"think\".\n", ""), call])
+    client, tool = openai_client(gateway), {"type": "function", **WEATHER}
+    asked = {"model": "model-of-deepseek", "tools": [tool], "store": False, "include": ["reasoning.encrypted_content"]}
+    question = {"role": "user", "content": "Weather?"}
+    if stream:
+        with client.responses.stream(**asked, input=[question]) as events:
+            output = events.get_final_response().output
+    else:
+        output = client.responses.create(**asked, input=[question]).output
+    kept = [{"type": "reasoning", "id": i.id, "summary": [], "encrypted_content": i.encrypted_content} if i.type == "reasoning"
+            else i.model_dump(exclude_none=True) for i in output]
+    script(up, "deepseek")
+    client.responses.create(**asked, input=[question, *kept, {"type": "function_call_output", "call_id": "call_1", "output": "21"}])
+    sent = up.scripts[-1].wait_for_request().request.json()["messages"]
+    assert sent[1]["reasoning_content"] == "Let me \"think\".\n" and sent[1]["tool_calls"][0]["id"] == "call_1"
+
+
+def test_reasoning_that_nobody_signed_is_not_carried_for_who_does_not_ask(gateway, up, openai_client):
+    script(up, "deepseek", [("think", "Let me think.", ""), ("text", "Hello.")])
+    item = openai_client(gateway).responses.create(model="model-of-deepseek", input="Hi").output[0]
+    assert (item.type, item.encrypted_content, item.content[0].text) == ("reasoning", None, "Let me think.")

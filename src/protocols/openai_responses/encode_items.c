@@ -98,6 +98,24 @@ static struct str mint_id(struct protocol_encoder *e, struct str prefix)
 	return (struct str){ to, prefix.len + own.len + digits };
 }
 
+/* Clients that ask for encrypted reasoning keep nothing else of it: what nobody signed goes as a carrier of its text, for the provider
+ * that wants it back. Such reasoning has one part, which is still there. */
+static void put_encrypted(struct protocol_encoder *e, struct buf *out)
+{
+	bool carry = e->origin && e->n_parts == 1 && e->o.request && e->o.request->keeps_reasoning;
+
+	if (!str_present(e->encrypted) && !carry)
+		return;
+	buf_puts(out, ",\"encrypted_content\":\"");
+	if (str_present(e->encrypted)) {
+		json_escape(out, e->encrypted);
+	} else {
+		buf_puts(out, RS_CARRIED_TEXT);
+		buf_put(out, rs_grown(&e->text));
+	}
+	buf_puts(out, "\"");
+}
+
 /* The open item as JSON; `status` as the specification has it. */
 static void put_item(struct protocol_encoder *e, struct buf *out, const char *status)
 {
@@ -121,11 +139,7 @@ static void put_item(struct protocol_encoder *e, struct buf *out, const char *st
 			buf_put(out, rs_grown(&e->parts));
 			buf_puts(out, "]");
 		}
-		if (str_present(e->encrypted)) {
-			buf_puts(out, ",\"encrypted_content\":\"");
-			json_escape(out, e->encrypted);
-			buf_puts(out, "\"");
-		}
+		put_encrypted(e, out);
 		break;
 	case ITEM_CALL:
 	case ITEM_CUSTOM:

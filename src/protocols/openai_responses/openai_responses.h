@@ -15,6 +15,7 @@
 #ifndef GW_PROTOCOLS_OPENAI_RESPONSES_H
 #define GW_PROTOCOLS_OPENAI_RESPONSES_H
 
+#include "ir/carrier.h"
 #include "protocols/openai.h"
 
 /* The name under which this protocol mints opaque items and reasoning. */
@@ -38,6 +39,8 @@ struct str rs_carrier_pack(struct arena *a, const char *origin, struct str signa
 /* False: no carrier. The slices that fit are set, the others absent. */
 bool rs_carrier_unpack(struct arena *a, struct str encrypted, const char **ret_origin,
 		       struct str *ret_signature, struct str *ret_redacted);
+/* What stands before the text in a carrier of reasoning that nobody signed. */
+#define RS_CARRIED_TEXT IR_CARRIER_MARK "unsigned."
 
 extern const struct proof_codec rs_proofs;
 /* Signs, anywhere in a body, that it is worth to look closer. */

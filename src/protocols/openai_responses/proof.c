@@ -5,7 +5,6 @@
  * is here the second kind is marked. Signatures are base64 and never begin like the mark. */
 #include "protocols/openai_responses/openai_responses.h"
 
-#include "ir/carrier.h"
 #include "protocols/glance.h"
 
 #define REDACTED "redacted."

@@ -2,7 +2,6 @@
  *
  * Nearly all events of a stream are told by their name and never parsed. The one that matters, the last, holds the whole answer, and
  * with it schemas of tools and metadata in which any name may stand: where a name stands twice, the text is walked level by level. */
-#include "ir/carrier.h"
 #include "protocols/glance.h"
 #include "protocols/openai_responses/openai_responses.h"
 

@@ -301,6 +301,8 @@ static int read_include(const struct oc_reader *r, const json *v, struct ir_requ
 		if (!json_is_str(it.val))
 			return oc_refuse_type(r, &p, "a string", it.val);
 		others = others || !is_ours_to_give(json_str(it.val));
+		q->keeps_reasoning = q->keeps_reasoning ||
+				     str_eq(json_str(it.val), STR("reasoning.encrypted_content"));
 		if (str_eq(json_str(it.val), STR("message.output_text.logprobs")))
 			q->logprobs = IR_TRUE;
 	}

@@ -390,8 +390,11 @@ static int read_reasoning(struct reading *s, const json *v, const struct oc_path
 		p.text = join_texts(s->r, json_get(v, STR("summary")), STR("\n\n"));
 	if (!p.text.ptr)
 		return oc_nomem(s->r);
-	if (encrypted.len &&
-	    !rs_carrier_unpack(a, encrypted, &p.origin, &p.signature, &p.redacted)) {
+	if (str_starts(encrypted, STR(RS_CARRIED_TEXT))) {
+		p.text = p.text.len ? p.text
+				    : str_from_offset(encrypted, sizeof(RS_CARRIED_TEXT) - 1);
+	} else if (encrypted.len &&
+		   !rs_carrier_unpack(a, encrypted, &p.origin, &p.signature, &p.redacted)) {
 		p.signature = oc_proof_join(a, p.id, encrypted);
 		if (!p.signature.ptr)
 			return oc_nomem(s->r);
