@@ -171,7 +171,7 @@ def test_yaml_of_the_documents_is_accepted(block, gateway_binary, tmp_path, cert
 def test_options_the_documents_name_exist():
     groups = {o.partition(".")[0] for o in options() if "." in o}
     sections = {"auth.keys", "server.tls", "reasoning.budgets"}
-    fields = {"reasoning.effort", "reasoning.summary"}      # of requests, called like a group of options
+    fields = {"reasoning.effort", "reasoning.summary", "reasoning.encrypted_content"}    # of requests, called like a group of options
     events = set(re.findall(r"`([a-z]+\.[a-z]+)`", text_of(CHECKOUT / "docs" / "logs.md").partition("## Other events")[2]))
     wrong = []
     for path in DOCUMENTS:
