@@ -44,6 +44,7 @@ struct request_target forward_target(struct exchange *x, const struct target *t)
 		.proofs = &x->proofs.base,
 		.default_max_tokens = x->snapshot->default_max_tokens,
 		.adaptive_thinking = wants.adaptive_thinking,
+		.never_thinks = wants.never_thinks,
 		.sampling = wants.sampling,
 	};
 

@@ -150,6 +150,7 @@ struct request_target {
 		minter; /* whose proofs it takes (account_minter()); NULL: the protocol's own vendor's */
 	struct proof_check *proofs; /* MAY be NULL: all that bear that name are the target's own */
 	bool adaptive_thinking;     /* the model takes effort, not a budget */
+	bool never_thinks;          /* the model refuses to be asked to */
 	enum ir_sampling sampling;  /* heeded before encoding: encoders need not look */
 };
 

@@ -1,7 +1,7 @@
 /* providers/anthropic.c - Anthropic's API: the key in x-api-key, a version in every request, /v1 in the paths.
  *
  * What its models take differs, and is in models.def: newer ones want an effort and refuse a thinking budget
- * (trap 85), and max_tokens is demanded though the client may have said none (trap 67). */
+ * (trap 85), those before Claude 3.7 cannot think, and max_tokens is demanded though the client may have said none (trap 67). */
 #include "providers/compose.h"
 #include "providers/models.h"
 
@@ -41,6 +41,7 @@ static struct model_wants wants(struct str model)
 
 	return (struct model_wants){
 		.adaptive_thinking = facts && (facts->can & MODEL_EFFORT),
+		.never_thinks = facts && !(facts->can & MODEL_REASONING),
 		.max_output = facts ? facts->max_output : 0,
 	};
 }

@@ -92,6 +92,7 @@ struct prepare_options {
 /* What must be known of a model to write a request for it. */
 struct model_wants {
 	bool adaptive_thinking; /* effort instead of a thinking budget (trap 85) */
+	bool never_thinks;      /* refuses to be asked to */
 	enum ir_sampling sampling;
 	int64_t max_output; /* the most output tokens, for protocols that demand max_tokens (trap 67); 0: 4096 */
 };

@@ -158,3 +158,15 @@ def test_trap_115_what_was_cached_is_part_of_openais_input(gateway, up, openai_c
         "input_tokens": 3, "output_tokens": 5, "cache_creation_input_tokens": 30, "cache_read_input_tokens": 7}))
     usage = openai_client(gateway).chat.completions.create(model="model-of-anthropic", messages=[{"role": "user", "content": "Hi"}]).usage
     assert (usage.prompt_tokens, usage.completion_tokens, usage.prompt_tokens_details.cached_tokens) == (40, 5, 7)
+
+
+@pytest.mark.parametrize("model,thinks", (("claude-3-5-sonnet-20241022", False), ("claude-3-haiku-20240307", False), ("claude-3-7-sonnet-latest", True),
+                                          ("claude-of-tomorrow", True)))
+def test_trap_085_models_of_old_are_not_asked_to_think(start_gateway, faultd, openai_client, model, thinks):
+    up = faultd()
+    up.reply("POST", "/v1/messages", body=canned.anthropic_answer())
+    gateway = start_gateway({"providers": {"a": {"type": "anthropic", "api_key": "k", "base_url": up.origin, "discover": False}}})
+    answer = openai_client(gateway).chat.completions.with_raw_response.create(
+        model=f"a/{model}", messages=[{"role": "user", "content": "Hi"}], reasoning_effort="high")
+    assert ("thinking" in up.requests[-1].json()) == thinks
+    assert answer.headers.get("x-llm-gateway-dropped") == (None if thinks else "reasoning_effort")

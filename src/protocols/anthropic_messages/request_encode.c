@@ -78,7 +78,8 @@ static void decide_thinking(struct am_writer *w)
 		return;
 	/* A forced call and a thinking budget exclude each other (78; adaptive models just do not
 	 * think then), and a tool turn that goes on cannot begin to think (46). */
-	if ((forced(w) && w->r->n_tools && !w->adaptive) || !am_history_allows_thinking(w)) {
+	if (w->t->never_thinks || (forced(w) && w->r->n_tools && !w->adaptive) ||
+	    !am_history_allows_thinking(w)) {
 		w->thinking = w->adaptive = false;
 		w->budget = 0;
 		loss(w, "reasoning_effort");
@@ -89,7 +90,7 @@ static void put_thinking(struct am_writer *w)
 {
 	const struct ir_reasoning *t = &w->r->reasoning;
 
-	if (!w->thinking && t->thinking != IR_THINKING_DISABLED)
+	if (!w->thinking && (t->thinking != IR_THINKING_DISABLED || w->t->never_thinks))
 		return;
 	jw_key(&w->w, "thinking");
 	jw_obj(&w->w);

@@ -365,6 +365,27 @@ static void trap_085_which_models_take_effort(void **state)
 		assert_false(provider_anthropic.wants(str_from(budget[i])).adaptive_thinking);
 }
 
+static void trap_085_which_models_cannot_think(void **state)
+{
+	static const char *const cannot[] = {
+		"claude-3-opus-20240229",
+		"claude-3-haiku-20240307",
+		"anthropic.claude-3-5-sonnet-20241022-v2:0",
+		"claude-3-5-sonnet-20240620",
+		"claude-3.5-haiku",
+		"claude-2.1",
+		"claude-instant-1.2",
+	};
+	static const char *const can[] = { "claude-3-7-sonnet-latest", "claude-opus-4-20250514",
+					   "claude-haiku-4-5",         "claude-opus-5",
+					   "claude-of-tomorrow",       "glm-5" };
+
+	for (size_t i = 0; i < sizeof(cannot) / sizeof(cannot[0]); i++)
+		assert_true(provider_anthropic.wants(str_from(cannot[i])).never_thinks);
+	for (size_t i = 0; i < sizeof(can) / sizeof(can[0]); i++)
+		assert_false(provider_anthropic.wants(str_from(can[i])).never_thinks);
+}
+
 static void trap_067_how_much_a_model_may_say(void **state)
 {
 	static const struct {
@@ -499,6 +520,7 @@ int main(void)
 		cmocka_unit_test(R20_control_bytes_are_refused),
 		cmocka_unit_test(a_flood_of_betas_is_refused),
 		cmocka_unit_test(trap_085_which_models_take_effort),
+		cmocka_unit_test(trap_085_which_models_cannot_think),
 		cmocka_unit_test(trap_067_how_much_a_model_may_say),
 		cmocka_unit_test(kinds_and_presets_are_found_by_name),
 		cmocka_unit_test(azure_quirks_follow_from_address_and_version),

@@ -487,6 +487,21 @@ static void trap_085_adaptive_models_get_the_effort(void **state)
 	       OUT_MAX(8292, ",\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":8192}"), NULL);
 }
 
+static void trap_085_models_of_old_are_not_asked_to_think(void **state)
+{
+	struct request_target t = plain_target();
+	struct ir_request *r = foreign_with("");
+
+	t.never_thinks = true;
+	r->reasoning.effort = IR_EFFORT_HIGH;
+	expect(r, &t, OUT(""), "reasoning_effort");
+	r->reasoning = (struct ir_reasoning){ .thinking = IR_THINKING_ENABLED, .budget = 2000 };
+	expect(r, &t, OUT(""), "reasoning_effort");
+	/* What happens anyway is no loss. */
+	r->reasoning = (struct ir_reasoning){ .thinking = IR_THINKING_DISABLED };
+	expect(r, &t, OUT(""), NULL);
+}
+
 static void trap_078_forced_call_turns_thinking_off(void **state)
 {
 	struct request_target t = plain_target();
@@ -979,6 +994,7 @@ int main(void)
 		cmocka_unit_test(trap_045_a_begun_turn_cannot_think),
 		cmocka_unit_test(trap_084_and_trap_086_effort_becomes_a_budget_below_max_tokens),
 		cmocka_unit_test(trap_085_adaptive_models_get_the_effort),
+		cmocka_unit_test(trap_085_models_of_old_are_not_asked_to_think),
 		cmocka_unit_test(trap_078_forced_call_turns_thinking_off),
 		cmocka_unit_test(trap_070_temperature_goes_where_thinking_comes),
 		cmocka_unit_test(trap_053_the_bytes_decide_the_image_type),
