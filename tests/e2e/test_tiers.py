@@ -117,3 +117,31 @@ def test_anthropics_stream_says_it_once(gateway, up):
     events = [json.loads(line[6:]) for line in answer.body.decode().splitlines() if line.startswith("data: {")]
     assert events[0]["message"]["usage"]["service_tier"] == "standard"
     assert "service_tier" not in [e for e in events if e["type"] == "message_delta"][0]["usage"]
+
+
+ASKED = {   # what a client asks, and what Google, OpenAI and Anthropic are asked then; None: nothing, "!": nothing, and it is named
+    ("chat", "flex"): ("flex", "flex", "!"), ("chat", "priority"): ("priority", "priority", "auto"), ("chat", "fast"): ("priority", "fast", "!"),
+    ("chat", "default"): ("standard", "default", "standard_only"), ("chat", "auto"): (None, "auto", "auto"), ("chat", "scale"): ("!", "scale", "!"),
+    ("claude", "standard_only"): ("standard", "default", "standard_only"), ("claude", "auto"): (None, "auto", "auto"),
+    ("gemini", "FLEX"): ("FLEX", "flex", "!"), ("gemini", "priority"): ("priority", "priority", "auto"),
+    ("gemini", "standard"): ("standard", "default", "standard_only"), ("gemini", "unspecified"): ("unspecified", None, None),
+    ("gemini", "strange"): ("strange", "!", "!"), ("gemini", 7): (7, "!", "!")}
+BODIES = {"chat": ("/v1/chat/completions", {"messages": HI}), "claude": ("/v1/messages", {"messages": HI, "max_tokens": 9}),
+          "gemini": ("/v1beta/models/{}:generateContent", {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]})}
+
+
+@pytest.mark.parametrize("asked", sorted(ASKED, key=str), ids=str)
+def test_each_vendor_is_asked_in_its_own_words(gateway, up, asked):
+    dialect, word = asked
+    path, body = BODIES[dialect]
+    for (model, member), want in zip((("gemini-standard", "serviceTier"), ("chat-default", "service_tier"),
+                                      ("claude-standard", "service_tier")), ASKED[asked]):
+        up.clear()
+        up.reply("POST", body=ANSWERS[model](False))
+        own = "serviceTier" if dialect == "gemini" else "service_tier"
+        answer = gateway.request("POST", path.format(model), [("content-type", "application/json")],
+                                 json.dumps({**body, **({} if dialect == "gemini" else {"model": model}), own: word}).encode())
+        assert answer.status == 200, answer.body
+        assert up.requests[-1].json().get(member) == (None if want == "!" else want), model
+        dropped = answer.headers.get("x-llm-gateway-dropped", "")
+        assert (own in dropped or "service_tier" in dropped) == (want == "!"), model

@@ -73,6 +73,9 @@ void gm_usage_read(const json *usage, struct ir_usage *io);
 /* The same from the text that begins with the object, without a tree: for relayed answers. */
 void gm_usage_glance(struct str text, struct ir_usage *io);
 void gm_usage_write(struct jw *w, const struct ir_usage *u);
+/* `serviceTier` of a request, in any case, as the canonical request has it; and the vendor's word for that. Absent: there is none. */
+struct str gm_tier_asked(struct str word);
+struct str gm_tier_word(struct str asked);
 
 enum gm_ending {
 	GM_ENDS,   /* a turn's end, `stop` says which */

@@ -271,11 +271,11 @@ static int read_config(struct gm_reader *d, const json *v)
 /* --- the whole --- */
 
 /* What is read of a body. */
-enum { CONTENTS, SYSTEM, TOOLS, TOOL_CONFIG, CONFIGURATION, N_BODY };
+enum { CONTENTS, SYSTEM, TOOLS, TOOL_CONFIG, CONFIGURATION, TIER, N_BODY };
 static const struct str body_names[N_BODY] = {
 	[CONTENTS] = STR_INIT("contents"),  [SYSTEM] = STR_INIT("systemInstruction"),
 	[TOOLS] = STR_INIT("tools"),        [TOOL_CONFIG] = STR_INIT("toolConfig"),
-	[CONFIGURATION] = STR_INIT(CONFIG),
+	[CONFIGURATION] = STR_INIT(CONFIG), [TIER] = STR_INIT("serviceTier"),
 };
 
 static int read_member(struct gm_reader *d, const json *body[N_BODY], struct str key, const json *v)
@@ -291,6 +291,15 @@ static int read_member(struct gm_reader *d, const json *body[N_BODY], struct str
 		return gm_add_extra(d, "", key, v);
 	body[i] = v;
 	return RC_OK;
+}
+
+/* Google's words in any case; one that is not known is as unknown as any other member. */
+static int read_tier(struct gm_reader *d, const json *v)
+{
+	if (str_ieq(json_str(v), STR("unspecified")))
+		return RC_OK;
+	d->r->service_tier = gm_tier_asked(json_str(v));
+	return str_present(d->r->service_tier) ? RC_OK : gm_add_extra(d, "", body_names[TIER], v);
 }
 
 static int read_body(struct gm_reader *d, const json *root)
@@ -309,6 +318,8 @@ static int read_body(struct gm_reader *d, const json *root)
 		rc = gm_read_tool_config(d, b[TOOL_CONFIG]);
 	if (!rc && b[CONFIGURATION])
 		rc = read_config(d, b[CONFIGURATION]);
+	if (!rc && b[TIER])
+		rc = read_tier(d, b[TIER]);
 	return rc;
 }
 

@@ -514,19 +514,31 @@ static int put_config(struct gm_writer *w)
 	return rc;
 }
 
+/* What Google serves unasked needs no word; reserved throughput is bought elsewhere. */
+static void put_tier(struct gm_writer *w)
+{
+	struct str asked = w->r->service_tier, word = gm_tier_word(asked);
+
+	if (str_present(word))
+		jw_kstr(&w->w, "serviceTier", word);
+	else if (str_present(asked) && !str_eq(asked, STR("auto")))
+		loss(w, "service_tier");
+}
+
 /* --- what has no counterpart (trap 89) --- */
 
 static void note_foreign(struct gm_writer *w)
 {
 	const struct ir_request *r = w->r;
 
-	ir_lose_fields_but(
-		w->losses, r,
-		IR_FIELD(tools) | IR_FIELD(choice) | IR_FIELD(parallel) | IR_FIELD(format) |
-			IR_FIELD(reasoning) | IR_FIELD(max_tokens) | IR_FIELD(temperature) |
-			IR_FIELD(top_p) | IR_FIELD(frequency_penalty) | IR_FIELD(presence_penalty) |
-			IR_FIELD(top_k) | IR_FIELD(seed) | IR_FIELD(n) | IR_FIELD(logprobs) |
-			IR_FIELD(top_logprobs) | IR_FIELD(stop) | IR_FIELD(modalities));
+	ir_lose_fields_but(w->losses, r,
+			   IR_FIELD(tools) | IR_FIELD(choice) | IR_FIELD(parallel) |
+				   IR_FIELD(format) | IR_FIELD(reasoning) | IR_FIELD(max_tokens) |
+				   IR_FIELD(temperature) | IR_FIELD(top_p) |
+				   IR_FIELD(frequency_penalty) | IR_FIELD(presence_penalty) |
+				   IR_FIELD(top_k) | IR_FIELD(seed) | IR_FIELD(n) |
+				   IR_FIELD(logprobs) | IR_FIELD(top_logprobs) | IR_FIELD(stop) |
+				   IR_FIELD(modalities) | IR_FIELD(service_tier));
 	if (number(r->temperature, 0) > 2)
 		loss(w, "temperature");
 	for (unsigned i = 0; i < r->n_extras; i++)
@@ -573,6 +585,7 @@ int gm_encode_request(struct arena *a, const struct ir_request *r, const struct 
 		rc = put_config(&w);
 	if (rc)
 		return rc;
+	put_tier(&w);
 	note_foreign(&w);
 	put_extras(&w, "");
 	jw_end_obj(&w.w);

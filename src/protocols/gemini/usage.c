@@ -76,6 +76,31 @@ static const struct {
 
 enum { N_OWN_TIERS = 3 };
 
+/* As they are asked for: Google's word, everybody's canonical one, another for the same. */
+static const struct {
+	struct str word, canonical, also;
+} wishes[] = {
+	{ STR_INIT("standard"), STR_INIT("default"), STR_INIT("standard_only") },
+	{ STR_INIT("priority"), STR_INIT("priority"), STR_INIT("fast") },
+	{ STR_INIT("flex"), STR_INIT("flex"), STR_INIT("flex") },
+};
+
+struct str gm_tier_asked(struct str word)
+{
+	for (size_t i = 0; i < sizeof(wishes) / sizeof(wishes[0]); i++)
+		if (str_ieq(word, wishes[i].word))
+			return wishes[i].canonical;
+	return STR_NONE;
+}
+
+struct str gm_tier_word(struct str asked)
+{
+	for (size_t i = 0; i < sizeof(wishes) / sizeof(wishes[0]); i++)
+		if (str_eq(asked, wishes[i].canonical) || str_eq(asked, wishes[i].also))
+			return wishes[i].word;
+	return STR_NONE;
+}
+
 static void tier_read(const json *word, struct ir_usage *io)
 {
 	struct str said = json_str(word);
